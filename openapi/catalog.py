@@ -5,6 +5,8 @@ Rows live in `openapi/kinds/<group>.py`; this module joins them. Custom resource
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -105,3 +107,88 @@ class Resource:
 
     def subresource(self, name: str) -> Subresource | None:
         return next((s for s in self.subresources if s.name == name), None)
+
+
+class Catalog:
+    """The rows served right now, found by resource or by kind.
+
+    Built-in rows come first, in the order given; rows added at run time follow. `version` grows with every change, so
+    whatever was derived from the rows (discovery, OpenAPI) knows when it is out of date.
+    """
+
+    def __init__(self, rows: Iterable[Resource]) -> None:
+        self.version = 0
+        self._rows: dict[GroupVersionResource, Resource] = {row.gvr: row for row in rows}
+        self._kinds: dict[GroupVersionKind, Resource] = {}
+        self._groups: dict[str, tuple[str, ...]] = {}
+        self._index()
+
+    def by_gvr(self, group: str, version: str, resource: str) -> Resource | None:
+        return self._rows.get(GroupVersionResource(group, version, resource))
+
+    def by_gvk(self, group: str, version: str, kind: str) -> Resource | None:
+        """The first row of that kind; list kinds and the kinds of subresources are not rows."""
+        return self._kinds.get(GroupVersionKind(group, version, kind))
+
+    def rows(self) -> tuple[Resource, ...]:
+        return tuple(self._rows.values())
+
+    def group_names(self) -> tuple[str, ...]:
+        """Names of all groups in discovery's order; the core group is ''."""
+        return tuple(self._groups)
+
+    def versions(self, group: str) -> tuple[str, ...]:
+        """The versions of a group, the preferred one first; () for an unknown group."""
+        return self._groups.get(group, ())
+
+    def of_group_version(self, group: str, version: str) -> tuple[Resource, ...]:
+        return tuple(row for row in self._rows.values() if row.group == group and row.version == version)
+
+    def of_group_resource(self, group: str, resource: str) -> tuple[Resource, ...]:
+        """One resource at all its versions, the preferred one first."""
+        rows = (self.by_gvr(group, version, resource) for version in self.versions(group))
+        return tuple(row for row in rows if row is not None)
+
+    def add(self, *rows: Resource) -> None:
+        """Serve these too; a row with the same group, version and resource is replaced."""
+        self._rows.update((row.gvr, row) for row in rows)
+        self._changed()
+
+    def remove(self, *rows: Resource) -> None:
+        for row in rows:
+            self._rows.pop(row.gvr, None)
+        self._changed()
+
+    def _changed(self) -> None:
+        self._index()
+        self.version += 1
+
+    def _index(self) -> None:
+        """Rebuild the derived tables. Groups of custom rows follow the built-in ones by name, their versions by age."""
+        kinds: dict[GroupVersionKind, Resource] = {}
+        versions: dict[str, dict[str, None]] = {}
+        custom: dict[str, dict[str, None]] = {}
+        for row in self._rows.values():
+            kinds.setdefault(row.gvk, row)
+            known = custom if row.custom and row.group not in versions else versions
+            known.setdefault(row.group, {})[row.version] = None
+        groups = {group: tuple(found) for group, found in versions.items()}
+        for group in sorted(custom):
+            groups[group] = tuple(sorted({*groups.get(group, ()), *custom[group]}, key=version_rank))
+        self._kinds, self._groups = kinds, groups
+
+
+def version_rank(version: str) -> tuple[int, int, int, str]:
+    """Sort key that puts the most trusted version first: v10, v2, v1, v1beta2, v1alpha1, then other names by alphabet.
+
+    Follows: staging/src/k8s.io/apimachinery/pkg/version/helpers.go.
+    """
+    match = _VERSION.fullmatch(version)
+    if match is None:
+        return (3, 0, 0, version)
+    major, stage, minor = match.groups()
+    return (_STAGES[stage], -int(major), -int(minor or 0), "")
+
+
+_VERSION = re.compile(r"v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?")
+_STAGES: dict[str | None, int] = {None: 0, "beta": 1, "alpha": 2}
