@@ -22,6 +22,13 @@ class _Omit:
 
 OMIT = _Omit()
 
+
+class Verbatim(str):
+    """A bad value that is already in the form to show: objects whose fields keep the server's own names and order."""
+
+    __slots__ = ()
+
+
 REQUIRED = "FieldValueRequired"
 INVALID = "FieldValueInvalid"
 NOT_SUPPORTED = "FieldValueNotSupported"
@@ -60,6 +67,8 @@ def format_value(value: Any) -> str:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, Verbatim):
+        return str(value)
     if isinstance(value, str):
         return quote(value)
     if isinstance(value, int | float):
@@ -101,6 +110,11 @@ def not_supported(path: str, value: Any, supported: Iterable[str]) -> FieldError
     values = sorted(supported)
     detail = "supported values: " + ", ".join(quote(v) for v in values) if values else ""
     return FieldError(NOT_SUPPORTED, path, value, detail)
+
+
+def not_supported_listed(path: str, value: Any, supported: Iterable[str]) -> FieldError:
+    """As `not_supported`, for the few lists that the API shows unsorted."""
+    return FieldError(NOT_SUPPORTED, path, value, "supported values: " + ", ".join(quote(v) for v in supported))
 
 
 def duplicate(path: str, value: Any) -> FieldError:
