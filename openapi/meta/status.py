@@ -125,7 +125,8 @@ def method_not_supported(group: str, resource: str, action: str) -> StatusError:
 
 def method_not_allowed() -> StatusError:
     """No handler for this method at the path."""
-    return StatusError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", details={})
+    text = "the server does not allow this method on the requested resource"
+    return StatusError(405, "MethodNotAllowed", text, details={})
 
 
 def not_acceptable(message: str) -> StatusError:
@@ -163,7 +164,8 @@ def too_many_requests(message: str, retry_s: int) -> StatusError:
 
 
 def server_timeout(group: str, resource: str, operation: str, retry_s: int) -> StatusError:
-    text = f"The {operation} operation against {qualified(group, resource)} could not be completed at this time, please try again."
+    target = qualified(group, resource)
+    text = f"The {operation} operation against {target} could not be completed at this time, please try again."
     return StatusError(500, "ServerTimeout", text, details=_details(group, resource, operation, None, retry_s))
 
 
