@@ -7,6 +7,7 @@ schema. A node is shared by every place that refers to the same definition, so g
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 # What a node's value is. Scalars carry the Go-side type, which decides canonical form and the words of type errors.
 STRUCT = "struct"          # a JSON object with named fields
@@ -33,6 +34,7 @@ class Node:
 
     `list_type`: atomic | set | map; `map_keys`: keys of a map list; `key_defaults`: their schema defaults;
     `map_type`: granular | atomic (for STRUCT and MAP). `preserve_unknown`: unknown fields are kept, not pruned.
+    `memo`: what walkers compiled from this node, by the walker's name; it lives as long as the node.
     """
 
     type: str
@@ -45,6 +47,7 @@ class Node:
     map_type: str = "granular"
     preserve_unknown: bool = False
     embedded_object: bool = False
+    memo: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(slots=True, eq=False)
