@@ -24,6 +24,7 @@ from openapi.kinds import (
     flowcontrol,
     networking,
     node,
+    pod_defaults,
     policy,
     rbac,
     resource,
@@ -60,3 +61,4 @@ RESOURCES: tuple[Resource, ...] = tuple(row for group in GROUPS for row in group
 
 # A group without defaults has no such table.
 DEFAULTS: Defaults = {name: rules for group in GROUPS for name, rules in getattr(group, "DEFAULTS", {}).items()}
+DEFAULTS.update(pod_defaults.DEFAULTS)
