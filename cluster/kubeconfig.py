@@ -143,12 +143,13 @@ def _data(entry: Mapping[str, Any], field: str, base: Path) -> bytes:
     inline = entry.get(f"{field}-data")
     if inline:
         return base64.b64decode(inline)
-    return (base / entry[field]).read_bytes() if entry.get(field) else b""
+    file = entry.get(field)
+    return (base / str(file)).read_bytes() if file else b""
 
 
 def _token(user: Mapping[str, Any], base: Path) -> str:
     if user.get("tokenFile"):
-        return (base / user["tokenFile"]).read_text().strip()
+        return (base / str(user["tokenFile"])).read_text().strip()
     return str(user.get("token") or "")
 
 
