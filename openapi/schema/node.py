@@ -67,3 +67,4 @@ class Field:
     patch_strategy: tuple[str, ...] = ()
     merge_key: str = ""
     key_default: object = None
+    value: bool = False
