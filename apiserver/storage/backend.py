@@ -76,6 +76,9 @@ class Unavailable(StorageError):
 class Backend(Protocol):
     """All methods raise `Unavailable` when the store does not answer in time."""
 
+    embedded: bool
+    """This process is the only one that writes, and `current_revision` answers at once."""
+
     async def get(self, key: str, *, revision: int = 0) -> KeyValue | None: ...
 
     async def range(self, prefix: str, *, after: str = "", limit: int = 0, revision: int = 0) -> Range:

@@ -1,0 +1,209 @@
+"""The byte layout of stored objects: how an object becomes bytes, and bytes become an `Entry`.
+
+Stored values are JSON that begins with kind, apiVersion and metadata, in this order, and carry no resourceVersion; it
+is spliced in right after `"metadata":{` when an entry is built, so an object is never parsed on its way from the store
+to a client. Values another server wrote in another order are parsed and brought to this layout once. Entries are
+immutable and shared by all readers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import orjson
+
+from apiserver.storage.backend import StorageError
+
+Object = dict[str, Any]
+Extract = Callable[[Object], dict[str, str]]
+"""The selectable fields of an object, besides its name and namespace."""
+
+_METADATA = b'"metadata":{'
+_SPLICE = b'"metadata":{"resourceVersion":"'
+_PROTOBUF_MAGIC = b"k8s\x00"
+_NO_LABELS: Mapping[str, str] = MappingProxyType({})
+
+
+class UndecodableValue(StorageError):
+    """A stored value is not an object in JSON."""
+
+    def __init__(self, key: str, problem: str) -> None:
+        super().__init__(f"value of {key} cannot be read: {problem}")
+        self.key = key
+        self.problem = problem
+
+
+def encode(obj: Object) -> bytes:
+    """The stored form of `obj`; kind, apiVersion and metadata must be there. `obj` is not changed."""
+    metadata = obj["metadata"]
+    ordered: Object = {"kind": obj["kind"], "apiVersion": obj["apiVersion"], "metadata": None}
+    ordered.update(obj)
+    if "resourceVersion" in metadata:
+        ordered["metadata"] = {name: value for name, value in metadata.items() if name != "resourceVersion"}
+    return orjson.dumps(ordered)
+
+
+class Layout:
+    """What all entries of one kind and version share. `head` + an entry's `tail` is the whole object."""
+
+    __slots__ = ("api_version", "extract", "head", "kind", "prefix")
+
+    def __init__(self, kind: str, api_version: str, extract: Extract) -> None:
+        self.kind = kind
+        self.api_version = api_version
+        self.extract = extract
+        self.head = b'{"kind":%b,"apiVersion":%b,' % (orjson.dumps(kind), orjson.dumps(api_version))
+        self.prefix = self.head + _METADATA
+
+
+class Entry:
+    """One stored object at one revision.
+
+    `tail` is `"metadata":{"resourceVersion":"7",...},...}` with the object's closing brace: `layout.head + tail` is the
+    object, `b"{" + tail` the object without kind and apiVersion. `create_revision` is 0 where it is not known.
+    """
+
+    __slots__ = (
+        "_fields",
+        "_labels",
+        "_memo",
+        "create_revision",
+        "key",
+        "layout",
+        "name",
+        "namespace",
+        "revision",
+        "tail",
+    )
+
+    def __init__(
+        self, key: str, namespace: str, name: str, revision: int, create_revision: int, tail: bytes, layout: Layout
+    ) -> None:
+        self.key = key
+        self.namespace = namespace
+        self.name = name
+        self.revision = revision
+        self.create_revision = create_revision
+        self.tail = tail
+        self.layout = layout
+        self._labels: Mapping[str, str] | None = None
+        self._fields: Mapping[str, str] | None = None
+        self._memo: dict[str, Any] | None = None
+
+    def object(self) -> Object:
+        """A fresh copy that the caller may change, with kind, apiVersion and resourceVersion."""
+        obj: Object = orjson.loads(self.layout.head + self.tail)
+        return obj
+
+    def document(self) -> bytes:
+        """The object as JSON, with kind, apiVersion and resourceVersion."""
+        return self.layout.head + self.tail
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        if self._labels is None:
+            self.seed(self.object())
+        assert self._labels is not None
+        return self._labels
+
+    @property
+    def fields(self) -> Mapping[str, str]:
+        """Selectable fields, metadata.name and metadata.namespace among them."""
+        if self._fields is None:
+            self.seed(self.object())
+        assert self._fields is not None
+        return self._fields
+
+    @property
+    def memo(self) -> dict[str, Any]:
+        """Where other forms of this entry are kept: table rows, partial metadata, other versions."""
+        if self._memo is None:
+            self._memo = {}
+        return self._memo
+
+    def seed(self, obj: Object) -> None:
+        """Learn labels and fields from `obj`, which must be this entry's object; it is not kept."""
+        labels = obj["metadata"].get("labels")
+        self._labels = dict(labels) if labels else _NO_LABELS
+        fields = {**self.layout.extract(obj), "metadata.name": self.name}
+        if self.namespace:
+            fields["metadata.namespace"] = self.namespace
+        self._fields = fields
+
+    def seed_from(self, other: Entry) -> None:
+        """Share what `other`, an entry with the same stored bytes, has already learnt."""
+        self._labels = other._labels
+        self._fields = other._fields
+
+    def at(self, revision: int) -> Entry:
+        """The same object under another resourceVersion: what a deletion shows."""
+        cut = len(_SPLICE) + len(str(self.revision))
+        tail = b"%b%d%b" % (_SPLICE, revision, self.tail[cut:])
+        entry = Entry(self.key, self.namespace, self.name, revision, self.create_revision, tail, self.layout)
+        entry.seed_from(self)
+        return entry
+
+    def stored(self) -> bytes:
+        """The value as it lies in the store."""
+        rest = self.tail[len(_SPLICE) + len(str(self.revision)) + 1 :]
+        return self.layout.prefix + rest.removeprefix(b",")
+
+
+class EntryReader:
+    """Builds the entries of one resource from stored values. `prefix` is the storage key prefix of its objects."""
+
+    def __init__(self, prefix: str, extract: Extract) -> None:
+        self.prefix = prefix
+        self.extract = extract
+        self._layouts: dict[tuple[str, str], Layout] = {}
+        self._last: Layout | None = None
+
+    def read(self, key: str, value: bytes, revision: int, create_revision: int) -> Entry:
+        """Raises `UndecodableValue`."""
+        layout = self._last
+        if (
+            layout is None
+            or not value.startswith(layout.prefix)
+            or not value.endswith(b"}")
+            or (b'"resourceVersion"' in value and _carries_revision(value))
+        ):
+            layout, value = self._normalise(key, value)
+        namespace, _, name = key[len(self.prefix) :].rpartition("/")
+        start = len(layout.prefix)
+        rest = value[start:]
+        glue = b'%b%d"%b' if rest.startswith(b"}") else b'%b%d",%b'
+        return Entry(key, namespace, name, revision, create_revision, glue % (_SPLICE, revision, rest), layout)
+
+    def _normalise(self, key: str, value: bytes) -> tuple[Layout, bytes]:
+        """The slow path: a value of a kind not seen last, or one that was not written by `encode`."""
+        obj = _parse(key, value)
+        names = (obj["kind"], obj["apiVersion"])
+        layout = self._layouts.get(names)
+        if layout is None:
+            layout = self._layouts[names] = Layout(*names, self.extract)
+        self._last = layout
+        is_ours = value.startswith(layout.prefix) and value.endswith(b"}") and "resourceVersion" not in obj["metadata"]
+        return layout, value if is_ours else encode(obj)
+
+
+def _parse(key: str, value: bytes) -> Object:
+    if value.startswith(_PROTOBUF_MAGIC):
+        raise UndecodableValue(key, "it is stored as protobuf, only JSON is supported")
+    try:
+        obj = orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        raise UndecodableValue(key, f"it is not JSON: {error}") from error
+    if not isinstance(obj, dict):
+        raise UndecodableValue(key, "it is not a JSON object")
+    if not isinstance(obj.get("kind"), str) or not isinstance(obj.get("apiVersion"), str):
+        raise UndecodableValue(key, "it has no kind and apiVersion")
+    if not isinstance(obj.get("metadata"), dict):
+        raise UndecodableValue(key, "it has no metadata")
+    return obj
+
+
+def _carries_revision(value: bytes) -> bool:
+    """Other parts of an object may well have a field of this name, such as an Event's involvedObject."""
+    return "resourceVersion" in orjson.loads(value)["metadata"]
