@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
-from openapi.meta.field import FieldError, invalid, required, too_long
+from openapi.meta.field import FieldError, invalid, too_long
 from openapi.schema.fields import (
     FieldSet,
     difference,
@@ -70,7 +70,7 @@ class Scope:
     for any list item or key, are the only ones that it keeps. Both default to none.
     """
 
-    __slots__ = ("node", "api_version", "subresource", "reset", "only", "convert")
+    __slots__ = ("api_version", "convert", "node", "only", "reset", "subresource")
 
     def __init__(
         self,
@@ -294,15 +294,12 @@ def manager_from_user_agent(user_agent: str) -> str:
     return "".join(kept)
 
 
-def validate_manager(manager: str, *, is_apply: bool = False) -> Iterator[FieldError]:
-    """What is wrong with a `fieldManager` parameter ('' if it is not given)."""
-    if is_apply and not manager:
-        yield required("fieldManager", "is required for apply patch")
-        return
+def validate_manager(manager: str, path: str = "fieldManager") -> Iterator[FieldError]:
+    """What is wrong with a manager's name; that it is missing is only an applier's problem, and the caller's to find."""
     if len(manager.encode()) > _MANAGER_LIMIT:
-        yield too_long("fieldManager", _MANAGER_LIMIT)
+        yield too_long(path, _MANAGER_LIMIT)
     position = 0
     for char in manager:
         if not char.isprintable():
-            yield invalid("fieldManager", manager, f"invalid character U+{ord(char):04X} (at position {position})")
+            yield invalid(path, manager, f"invalid character U+{ord(char):04X} (at position {position})")
         position += len(char.encode())
