@@ -26,6 +26,7 @@ DURATION = "duration"
 BYTES = "bytes"            # base64
 FIELDS_V1 = "fields-v1"    # managedFields' own tree: any object
 ANY = "any"                # any JSON value, kept as it is
+PROPS_OR_OTHER = "props"   # in CRDs: a schema (`items`), or else a boolean or a list
 
 
 @dataclass(slots=True, eq=False)
