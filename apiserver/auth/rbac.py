@@ -15,18 +15,14 @@ from apiserver.auth.attributes import Attributes
 from apiserver.auth.authorizer import NO_OPINION, Decision, RuleSet
 from apiserver.auth.rules import CompiledRule
 from apiserver.resources.strategy import User
+from apiserver.storage.cache import Event, ResourceCache
 from openapi.meta.field import quote
 from openapi.meta.status import not_found
 
 Object = dict[str, Any]
 
 RBAC = "rbac.authorization.k8s.io"
-KINDS = {
-    "roles": "Role",
-    "clusterroles": "ClusterRole",
-    "rolebindings": "RoleBinding",
-    "clusterrolebindings": "ClusterRoleBinding",
-}
+RESOURCES = ("clusterroles", "clusterrolebindings", "roles", "rolebindings")
 
 REMEMBERED_USERS = 4096
 REMEMBERED_QUESTIONS = 1024
@@ -202,6 +198,29 @@ class RbacIndex:
                     del subjects[subject]
         if not subjects:
             del self._by_subject[binding.namespace]
+
+
+def follow(index: RbacIndex, caches: Mapping[str, ResourceCache]) -> None:
+    """Fill `index` from the watch caches of the four resources, by resource, and keep it as they are."""
+    for resource in RESOURCES:
+        cache = caches[resource]
+        for entry in cache.entries():
+            index.put(resource, entry.object())
+        cache.listen(_Follower(index, resource))
+
+
+class _Follower:
+    """Carries one cache's events over."""
+
+    def __init__(self, index: RbacIndex, resource: str) -> None:
+        self._index = index
+        self._resource = resource
+
+    def __call__(self, event: Event) -> None:
+        if event.type == "DELETED":
+            self._index.remove(self._resource, event.entry.namespace, event.entry.name)
+        else:
+            self._index.put(self._resource, event.entry.object())
 
 
 class RbacAuthorizer:
