@@ -78,13 +78,20 @@ class Strategy:
     allow_unconditional_update = True
     """An update without resourceVersion is accepted."""
     graceful = False
-    """Deletion honours a grace period (pods)."""
-    default_grace_s = 0
+    """Deletion honours a grace period (pods): `deletion_grace_s` is asked for it."""
+    returns_deleted = False
+    """A deletion answers with the object instead of a Status."""
+    orphans_by_default = False
+    """Without a propagation policy, dependents are orphaned."""
+    ttl_s = 0
+    """Objects expire this long after their last write (events)."""
     subresources: Mapping[str, Strategy] = {}
     """The strategies of `status` and other subresources that write the same object."""
     reset_fields: tuple[FieldPath, ...] = ()
     """What a write through here cannot change, so field ownership ignores it: ("status",), ("metadata", "labels")."""
     columns: Sequence[Column] = (NAME_COLUMN, CREATED_AT_COLUMN)
+    field_aliases: Mapping[str, Mapping[str, str]] = {}
+    """By apiVersion: other names of selectable fields -> the names that `fields` gives."""
 
     def prepare(self, obj: Object, old: Object | None, context: WriteContext) -> None:
         """Set system-owned fields of `obj` in place; `old` is None on create."""
@@ -112,6 +119,17 @@ class Strategy:
     def deletion_grace_s(self, obj: Object, requested_s: int | None) -> int:
         """The grace period of a graceful deletion, in seconds; 0 deletes at once."""
         return 0
+
+    def ends_on_update(self, obj: Object, old: Object) -> bool:
+        """Whether an update of an object that is being deleted was the last thing it waited for."""
+        meta = obj["metadata"]
+        return not meta.get("finalizers") and not meta.get("deletionGracePeriodSeconds")
+
+    def mark_deleted(self, obj: Object) -> None:
+        """What changes in an object when its deletion begins and it waits for finalizers (a namespace's phase)."""
+
+    async def after_delete(self, obj: Object) -> None:
+        """Give back what the removed object held outside itself (addresses, ports)."""
 
     async def begin_write(self, obj: Object, old: Object | None, context: WriteContext) -> Finish | None:
         """Take what the write needs outside its object (addresses, ports); the result is called with its success."""

@@ -117,6 +117,11 @@ def not_supported_listed(path: str, value: Any, supported: Iterable[str]) -> Fie
     return FieldError(NOT_SUPPORTED, path, value, "supported values: " + ", ".join(quote(v) for v in supported))
 
 
+def not_supported_in_order(path: str, value: Any, supported: Iterable[str]) -> FieldError:
+    """As `not_supported`, for the few rules whose message keeps an order of its own."""
+    return FieldError(NOT_SUPPORTED, path, value, "supported values: " + ", ".join(quote(v) for v in supported))
+
+
 def duplicate(path: str, value: Any) -> FieldError:
     return FieldError(DUPLICATE, path, value)
 

@@ -34,9 +34,11 @@ class StatusError(Exception):
         self.message = message
         self.details = details
         self.headers = tuple(headers)
+        self.list_meta: Object = {}
+        """Metadata of the Status: the continue token of an expired list."""
 
     def body(self) -> Object:
-        status: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
+        status: Object = {"kind": "Status", "apiVersion": "v1", "metadata": self.list_meta, "status": "Failure"}
         if self.message:
             status["message"] = self.message
         if self.reason:

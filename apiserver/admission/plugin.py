@@ -1,0 +1,65 @@
+"""What an admission plugin is: it may change an object on its way in, or refuse it.
+
+Plugins run in the order of the chain's tuple, first everybody's `mutate`, then, once the object is final,
+everybody's `validate`. They deny by raising a StatusError.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from apiserver.resources.strategy import User
+from openapi.catalog import GroupResource, Resource
+
+Object = dict[str, Any]
+
+CREATE, UPDATE, DELETE, CONNECT = "CREATE", "UPDATE", "DELETE", "CONNECT"
+
+
+@dataclass(slots=True)
+class Attributes:
+    """One admission question. `obj` is None on DELETE, `old` None on CREATE; both are at the storage version.
+
+    `options` are the request's CreateOptions, UpdateOptions or DeleteOptions. Texts put into `warnings` are sent as
+    Warning headers; `annotations` go to the audit log.
+    """
+
+    operation: str
+    resource: Resource
+    subresource: str
+    namespace: str
+    name: str
+    obj: Object | None
+    old: Object | None
+    user: User
+    now: datetime
+    options: Object = field(default_factory=dict)
+    dry_run: bool = False
+    warnings: list[str] = field(default_factory=list)
+    annotations: dict[str, str] = field(default_factory=dict)
+
+
+class Plugin:
+    """Base of all plugins. Class data says what it wants to see; None means everything."""
+
+    name: str = ""
+    operations: frozenset[str] = frozenset((CREATE, UPDATE))
+    resources: frozenset[GroupResource] | None = None
+    subresources: frozenset[str] | None = frozenset(("",))
+
+    async def mutate(self, attributes: Attributes) -> None:
+        """Change `attributes.obj` in place, or raise a StatusError."""
+
+    async def validate(self, attributes: Attributes) -> None:
+        """Raise a StatusError to refuse."""
+
+
+def wants(plugin: Plugin, operation: str, gr: GroupResource, subresource: str) -> bool:
+    """Whether the plugin's class data matches a question."""
+    return (
+        operation in plugin.operations
+        and (plugin.resources is None or gr in plugin.resources)
+        and (plugin.subresources is None or subresource in plugin.subresources)
+    )

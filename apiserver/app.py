@@ -1,0 +1,259 @@
+"""The composition of an API server: store, registry, auth and paths put together, started and stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from apiserver.admission.chain import Chain
+from apiserver.admission.plugins import admission_plugins
+from apiserver.auth.authenticator import Authenticator, TokenAuthenticator
+from apiserver.auth.authorizer import Chain as Authorizers
+from apiserver.auth.authorizer import MastersAuthorizer
+from apiserver.auth.jwt import SigningKey
+from apiserver.auth.rbac import RBAC, RbacAuthorizer, RbacIndex
+from apiserver.auth.service_accounts import (
+    ServiceAccountTokens,
+    TokenIssuer,
+    json_web_keys,
+    openid_configuration,
+)
+from apiserver.auth.token_file import StaticTokens, read_token_file
+from apiserver.bootstrap import ClusterFacts, ensure, renew_identity
+from apiserver.fairness import Fairness
+from apiserver.health import Health
+from apiserver.metrics import Metrics
+from apiserver.objects import BoundObjects, SystemWriter
+from apiserver.paths import SystemPaths
+from apiserver.pipeline import Pipeline
+from apiserver.registry.actions.services import Services
+from apiserver.registry.actions.table import action_table
+from apiserver.registry.bodies import Bodies
+from apiserver.registry.deletes import Deletes
+from apiserver.registry.endpoints import Endpoints
+from apiserver.registry.reads import Reads
+from apiserver.registry.verbs import Verbs
+from apiserver.registry.watches import Watches
+from apiserver.registry.writes import Writes
+from apiserver.resources.table import strategies
+from apiserver.storage.backend import Backend, StorageError
+from apiserver.storage.store import Store
+from apiserver.storage.watcher import Event
+from openapi.catalog import Catalog
+from openapi.documents import GIT_VERSION, Documents
+from openapi.kinds import RESOURCES
+
+log = logging.getLogger(__name__)
+
+ISSUER = "https://kubernetes.default.svc.cluster.local"
+AUDIENCES = ("https://kubernetes.default.svc",)
+COMPACT_EVERY_S = 300.0
+RENEW_EVERY_S = 10.0
+ROLE_RESOURCES = ("roles", "clusterroles", "rolebindings", "clusterrolebindings")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an API server is told. Paths are of PEM files; `token_file` may be None."""
+
+    address: str
+    port: int
+    service_cidrs: tuple[str, ...]
+    service_account_key: Path
+    client_ca: Path
+    token_file: Path | None = None
+    anonymous: bool = True
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+class ApiServer:
+    """One API server over `backend`. `app` is the ASGI application; call `start` before serving it."""
+
+    def __init__(self, backend: Backend, settings: Settings) -> None:
+        self._settings = settings
+        self._backend = backend
+        self.metrics = Metrics(GIT_VERSION)
+        self.catalog = Catalog(RESOURCES)
+        self.store = Store(backend, observe=self.metrics.store_operation)
+        self._key = SigningKey(settings.service_account_key.read_bytes())
+        self._strategies = strategies(self.store, self.catalog, settings.service_cidrs)
+        self._endpoints = Endpoints(self.catalog, self._strategies)
+        self._rbac = RbacIndex()
+        self._bootstrapped = False
+        self._tasks: list[asyncio.Task[None]] = []
+        self._register()
+        self.app = self._compose()
+
+    # -- composition -------------------------------------------------------------------------------------------
+
+    def _register(self) -> None:
+        for row in self.catalog.rows():
+            if row.prefix and self._endpoints.stored_row(row) is row:
+                self.store.register(row, self._endpoints.strategy(row).fields)
+
+    def _compose(self) -> Pipeline:
+        settings, store = self._settings, self.store
+        bound = BoundObjects(store, self.catalog)
+        authenticator = Authenticator(self._token_authenticators(bound), anonymous=settings.anonymous)
+        authorizer = Authorizers(MastersAuthorizer(), RbacAuthorizer(self._rbac))
+        chain = Chain(admission_plugins(store, self.catalog))
+        reads, writes, deletes = Reads(store), Writes(store, chain), Deletes(store, chain)
+        bodies = Bodies(self.catalog)
+        verbs = Verbs(reads, writes, deletes, bodies)
+        services = Services(
+            store=store,
+            catalog=self.catalog,
+            endpoints=self._endpoints,
+            reads=reads,
+            writes=writes,
+            deletes=deletes,
+            bodies=bodies,
+            verbs=verbs,
+            chain=chain,
+            authenticator=authenticator,
+            authorizer=authorizer,
+            issuer=TokenIssuer(ISSUER, self._key),
+            audiences=AUDIENCES,
+            bound=bound,
+        )
+        return Pipeline(
+            endpoints=self._endpoints,
+            verbs=verbs,
+            watches=Watches(store, reads),
+            actions=action_table(services),
+            paths=self._paths(),
+            authenticator=authenticator,
+            authorizer=authorizer,
+            metrics=self.metrics,
+            fairness=Fairness(),
+        )
+
+    def _token_authenticators(self, bound: BoundObjects) -> list[TokenAuthenticator]:
+        found: list[TokenAuthenticator] = []
+        if self._settings.token_file is not None:
+            found.append(StaticTokens(read_token_file(self._settings.token_file), AUDIENCES))
+        found.append(ServiceAccountTokens((ISSUER,), (self._key.public,), AUDIENCES, bound))
+        return found
+
+    def _paths(self) -> SystemPaths:
+        settings, keys = self._settings, (self._key.public,)
+        server = f"{settings.address}:{settings.port}"
+        return SystemPaths(
+            catalog=self.catalog,
+            documents=Documents(self.catalog),
+            health=Health(self._checks()),
+            metrics=self.metrics,
+            well_known={
+                "/.well-known/openid-configuration": lambda: openid_configuration(
+                    ISSUER, f"https://{server}/openid/v1/jwks", keys
+                ),
+                "/openid/v1/jwks": lambda: json_web_keys(keys),
+            },
+            server_address=server,
+        )
+
+    def _checks(self) -> dict[str, dict[str, Callable[[], Awaitable[bool]]]]:
+        async def ping() -> bool:
+            return True
+
+        async def storage() -> bool:
+            try:
+                async with asyncio.timeout(2):
+                    await self._backend.current_revision()
+            except (StorageError, TimeoutError):
+                return False
+            return True
+
+        async def synced() -> bool:
+            return self.store.revision > 0
+
+        async def bootstrapped() -> bool:
+            return self._bootstrapped
+
+        alive = {"ping": ping, "etcd": storage}
+        hooks = {
+            "poststarthook/start-system-namespaces-controller": bootstrapped,
+            "poststarthook/rbac/bootstrap-roles": bootstrapped,
+            "poststarthook/scheduling/bootstrap-system-priority-classes": bootstrapped,
+            "poststarthook/priority-and-fairness-config-producer": bootstrapped,
+            "poststarthook/bootstrap-controller": bootstrapped,
+        }
+        return {"healthz": {**alive, **hooks}, "livez": {**alive, **hooks},
+                "readyz": {**alive, "informer-sync": synced, **hooks}}  # fmt: skip
+
+    # -- life --------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Fill the caches and write the default objects."""
+        await self.store.start()
+        for resource in ROLE_RESOURCES:
+            self._follow_roles(resource)
+        facts = self._facts()
+        writer = SystemWriter(self.store)
+        await ensure(writer, self.catalog, facts, datetime.now(UTC))
+        self._bootstrapped = True
+        self._tasks.append(asyncio.create_task(self._renew(writer, facts)))
+        self._tasks.append(asyncio.create_task(self._compact()))
+
+    def _follow_roles(self, resource: str) -> None:
+        """Keep the role index as the watch cache is."""
+        row = self.catalog.by_gvr(RBAC, "v1", resource)
+        assert row is not None
+        cache = self.store.cache(row)
+        for entry in cache.entries():
+            self._rbac.put(resource, entry.object())
+
+        def changed(event: Event) -> None:
+            entry = event.entry
+            if event.type == "DELETED":
+                self._rbac.remove(resource, entry.namespace, entry.name)
+            else:
+                self._rbac.put(resource, entry.object())
+
+        cache.listen(changed)
+
+    def _facts(self) -> ClusterFacts:
+        settings = self._settings
+        versions = dict.fromkeys((r.group, r.version) for r in self.catalog.rows())
+        return ClusterFacts(
+            hostname=socket.gethostname(),
+            holder=f"{os.getpid()}_{uuid.uuid4()}",
+            addresses=(settings.address,),
+            port=settings.port,
+            service_cidrs=settings.service_cidrs,
+            group_versions=tuple(v for v in versions if v[0] != "apiregistration.k8s.io"),
+            client_ca=settings.client_ca.read_text(),
+        )
+
+    async def _renew(self, writer: SystemWriter, facts: ClusterFacts) -> None:
+        while True:
+            await asyncio.sleep(RENEW_EVERY_S)
+            try:
+                await renew_identity(writer, self.catalog, facts, datetime.now(UTC))
+            except Exception:
+                log.warning("the server's own lease could not be renewed", exc_info=True)
+
+    async def _compact(self) -> None:
+        """Forget history older than one interval, as kube-apiserver has etcd do."""
+        before = 0
+        while True:
+            await asyncio.sleep(COMPACT_EVERY_S)
+            try:
+                if before:
+                    await self._backend.compact(before)
+                before = await self._backend.current_revision()
+            except StorageError:
+                log.warning("history could not be compacted", exc_info=True)
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.store.close()

@@ -1,0 +1,58 @@
+"""/healthz, /livez and /readyz: named checks, each run when asked.
+
+Follows: staging/src/k8s.io/apiserver/pkg/server/healthz/healthz.go
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from apiserver.request import RequestInfo
+from apiserver.response import Reply
+from openapi.meta.field import quote
+
+TEXT = "text/plain; charset=utf-8"
+Check = Callable[[], Awaitable[bool]]
+
+
+class Health:
+    """`checks` by endpoint (healthz, livez, readyz): name -> a check that is True when all is well."""
+
+    def __init__(self, checks: Mapping[str, Mapping[str, Check]]) -> None:
+        self._checks = checks
+
+    async def answer(self, info: RequestInfo) -> Reply | None:
+        """None when the path is not a health endpoint or has no such check."""
+        endpoint, _, single = info.at.path.strip("/").partition("/")
+        checks = self._checks.get(endpoint)
+        if checks is None:
+            return None
+        if single:
+            check = checks.get(single)
+            if check is None:
+                return None
+            checks = {single: check}
+        excluded = info.query.get("exclude", [])
+        return await self._run(endpoint, checks, excluded, verbose="verbose" in info.query)
+
+    async def _run(
+        self, endpoint: str, checks: Mapping[str, Check], excluded: Sequence[str], *, verbose: bool
+    ) -> Reply:
+        lines, failed = [], []
+        for name, check in checks.items():
+            if name in excluded:
+                lines.append(f"[+]{name} excluded: ok")
+            elif await check():
+                lines.append(f"[+]{name} ok")
+            else:
+                failed.append(name)
+                lines.append(f"[-]{name} failed: reason withheld")
+        unknown = [name for name in excluded if name not in checks]
+        if unknown:
+            names = ", ".join(map(quote, unknown))
+            lines.append(f"warn: some health checks cannot be excluded: no matches for {names}")
+        if failed:
+            text = "\n".join([*lines, f"{endpoint} check failed", ""])
+            return Reply(500, (text.encode(),), TEXT, (("x-content-type-options", "nosniff"),))
+        text = "\n".join([*lines, f"{endpoint} check passed", ""]) if verbose else "ok"
+        return Reply(200, (text.encode(),), TEXT, (("x-content-type-options", "nosniff"),))

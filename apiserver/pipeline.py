@@ -1,0 +1,296 @@
+"""One request from top to bottom.
+
+parse, authenticate, impersonate, take a seat, authorize, look up, negotiate, verb, answer: in this order, here and
+nowhere else. All refusals are StatusErrors and leave through one place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from apiserver.auth.attributes import Attributes, forbidden
+from apiserver.auth.authenticator import Authenticator
+from apiserver.auth.authorizer import Chain as Authorizers
+from apiserver.auth.impersonation import Impersonation, requested_identity
+from apiserver.fairness import Fairness
+from apiserver.metrics import Metrics
+from apiserver.registry.context import Context, Receive
+from apiserver.registry.endpoint import Endpoint
+from apiserver.registry.endpoints import Endpoints
+from apiserver.registry.verbs import Verbs
+from apiserver.registry.watches import Watches
+from apiserver.request import RequestInfo, parse
+from apiserver.resources.strategy import User
+from apiserver.response import PLAIN, Negotiated, Reply, Send, negotiate, send_reply, status_reply
+from openapi.meta import status
+
+log = logging.getLogger(__name__)
+
+Scope = Mapping[str, Any]
+Action = Callable[[Context], Awaitable[Reply | None]]
+"""A subresource or a kind that is not stored; None when it has answered by itself (streams)."""
+ActionKey = tuple[str, str, str]
+"""Group, resource, subresource."""
+
+WRITE_TIMEOUT_S = 60.0
+_READ_VERBS = frozenset(("get", "list"))
+_PLAIN_404 = Reply(404, (b"404 page not found\n",), "text/plain; charset=utf-8")
+
+
+class Paths(Protocol):
+    """Everything that is not a resource: discovery, health, version, metrics, OpenAPI."""
+
+    async def answer(self, info: RequestInfo, headers: Mapping[bytes, bytes]) -> Reply | None:
+        """None when there is no such path. Raises StatusError."""
+        ...
+
+    def serves_group(self, group: str) -> bool: ...
+
+
+class Pipeline:
+    """The ASGI application."""
+
+    def __init__(
+        self,
+        *,
+        endpoints: Endpoints,
+        verbs: Verbs,
+        watches: Watches,
+        actions: Mapping[ActionKey, Mapping[str, Action]],
+        paths: Paths,
+        authenticator: Authenticator,
+        authorizer: Authorizers,
+        metrics: Metrics,
+        fairness: Fairness,
+    ) -> None:
+        self._endpoints = endpoints
+        self._verbs: Mapping[str, Action] = {
+            "create": verbs.create,
+            "get": verbs.get,
+            "list": verbs.list,
+            "update": verbs.update,
+            "patch": verbs.patch,
+            "delete": verbs.delete,
+            "deletecollection": verbs.deletecollection,
+        }
+        self._watches = watches
+        self._actions = actions
+        self._paths = paths
+        self._authenticator = authenticator
+        self._authorizer = authorizer
+        self._impersonation = Impersonation(authorizer)
+        self._metrics = metrics
+        self._fairness = fairness
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        began = time.perf_counter()
+        info = parse(scope["method"], scope["path"], scope["query_string"])
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        stream = _Sent(send)
+        try:
+            reply = await self._answer(scope, info, headers, receive, stream.send)
+        except _PageNotFound:
+            reply = _PLAIN_404
+        except status.StatusError as err:
+            reply = status_reply(err, _error_form(headers))
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("a request failed", extra={"method": info.method, "path": info.at.path})
+            reply = status_reply(_panic())
+        code = stream.code
+        if reply is not None:
+            code = reply.code
+            if not stream.code:
+                gzip = b"gzip" in headers.get(b"accept-encoding", b"")
+                await send_reply(send, reply, accepts_gzip=gzip, bodiless=info.method == "HEAD")
+        self._count(info, code, time.perf_counter() - began)
+
+    async def _answer(
+        self, scope: Scope, info: RequestInfo, headers: dict[bytes, bytes], receive: Receive, send: Send
+    ) -> Reply | None:
+        peer = scope["state"].get("peer")
+        user = self._authenticator.remembered(headers, peer)
+        if user is None:
+            user = await self._authenticator.authenticate(headers, peer)
+        attributes = _attributes(user, info)
+        if any(h.startswith(b"impersonate-") for h in headers):
+            wanted = requested_identity(scope["headers"])
+            if wanted is not None:
+                user = self._impersonation.impersonate(wanted, attributes)
+                attributes = attributes._replace(user=user)
+        decision = self._authorizer.authorize(attributes)
+        if not decision.allowed:
+            raise forbidden(attributes, decision.reason)
+        if not info.at.is_resource:
+            return await self._answer_path(info, headers)
+        if info.verb == "watch":
+            context = self._context(info, user, headers, receive, send)
+            return await self._watch(context)
+        await self._fairness.take()
+        try:
+            context = self._context(info, user, headers, receive, send)
+            action = self._action(context)
+            if info.verb in _READ_VERBS or context.is_long_running:
+                return await action(context)
+            async with asyncio.timeout(WRITE_TIMEOUT_S):
+                return await action(context)
+        except TimeoutError:
+            text = "request did not complete within the allotted timeout"
+            raise status.timeout(text) from None
+        finally:
+            self._fairness.give_back()
+
+    def _context(
+        self, info: RequestInfo, user: User, headers: dict[bytes, bytes], receive: Receive, send: Send
+    ) -> Context:
+        """Look the resource up and negotiate. Raises 404, 405, 406."""
+        at = info.at
+        endpoint = self._endpoints.find(at.group, at.version, at.resource)
+        if endpoint is None:
+            if at.group and not self._paths.serves_group(at.group):
+                raise _PageNotFound()
+            raise status.page_not_found()
+        _check_scope(endpoint, info)
+        if info.method == "HEAD":
+            raise status.method_not_allowed()
+        collection = not at.name and info.method == "GET"
+        negotiated = negotiate(
+            headers.get(b"accept", b"").decode("latin-1"), listing=collection or info.verb == "watch",
+            watching=info.verb == "watch",
+        )  # fmt: skip
+        agent = headers.get(b"user-agent", b"")
+        pretty = info.flag("pretty") if "pretty" in info.query else agent.startswith((b"curl", b"Wget", b"Mozilla"))
+        return Context(info, endpoint, user, headers, negotiated, datetime.now(UTC), receive, send, pretty)
+
+    def _action(self, context: Context) -> Action:
+        """What answers a verb. Raises 404 for unknown subresources, 405 for verbs that are not served."""
+        info, row = context.info, context.endpoint.resource
+        verb, subresource = info.verb, info.at.subresource
+        special = self._actions.get((row.group, row.resource, subresource))
+        if special is not None:
+            action = special.get(verb)
+            if action is not None:
+                return action
+            if subresource or not row.verbs:
+                raise status.method_not_allowed()
+        if subresource:
+            known = row.subresource(subresource)
+            if known is None:
+                raise status.page_not_found()
+            if verb not in known.verbs or verb not in self._verbs:
+                raise status.method_not_allowed()
+        elif verb not in row.verbs:
+            raise status.method_not_allowed()
+        return self._verbs[verb]
+
+    async def _watch(self, context: Context) -> Reply | None:
+        row = context.endpoint.resource
+        if "watch" not in row.verbs or context.info.at.subresource:
+            raise status.method_not_allowed()
+        labels = _labels(context.info)[2:6]
+        key = ("WATCH", *labels, _scope(context.info), "apiserver")
+        watches = self._metrics.watches
+        watches[key] = watches.get(key, 0) + 1
+        try:
+            await self._watches.watch(context)
+        finally:
+            watches[key] -= 1
+        return None
+
+    async def _answer_path(self, info: RequestInfo, headers: Mapping[bytes, bytes]) -> Reply:
+        reply = await self._paths.answer(info, headers)
+        return _PLAIN_404 if reply is None else reply
+
+    def _count(self, info: RequestInfo, code: int, seconds: float) -> None:
+        self._metrics.request(_labels(info), str(code), seconds)
+
+
+class _Sent:
+    """Remembers the code of an answer that a handler has sent itself."""
+
+    __slots__ = ("_send", "code")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.code = 0
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self.code = message["status"]
+        await self._send(message)
+
+
+class _PageNotFound(Exception):
+    """A path that no API group serves: plain text, not a Status."""
+
+
+def _attributes(user: User, info: RequestInfo) -> Attributes:
+    """The question for the authorizer."""
+    at = info.at
+    if not at.is_resource:
+        return Attributes(user, info.verb, path=at.path, is_resource=False)
+    fields = labels = ""
+    if info.query:
+        fields, labels = info.first("fieldSelector"), info.first("labelSelector")
+    return Attributes(
+        user, info.verb, at.group, at.version, at.resource, at.subresource, at.namespace, at.name, at.path, True,
+        fields, labels,
+    )  # fmt: skip
+
+
+def _check_scope(endpoint: Endpoint, info: RequestInfo) -> None:
+    """A path must fit the resource's scope. Raises 404 or 405."""
+    at, row = info.at, endpoint.resource
+    if row.namespaced:
+        if at.namespace:
+            return
+        if at.name:
+            raise status.page_not_found()
+        if info.verb not in ("list", "watch") and not (info.verb == "create" and not row.prefix):
+            raise status.method_not_allowed()
+    elif at.namespace and row.resource != "namespaces":
+        raise status.page_not_found()
+
+
+def _error_form(headers: Mapping[bytes, bytes]) -> Negotiated:
+    """The media type of a Status: YAML when that alone is asked for."""
+    accept = headers.get(b"accept", b"").decode("latin-1")
+    try:
+        return Negotiated(negotiate(accept).media)
+    except status.StatusError:
+        return PLAIN
+
+
+def _panic() -> status.StatusError:
+    text = "This request caused apiserver to panic. Look in the logs for details."
+    return status.StatusError(500, "InternalError", text)
+
+
+def _scope(info: RequestInfo) -> str:
+    if info.at.name or info.verb == "create":
+        return "resource"
+    return "namespace" if info.at.namespace else "cluster"
+
+
+def _labels(info: RequestInfo) -> tuple[str, ...]:
+    """The labels that requests are counted under."""
+    at = info.at
+    if not at.is_resource:
+        return (info.method, "", "", "", "", at.path if len(at.path) < 64 else "", "", "apiserver")
+    dry = "All" if "dryRun" in info.query else ""
+    return (_METRIC_VERBS.get(info.verb, info.method), dry, at.group, at.version, at.resource, at.subresource,
+            _scope(info), "apiserver")  # fmt: skip
+
+
+_METRIC_VERBS = {
+    "create": "POST", "get": "GET", "list": "LIST", "watch": "WATCH", "update": "PUT", "patch": "PATCH",
+    "delete": "DELETE", "deletecollection": "DELETECOLLECTION",
+}  # fmt: skip

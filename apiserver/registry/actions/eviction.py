@@ -1,0 +1,161 @@
+"""Evicting a pod: a deletion that the pod's disruption budget has to allow.
+
+Follows: pkg/registry/core/pod/storage/eviction.go
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from apiserver.registry.actions.binding import CREATED
+from apiserver.registry.actions.services import Services
+from apiserver.registry.bodies import judge_problems
+from apiserver.registry.call import Call
+from apiserver.registry.context import Context
+from apiserver.registry.options import DeleteOptions, delete_options
+from apiserver.response import Reply, object_reply
+from openapi.catalog import GroupVersionKind
+from openapi.meta import status
+from openapi.meta.selectors import from_label_selector
+from openapi.schema.load import schema_for
+
+Object = dict[str, Any]
+
+EVICTION = GroupVersionKind("policy", "v1", "Eviction")
+MAX_DISRUPTED_PODS = 2000
+RETRY_AFTER_S = 10
+_NO_BUDGET_PHASES = frozenset(("Succeeded", "Failed", "Pending"))
+_OLD_VERSION = b"policy/v1beta1"
+
+
+class EvictionAction:
+    """create of `pods/eviction`."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def create(self, context: Context) -> Reply:
+        # The older version of the group is still accepted here, with the same fields.
+        raw = (await context.body()).replace(_OLD_VERSION, b"policy/v1", 1)
+        call = self._services.verbs.call(context, "CreateOptions")
+        eviction, problems = self._services.bodies.read_kind(raw, context.content_type, EVICTION, schema_for(EVICTION))
+        judge_problems(problems, call.options.validation, EVICTION, call.warnings)
+        if eviction["metadata"].get("name", call.name) != call.name:
+            raise status.bad_request("name in URL does not match name in Eviction object")
+        options = delete_options(context.info, eviction.get("deleteOptions") or {})
+        options.dry_run = options.dry_run or call.options.dry_run
+        call.options.dry_run = options.dry_run
+        await self._evict(call, context, options)
+        reply = object_reply(201, CREATED, context.negotiated, pretty=context.pretty)
+        reply.warnings = call.warnings
+        return reply
+
+    async def _evict(self, call: Call, context: Context, options: DeleteOptions) -> None:
+        entry = await self._services.reads.get(call.endpoint, call.namespace, call.name, context.info)
+        pod = entry.object()
+        if not _ignores_budgets(pod):
+            budgets = self._budgets(pod)
+            if len(budgets) > 1:
+                text = (
+                    "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
+                )
+                raise status.StatusError(500, "InternalError", text)
+            if budgets:
+                await self._spend(call, pod, budgets[0])
+            await self._services.writes.adjust(call, _mark_disrupted(call.now_text))
+        elif options.resource_version is None and "deletionTimestamp" not in pod["metadata"]:
+            options = replace(options, uid=options.uid or pod["metadata"]["uid"])
+        await self._services.deletes.delete(replace(call, subresource="eviction"), options)
+
+    def _budgets(self, pod: Object) -> list[Object]:
+        """The budgets whose selector matches the pod."""
+        endpoint = self._services.endpoints.find("policy", "v1", "poddisruptionbudgets")
+        assert endpoint is not None
+        labels = pod["metadata"].get("labels", {})
+        found = []
+        for entry in self._services.store.cache(endpoint.stored).entries(pod["metadata"]["namespace"]):
+            budget = entry.object()
+            if from_label_selector(budget["spec"].get("selector")).matches(labels):
+                found.append(budget)
+        return found
+
+    async def _spend(self, call: Call, pod: Object, budget: Object) -> None:
+        """Take one disruption from the budget. Raises 429 when none is left."""
+        endpoint = self._services.endpoints.find("policy", "v1", "poddisruptionbudgets")
+        assert endpoint is not None
+        name = budget["metadata"]["name"]
+        healthy = any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
+
+        def change(current: Object) -> None:
+            if _spares_unhealthy(current, healthy=healthy):
+                return
+            _check_budget(current, name)
+            state = current["status"]
+            state["disruptionsAllowed"] = state.get("disruptionsAllowed", 0) - 1
+            state.setdefault("disruptedPods", {})[pod["metadata"]["name"]] = call.now_text
+
+        await self._services.writes.adjust(replace(call, endpoint=endpoint, name=name, subresource="status"), change)
+
+
+def _ignores_budgets(pod: Object) -> bool:
+    """Pods that do not run, or go anyway, count in no budget."""
+    return pod.get("status", {}).get("phase") in _NO_BUDGET_PHASES or "deletionTimestamp" in pod["metadata"]
+
+
+def _spares_unhealthy(budget: Object, *, healthy: bool) -> bool:
+    """A pod that is not healthy costs nothing when the policy or a satisfied budget says so."""
+    if healthy:
+        return False
+    if budget["spec"].get("unhealthyPodEvictionPolicy") == "AlwaysAllow":
+        return True
+    state = budget.get("status", {})
+    return bool(state.get("currentHealthy", 0) >= state.get("desiredHealthy", 0) > 0)
+
+
+def _check_budget(budget: Object, name: str) -> None:
+    state = budget.setdefault("status", {})
+    if state.get("observedGeneration", 0) < budget["metadata"].get("generation", 0):
+        raise _refused(f"The disruption budget {name} is still being processed by the server.", RETRY_AFTER_S)
+    allowed = state.get("disruptionsAllowed", 0)
+    if allowed < 0:
+        raise status.forbidden("policy", "poddisruptionbudget", name, "pdb disruptions allowed is negative")
+    if len(state.get("disruptedPods") or {}) > MAX_DISRUPTED_PODS:
+        raise status.forbidden(
+            "policy",
+            "poddisruptionbudget",
+            name,
+            "DisruptedPods map too big - too many evictions not confirmed by PDB controller",
+        )
+    if allowed == 0:
+        text = (
+            f"The disruption budget {name} needs {state.get('desiredHealthy', 0)} healthy pods and has "
+            f"{state.get('currentHealthy', 0)} currently"
+        )
+        raise _refused(text, 0)
+
+
+def _refused(why: str, retry_s: int) -> status.StatusError:
+    error = status.too_many_requests("Cannot evict pod as it would violate the pod's disruption budget.", retry_s)
+    error.details = {**(error.details or {}), "causes": [{"reason": "DisruptionBudget", "message": why}]}
+    return error
+
+
+def _mark_disrupted(now: str) -> Callable[[Object], None]:
+    """Say in the pod's conditions why it ends."""
+
+    def change(pod: Object) -> None:
+        conditions = pod["status"].setdefault("conditions", [])
+        mark = {
+            "type": "DisruptionTarget",
+            "status": "True",
+            "lastProbeTime": None,
+            "lastTransitionTime": now,
+            "reason": "EvictionByEvictionAPI",
+            "message": "Eviction API: evicting",
+        }
+        conditions[:] = [c for c in conditions if c["type"] != "DisruptionTarget"]
+        conditions.append(mark)
+
+    return change

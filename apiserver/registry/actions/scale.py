@@ -1,0 +1,100 @@
+"""The scale subresource of workloads: read, replaced and patched as a Scale, stored in the workload.
+
+Follows: pkg/registry/apps/deployment/storage/storage.go ScaleREST
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiserver.registry.actions.services import Services
+from apiserver.registry.bodies import decode_object, judge_problems
+from apiserver.registry.call import Call
+from apiserver.registry.context import Context
+from apiserver.registry.patch import APPLY_PATCH, patch_change, patch_type
+from apiserver.registry.tables import transformed_object
+from apiserver.registry.writes import check_name
+from apiserver.resources.scale import ScaleFields, apply_scale, to_scale, validate_scale
+from apiserver.response import Reply, object_reply
+from openapi.catalog import GroupVersionKind
+from openapi.meta import status
+from openapi.schema.load import schema_for
+
+Object = dict[str, Any]
+
+SCALE = GroupVersionKind("autoscaling", "v1", "Scale")
+
+
+class ScaleAction:
+    """get, update and patch of `<resource>/scale` for one kind."""
+
+    def __init__(self, services: Services, fields: ScaleFields) -> None:
+        self._services = services
+        self._fields = fields
+
+    async def get(self, context: Context) -> Reply:
+        at = context.info.at
+        entry = await self._services.reads.get(context.endpoint, context.namespace, at.name, context.info)
+        return self._reply(context, context.endpoint.object(entry))
+
+    async def update(self, context: Context) -> Reply:
+        raw = await context.body()
+        call = self._services.verbs.call(context, "UpdateOptions")
+        scale, problems = self._services.bodies.read_kind(raw, context.content_type, SCALE, schema_for(SCALE))
+        judge_problems(problems, call.options.validation, SCALE, call.warnings)
+        check_name(call, scale["metadata"])
+        scale["metadata"].setdefault("namespace", call.namespace)
+        self._check(scale)
+
+        def change(current: Object | None) -> Object:
+            assert current is not None
+            current["metadata"].pop("resourceVersion", None)
+            apply_scale(current, scale, self._fields)
+            return current
+
+        return await self._write(context, call, change)
+
+    async def patch(self, context: Context) -> Reply:
+        media = patch_type(context.content_type, custom=context.endpoint.resource.custom)
+        raw = await context.body()
+        call = self._services.verbs.call(context, "PatchOptions", is_apply=media == APPLY_PATCH)
+        scale_call = self._as_scale(call)
+        if media == APPLY_PATCH:
+            raise status.unsupported_media_type("scale cannot be applied by this server yet; use a merge patch")
+        patched = patch_change(scale_call, media, raw)
+
+        def change(current: Object | None) -> Object:
+            assert current is not None
+            scale = patched(to_scale(current, self._fields))
+            decode_object(scale, schema_for(SCALE), SCALE)
+            self._check(scale)
+            current["metadata"].pop("resourceVersion", None)
+            apply_scale(current, scale, self._fields)
+            return current
+
+        reply = await self._write(context, call, change)
+        return reply
+
+    def _as_scale(self, call: Call) -> Call:
+        """The same call as seen by the patch: on an object of kind Scale."""
+        from dataclasses import replace
+
+        return replace(call, endpoint=self._services.scale_endpoint(call.endpoint))
+
+    def _check(self, scale: Object) -> None:
+        errors = list(validate_scale(scale))
+        if errors:
+            raise status.invalid(SCALE.group, SCALE.kind, scale["metadata"].get("name", ""), errors)
+
+    async def _write(self, context: Context, call: Call, change: Any) -> Reply:
+        written = await self._services.writes.update(call, change)
+        obj = written.obj if written.entry is None else context.endpoint.object(written.entry)
+        reply = self._reply(context, obj)
+        reply.warnings = call.warnings
+        return reply
+
+    def _reply(self, context: Context, obj: Object) -> Reply:
+        scale = to_scale(obj, self._fields)
+        endpoint = self._services.scale_endpoint(context.endpoint)
+        shown = transformed_object(endpoint, scale, context.negotiated, context.info, context.now)
+        return object_reply(200, shown, context.negotiated, pretty=context.pretty)

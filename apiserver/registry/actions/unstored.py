@@ -1,0 +1,55 @@
+"""Kinds that are answered and not stored: reviews and token requests. Created, never read."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Protocol
+
+from apiserver.admission.plugin import CREATE, Attributes
+from apiserver.registry.actions.services import Services
+from apiserver.registry.bodies import judge_problems
+from apiserver.registry.context import Context
+from apiserver.registry.tables import transformed_object
+from apiserver.resources.strategy import WriteContext
+from apiserver.response import Reply, object_reply
+from openapi.catalog import GroupVersionKind
+from openapi.schema.load import schema_for
+
+Object = dict[str, Any]
+
+
+class Creator(Protocol):
+    """From a decoded object to the answered one. Raises StatusError."""
+
+    async def create(self, obj: Object, context: WriteContext) -> Object: ...
+
+
+class UnstoredAction:
+    """create of a kind that `creator` answers; `gvk` is the body's."""
+
+    def __init__(self, services: Services, creator: Creator, gvk: GroupVersionKind) -> None:
+        self._services = services
+        self._creator = creator
+        self._gvk = gvk
+
+    async def create(self, context: Context) -> Reply:
+        raw, gvk = await context.body(), self._gvk
+        call = self._services.verbs.call(context, "CreateOptions")
+        obj, problems = self._services.bodies.read_kind(raw, context.content_type, gvk, schema_for(gvk))
+        judge_problems(problems, call.options.validation, gvk, call.warnings)
+        obj.setdefault("metadata", {})
+        await self._admit(context, obj, call.warnings, context.now, dry_run=call.options.dry_run)
+        made = await self._creator.create(obj, call.context())
+        shown = transformed_object(context.endpoint, made, context.negotiated, context.info, context.now)
+        reply = object_reply(201, shown, context.negotiated, pretty=context.pretty)
+        reply.warnings = call.warnings
+        return reply
+
+    async def _admit(self, context: Context, obj: Object, warnings: list[str], now: datetime, *, dry_run: bool) -> None:
+        at = context.info.at
+        attributes = Attributes(
+            CREATE, context.endpoint.resource, at.subresource, context.namespace, at.name, obj, None, context.user,
+            now, {}, dry_run, warnings,
+        )  # fmt: skip
+        await self._services.chain.mutate(attributes)
+        await self._services.chain.validate(attributes)

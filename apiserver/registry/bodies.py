@@ -1,0 +1,178 @@
+"""From the bytes of a body to an object that can be worked on: syntax, kind, types, unknown fields, defaults.
+
+Follows: staging/src/k8s.io/apiserver/pkg/endpoints/handlers/create.go and
+staging/src/k8s.io/apimachinery/pkg/runtime/serializer/json/json.go
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from openapi.schema.decode import DecodeError, decode
+from openapi.schema.defaults import apply_defaults
+
+from apiserver.registry.endpoint import Endpoint
+from openapi.catalog import Catalog, GroupVersionKind, Resource, split_api_version
+from openapi.meta import status
+from openapi.schema.gojson import JSONSyntaxError
+from openapi.schema.node import Node
+from openapi.schema.parse import parse
+from openapi.schema.yamlbody import YAMLError, parse_yaml
+
+Object = dict[str, Any]
+
+JSON, YAML = "application/json", "application/yaml"
+ACCEPTED_BODIES = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+SCHEME = "pkg/api/legacyscheme/scheme.go:30"
+
+
+def media_type(header: str) -> str:
+    """The media type of a Content-Type header; JSON where there is none."""
+    return header.split(";", 1)[0].strip().lower() or JSON
+
+
+def unsupported(accepted: str = ACCEPTED_BODIES) -> status.StatusError:
+    return status.unsupported_media_type(
+        f"the body of the request was in an unknown format - accepted media types include: {accepted}"
+    )
+
+
+class Bodies:
+    """Reads bodies; needs the catalogue only to name kinds that are sent to the wrong place."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def read(self, raw: bytes, content_type: str, endpoint: Endpoint) -> tuple[Object, list[str]]:
+        """The decoded, defaulted object of the endpoint's own kind, and the texts of strict errors."""
+        row = endpoint.resource
+        return self.read_kind(raw, content_type, row.gvk, endpoint.node)
+
+    def read_kind(
+        self, raw: bytes, content_type: str, gvk: GroupVersionKind, node: Node, *, strict_kind: bool = True
+    ) -> tuple[Object, list[str]]:
+        media = media_type(content_type)
+        if media not in (JSON, YAML):
+            raise unsupported()
+        document, problems = self._parse(raw, media, gvk)
+        self._check_kind(document, raw, gvk)
+        problems += decode_object(document, node, gvk)
+        document["kind"] = gvk.kind
+        document["apiVersion"] = f"{gvk.group}/{gvk.version}" if gvk.group else gvk.version
+        apply_defaults(document, gvk)
+        return document, problems
+
+    def read_options(
+        self, raw: bytes, content_type: str, gvk: GroupVersionKind, node: Node
+    ) -> tuple[Object, list[str]]:
+        """A body of options (DeleteOptions), which any group's apiVersion may carry."""
+        media = media_type(content_type)
+        if media not in (JSON, YAML):
+            raise unsupported()
+        document, problems = self._parse(raw, media, gvk)
+        if document.get("kind", gvk.kind) != gvk.kind:
+            raise self._wrong_kind(*split_api_version(document.get("apiVersion", "")), document["kind"], "v1", gvk)
+        return document, problems + decode_object(document, node, gvk)
+
+    def _parse(self, raw: bytes, media: str, gvk: GroupVersionKind) -> tuple[Object, list[str]]:
+        try:
+            document, problems = parse(raw) if media == JSON else parse_yaml(raw)
+        except (JSONSyntaxError, YAMLError) as err:
+            raise _unrecognized(gvk, raw, str(err)) from err
+        if document is None:
+            document = {}
+        if not isinstance(document, dict):
+            kind = {list: "array", str: "string", bool: "bool"}.get(type(document), "number")
+            text = (
+                f"couldn't get version/kind; json parse error: json: cannot unmarshal {kind} into Go value of type "
+                'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
+            )
+            raise _unrecognized(gvk, raw, text)
+        return document, problems
+
+    def _check_kind(self, document: Object, raw: bytes, gvk: GroupVersionKind) -> None:
+        kind, version = document.get("kind") or gvk.kind, document.get("apiVersion")
+        if version is None or version == "":
+            version = f"{gvk.group}/{gvk.version}" if gvk.group else gvk.version
+        for name, value in (("apiVersion", version), ("kind", kind)):
+            if not isinstance(value, str):
+                what = {list: "array", dict: "object", bool: "bool"}.get(type(value), "number")
+                text = (
+                    f"couldn't get version/kind; json parse error: json: cannot unmarshal {what} into Go struct field "
+                    f".{name} of type string"
+                )
+                raise _unrecognized(gvk, raw, text)
+        if version.count("/") > 1:
+            raise _unrecognized(gvk, raw, f"unexpected GroupVersion string: {version}")
+        group, short = split_api_version(version)
+        if (group, short, kind) == gvk:
+            return
+        raise self._wrong_kind(group, short, kind, version, gvk)
+
+    def _wrong_kind(self, group: str, short: str, kind: str, version: str, gvk: GroupVersionKind) -> status.StatusError:
+        known = self._catalog.by_gvk(group, short, kind)
+        if known is None or known.custom:
+            why = f'no kind "{kind}" is registered for version "{version}" in scheme "{SCHEME}"'
+        elif (group, kind) == (gvk.group, gvk.kind):
+            requested = f"{gvk.group}/{gvk.version}" if gvk.group else gvk.version
+            return status.bad_request(
+                f"the API version in the data ({version}) does not match the expected API version ({requested})"
+            )
+        else:
+            package = go_package(gvk.group)
+            why = f"converting ({short}.{kind}) to ({package}.{gvk.kind}): unknown conversion"
+        return status.bad_request(f'{kind} in version "{short}" cannot be handled as a {gvk.kind}: {why}')
+
+
+def go_package(group: str) -> str:
+    """The name of the package of a group's internal types."""
+    return group.split(".", 1)[0] if group else "core"
+
+
+def decode_object(document: Object, node: Node, gvk: GroupVersionKind) -> list[str]:
+    """Check types and bring to canonical form in place. Raises the 400 of a wrong type."""
+    try:
+        return decode(document, node, gvk)
+    except DecodeError as err:
+        raise cannot_handle(gvk, str(err)) from err
+
+
+def cannot_handle(gvk: GroupVersionKind, why: str) -> status.StatusError:
+    return status.bad_request(f'{gvk.kind} in version "{gvk.version}" cannot be handled as a {gvk.kind}: {why}')
+
+
+def strict_error(problems: list[str]) -> str:
+    return "strict decoding error: " + ", ".join(problems)
+
+
+def judge_problems(problems: list[str], validation: str, gvk: GroupVersionKind, warnings: list[str]) -> None:
+    """Refuse or warn of unknown and duplicate fields, as fieldValidation says."""
+    if not problems or validation == "Ignore":
+        return
+    if validation == "Strict":
+        raise cannot_handle(gvk, strict_error(problems))
+    warnings += problems
+
+
+def _unrecognized(gvk: GroupVersionKind, raw: bytes, why: str) -> status.StatusError:
+    return status.bad_request(
+        f"the object provided is unrecognized (must be of type {gvk.kind}): {why} ({_summary(raw)})"
+    )
+
+
+def _summary(raw: bytes) -> str:
+    """The beginning of a body as the message shows it: text if it is printable, hex otherwise."""
+    if not raw:
+        return "<empty>"
+    short, more = (raw, "") if len(raw) < 30 else (raw[:30], " ...")
+    try:
+        text = short.decode("ascii")
+        if text.isprintable() and raw[:1] == b"{":
+            return text + more
+    except UnicodeDecodeError:
+        pass
+    return short.hex() + more
+
+
+def row_name(row: Resource) -> str:
+    return f"{row.resource}.{row.group}" if row.group else row.resource

@@ -1,0 +1,40 @@
+"""One write on its way through the registry: who asks what of which endpoint, and the warnings gathered on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from apiserver.registry.endpoint import Endpoint
+from apiserver.registry.options import WriteOptions
+from apiserver.resources.strategy import Strategy, User, WriteContext
+from openapi.meta.times import format_time
+
+Object = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Call:
+    """`strategy` is the subresource's own where it has one. `manager` is who owns what this call writes."""
+
+    endpoint: Endpoint
+    strategy: Strategy
+    subresource: str
+    namespace: str
+    name: str
+    user: User
+    now: datetime
+    options: WriteOptions
+    manager: str
+    options_kind: str = "CreateOptions"
+    tracks_ownership: bool = True
+    warnings: list[str] = field(default_factory=list)
+    annotations: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def now_text(self) -> str:
+        return format_time(self.now)
+
+    def context(self) -> WriteContext:
+        return WriteContext(self.user, self.now, self.namespace, self.name, self.options.dry_run)

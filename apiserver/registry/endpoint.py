@@ -1,0 +1,70 @@
+"""An endpoint: everything the verbs need to know of one resource at one version, found in one dictionary lookup.
+
+Rows of other versions of the same stored resource share its cache; their objects are converted on the way in and out,
+and the converted bytes are kept on the entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from apiserver.resources.strategy import Strategy
+from apiserver.storage.entry import Entry
+from openapi.catalog import Resource
+from openapi.schema.node import Node
+
+Object = dict[str, Any]
+Convert = Callable[[Object], Object]
+
+
+@dataclass(slots=True)
+class Endpoint:
+    """One resource at one version. `stored` is the row of its storage version; the converters are None when equal."""
+
+    resource: Resource
+    stored: Resource
+    strategy: Strategy
+    node_of: Callable[[], Node]
+    selectable: frozenset[str] = frozenset()
+    to_storage: Convert | None = None
+    from_storage: Convert | None = None
+    object_head: bytes = field(init=False)
+    list_head: bytes = field(init=False)
+    _node: Node | None = None
+
+    def __post_init__(self) -> None:
+        row = self.resource
+        self.object_head = f'{{"kind":"{row.kind}","apiVersion":"{row.api_version}",'.encode()
+        self.list_head = f'{{"kind":"{row.list_kind}","apiVersion":"{row.api_version}","metadata":{{'.encode()
+
+    @property
+    def node(self) -> Node:
+        """The compiled schema at this version, built at first use."""
+        if self._node is None:
+            self._node = self.node_of()
+        return self._node
+
+    def tail(self, entry: Entry) -> bytes:
+        """`"metadata":{...}...}`: the entry's bytes behind kind and apiVersion, at this version."""
+        if self.from_storage is None:
+            return entry.tail
+        key = "tail:" + self.resource.api_version
+        found = entry.memo.get(key)
+        if found is None:
+            found = _tail_of(self.from_storage(entry.object()))
+            entry.memo[key] = found
+        return bytes(found)
+
+    def object(self, entry: Entry) -> Object:
+        """A fresh parsed copy at this version."""
+        obj = entry.object()
+        return obj if self.from_storage is None else self.from_storage(obj)
+
+
+def _tail_of(obj: Object) -> bytes:
+    rest = {k: v for k, v in obj.items() if k not in ("kind", "apiVersion", "metadata")}
+    return orjson.dumps({"metadata": obj["metadata"], **rest})[1:]

@@ -1,0 +1,161 @@
+"""Options of a request: what its query (and a deletion's body) says, checked as the API checks it.
+
+All errors of one set of options come together in one 422 of the options' kind.
+Follows: staging/src/k8s.io/apimachinery/pkg/apis/meta/v1/validation/validation.go
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from apiserver.request import RequestInfo
+from openapi.meta import field as field_errors
+from openapi.meta import status
+from openapi.meta.field import FieldError
+from openapi.schema.ownership import validate_manager
+
+Object = dict[str, Any]
+META_GROUP = "meta.k8s.io"
+_VALIDATIONS = ("Ignore", "Warn", "Strict")
+_POLICIES = ("Foreground", "Background", "Orphan")
+
+
+@dataclass(slots=True)
+class WriteOptions:
+    """Of a create, update or patch. `manager` is '' when the query does not name one."""
+
+    dry_run: bool = False
+    manager: str = ""
+    validation: str = "Warn"
+    force: bool | None = None
+
+    def wire(self, kind: str) -> Object:
+        """The options object that admission sees."""
+        options: Object = {"kind": kind, "apiVersion": "meta.k8s.io/v1"}
+        if self.dry_run:
+            options["dryRun"] = ["All"]
+        if self.manager:
+            options["fieldManager"] = self.manager
+        if self.force is not None:
+            options["force"] = self.force
+        return options
+
+
+@dataclass(slots=True)
+class DeleteOptions:
+    """Of a deletion. `grace_s`, `orphan` and `propagation` are None when not given."""
+
+    dry_run: bool = False
+    grace_s: int | None = None
+    orphan: bool | None = None
+    propagation: str | None = None
+    uid: str | None = None
+    resource_version: str | None = None
+    wire: Object = field(default_factory=dict)
+
+
+def _dry_run_errors(values: Sequence[str]) -> Iterator[FieldError]:
+    if any(v != "All" for v in values):
+        yield FieldError(field_errors.NOT_SUPPORTED, "dryRun", list(values), 'supported values: "All"')
+
+
+def _refuse(kind: str, errors: list[FieldError]) -> None:
+    if errors:
+        raise status.invalid(META_GROUP, kind, "", errors)
+
+
+def write_options(request: RequestInfo, kind: str, *, is_apply: bool = False) -> WriteOptions:
+    """`kind`: CreateOptions, UpdateOptions or PatchOptions. Raises the 422 of that kind."""
+    query = request.query
+    if not query and not is_apply:
+        return WriteOptions()
+    errors: list[FieldError] = []
+    force = request.flag("force") if "force" in query else None
+    manager = request.first("fieldManager")
+    if kind == "PatchOptions":
+        if is_apply and not manager:
+            errors.append(field_errors.required("fieldManager", "is required for apply patch"))
+        elif not is_apply and force is not None:
+            errors.append(field_errors.forbidden("force", "may not be specified for non-apply patch"))
+    errors += validate_manager(manager, "fieldManager")
+    dry_run = query.get("dryRun", [])
+    errors += _dry_run_errors(dry_run)
+    validation = request.first("fieldValidation")
+    if validation and validation not in _VALIDATIONS:
+        errors.append(field_errors.not_supported_in_order("fieldValidation", validation, _VALIDATIONS))
+    _refuse(kind, errors)
+    return WriteOptions(bool(dry_run), manager, validation or "Warn", force)
+
+
+def delete_options(request: RequestInfo, body: Object | None) -> DeleteOptions:
+    """From a DeleteOptions body, or from the query where there is none. Raises 400 and 422."""
+    document = body if body is not None else _delete_query(request)
+    errors: list[FieldError] = []
+    orphan, policy = document.get("orphanDependents"), document.get("propagationPolicy")
+    if orphan is not None and policy is not None:
+        detail = "orphanDependents and deletionPropagation cannot be both set"
+        errors.append(field_errors.invalid("propagationPolicy", policy, detail))
+    elif policy is not None and policy not in _POLICIES:
+        errors.append(field_errors.not_supported_in_order("propagationPolicy", policy, (*_POLICIES, "nil")))
+    dry_run = document.get("dryRun") or []
+    errors += _dry_run_errors(dry_run)
+    _refuse("DeleteOptions", errors)
+    preconditions = document.get("preconditions") or {}
+    wire = {"kind": "DeleteOptions", "apiVersion": "meta.k8s.io/v1", **_without_type(document)}
+    return DeleteOptions(
+        bool(dry_run),
+        document.get("gracePeriodSeconds"),
+        orphan,
+        policy,
+        preconditions.get("uid"),
+        preconditions.get("resourceVersion"),
+        wire,
+    )
+
+
+def _without_type(document: Mapping[str, Any]) -> Object:
+    return {k: v for k, v in document.items() if k not in ("kind", "apiVersion")}
+
+
+def _delete_query(request: RequestInfo) -> Object:
+    found: Object = {}
+    if grace := request.first("gracePeriodSeconds"):
+        found["gracePeriodSeconds"] = parse_int(grace)
+    if "orphanDependents" in request.query:
+        found["orphanDependents"] = request.flag("orphanDependents")
+    if policy := request.first("propagationPolicy"):
+        found["propagationPolicy"] = policy
+    if "dryRun" in request.query:
+        found["dryRun"] = request.query["dryRun"]
+    return found
+
+
+def parse_int(text: str) -> int:
+    """A whole number of the query. Raises the 400 that Go's parser makes."""
+    if not re.fullmatch(r"[+-]?[0-9]+", text):
+        raise status.bad_request(f"strconv.ParseInt: parsing {field_errors.quote(text)}: invalid syntax")
+    value = int(text)
+    if not -(1 << 63) <= value < 1 << 63:
+        raise status.bad_request(f"strconv.ParseInt: parsing {field_errors.quote(text)}: value out of range")
+    return value
+
+
+_DURATION = re.compile(r"([0-9]*\.?[0-9]+)(ns|us|µs|ms|s|m|h)")
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def parse_timeout(request: RequestInfo) -> float | None:
+    """The `timeout` parameter (a Go duration) in seconds. Raises 400."""
+    text = request.first("timeout")
+    if not text:
+        return None
+    rest = text.lstrip("+-")
+    pieces = _DURATION.findall(rest)
+    if rest != "0" and (not pieces or "".join(a + b for a, b in pieces) != rest):
+        why = "missing unit in" if re.fullmatch(r"[0-9.]+", rest) else "invalid"
+        text = f"time: {why} duration {field_errors.quote(text)}"
+        raise status.bad_request(f"invalid timeout specified in the request URL - {text}")
+    return sum(float(n) * _UNITS[u] for n, u in pieces)

@@ -1,0 +1,223 @@
+"""The three patch forms that a body may have, applied to the current object, and server-side apply.
+
+Each becomes a `Change` that the write path calls again when somebody else was faster.
+Follows: staging/src/k8s.io/apiserver/pkg/endpoints/handlers/patch.go
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from openapi.schema.decode import DecodeError, decode
+from openapi.schema.defaults import apply_defaults
+
+from apiserver.registry.bodies import decode_object, judge_problems, media_type, strict_error, unsupported
+from apiserver.registry.call import Call
+from apiserver.registry.writes import Change, check_name
+from openapi.meta import field as field_errors
+from openapi.meta import status
+from openapi.meta.field import format_value
+from openapi.schema.gojson import JSONSyntaxError
+from openapi.schema.jsonpatch import InvalidPatch, JsonPatchError, TooManyOperations, json_patch
+from openapi.schema.merge import StrategicMergeError, strategic_merge
+from openapi.schema.mergepatch import json_merge
+from openapi.schema.apply import ApplyConflict, ApplyError, apply
+from openapi.schema.parse import parse
+from openapi.schema.yamlbody import YAMLError, parse_yaml
+
+Object = dict[str, Any]
+
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+BUILT_IN_TYPES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
+CUSTOM_TYPES = (JSON_PATCH, MERGE_PATCH, APPLY_PATCH)
+
+
+def patch_type(content_type: str, *, custom: bool) -> str:
+    """The form of a patch. Raises 415."""
+    media = media_type(content_type)
+    accepted = CUSTOM_TYPES if custom else BUILT_IN_TYPES
+    if media not in accepted:
+        raise unsupported(", ".join((*accepted, "application/apply-patch+cbor")))
+    return media
+
+
+def patch_change(call: Call, media: str, raw: bytes) -> Change:
+    """The change that a JSON, merge or strategic merge patch asks for. Raises 400 for a body that is none."""
+    document, duplicates = _document(raw, media)
+
+    def change(current: Object | None) -> Object:
+        assert current is not None
+        if media == STRATEGIC_PATCH:
+            obj = _strategic(call, current, document)
+            shown = go_text(document)
+        else:
+            obj = _patched(current, document, media)
+            shown = _json_text(obj)
+        problems = duplicates + _decoded(call, obj, shown)
+        if problems and call.options.validation == "Strict":
+            raise _invalid_patch(shown, strict_error(problems))
+        return _finished(call, obj, problems)
+
+    return change
+
+
+def apply_change(call: Call, raw: bytes) -> Change:
+    """The change that a server-side apply asks for. Raises 400 for a body that cannot be applied."""
+    row = call.endpoint.resource
+    try:
+        document, duplicates = parse_yaml(raw)
+    except (JSONSyntaxError, YAMLError) as err:
+        text = str(err)
+        raise status.bad_request(f"error decoding YAML: error converting YAML to JSON: {text}") from err
+    document = {} if document is None else document
+    if not isinstance(document, dict):
+        raise status.bad_request(f"error decoding YAML: {_cannot_unmarshal(document)}")
+    kind, version = document.get("kind", ""), document.get("apiVersion", "")
+    if (version, kind) != (row.api_version, row.kind):
+        group, _, short = str(version).rpartition("/")
+        raise status.bad_request(f"invalid object type: {group}/{short}, Kind={kind}")
+    meta = document.setdefault("metadata", {})
+    if isinstance(meta, dict):
+        check_name(call, meta)
+
+    def change(current: Object | None) -> Object:
+        try:
+            obj, _ = apply(
+                current,
+                document,
+                manager=call.manager,
+                force=bool(call.options.force),
+                node=call.endpoint.node,
+                api_version=row.api_version,
+                subresource=call.subresource,
+                now=call.now_text,
+                reset_fields=call.strategy.reset_fields,
+            )
+        except ApplyConflict as err:
+            raise status.apply_conflict(str(err), err.causes) from err
+        except ApplyError as err:
+            raise _apply_error(err) from err
+        problems = duplicates + decode_object(obj, call.endpoint.node, row.gvk)
+        judge_problems(problems, call.options.validation, row.gvk, call.warnings)
+        return _finished(call, obj, [])
+
+    return change
+
+
+def _apply_error(err: ApplyError) -> status.StatusError:
+    return status.StatusError(err.code, err.reason, str(err))
+
+
+def _finished(call: Call, obj: Object, problems: list[str]) -> Object:
+    row = call.endpoint.resource
+    if call.options.validation != "Ignore":
+        call.warnings += problems
+    obj["kind"], obj["apiVersion"] = row.kind, row.api_version
+    check_name(call, obj.setdefault("metadata", {}))
+    apply_defaults(obj, row.gvk)
+    return obj
+
+
+def _document(raw: bytes, media: str) -> tuple[Any, list[str]]:
+    try:
+        document, duplicates = parse(raw)
+    except JSONSyntaxError as err:
+        raise status.bad_request(f"error decoding patch: {err}") from err
+    if media == JSON_PATCH:
+        return document, duplicates
+    if document is None:
+        return {}, duplicates
+    if not isinstance(document, dict):
+        raise status.bad_request(f"error decoding patch: {_cannot_unmarshal(document)}")
+    return document, duplicates
+
+
+def _cannot_unmarshal(value: Any, target: str = "map[string]interface {}") -> str:
+    what = {list: "array", dict: "object", str: "string", bool: "bool"}.get(type(value), "number")
+    return f"json: cannot unmarshal {what} into Go value of type {target}"
+
+
+def _patched(current: Object, document: Any, media: str) -> Object:
+    if media == MERGE_PATCH:
+        merged: Any = json_merge(current, document)
+    else:
+        try:
+            merged = json_patch(current, document)
+        except TooManyOperations as err:
+            raise status.request_entity_too_large(str(err)) from err
+        except InvalidPatch as err:
+            raise status.bad_request(f"error decoding patch: {err}") from err
+        except JsonPatchError as err:
+            text = "the server rejected our request due to an error in our request"
+            raise status.StatusError(422, "Invalid", text, details={}) from err
+    if not isinstance(merged, dict):
+        raise _invalid_patch(_json_text(merged), _cannot_unmarshal(merged))
+    return merged
+
+
+def _strategic(call: Call, current: Object, document: Object) -> Object:
+    try:
+        return strategic_merge(current, document, call.endpoint.node)
+    except StrategicMergeError as err:
+        raise status.StatusError(err.code, err.reason, str(err), details=err.details) from err
+
+
+def _decoded(call: Call, obj: Object, shown: str) -> list[str]:
+    row = call.endpoint.resource
+    try:
+        return decode(obj, call.endpoint.node, row.gvk)
+    except DecodeError as err:
+        raise _invalid_patch(shown, str(err)) from err
+
+
+def _invalid_patch(shown: str, why: str) -> status.StatusError:
+    error = field_errors.invalid("patch", shown, why)
+    return status.StatusError(
+        422,
+        "Invalid",
+        f' "" is invalid: {error}',
+        details={"causes": [{"reason": error.type, "message": error.body, "field": error.path}]},
+    )
+
+
+_META_ORDER = (
+    "name", "generateName", "namespace", "selfLink", "uid", "resourceVersion", "generation", "creationTimestamp",
+    "deletionTimestamp", "deletionGracePeriodSeconds", "labels", "annotations", "ownerReferences", "finalizers",
+    "managedFields",
+)  # fmt: skip
+_OWNER_ORDER = ("manager", "operation", "apiVersion", "time", "fieldsType", "fieldsV1", "subresource")
+
+
+def _ordered(obj: Object, order: tuple[str, ...]) -> Object:
+    known = {name: obj[name] for name in order if name in obj}
+    return {**known, **{k: v for k, v in obj.items() if k not in known}}
+
+
+def _json_text(obj: Any) -> str:
+    """A patched document as messages show it: top-level fields by name, metadata in the order of its type."""
+    if isinstance(obj, dict):
+        obj = {k: obj[k] for k in sorted(obj)}
+        meta = obj.get("metadata")
+        if isinstance(meta, dict):
+            meta = _ordered(meta, _META_ORDER)
+            if isinstance(meta.get("managedFields"), list):
+                meta["managedFields"] = [
+                    _ordered(m, _OWNER_ORDER) if isinstance(m, dict) else m for m in meta["managedFields"]
+                ]
+            obj["metadata"] = meta
+    return orjson.dumps(obj).decode()
+
+
+def go_text(value: Any) -> str:
+    """A value as Go prints it with %v: maps as map[a:1 b:[x y]]."""
+    if isinstance(value, dict):
+        return "map[" + " ".join(f"{k}:{go_text(value[k])}" for k in sorted(value)) + "]"
+    if isinstance(value, list):
+        return "[" + " ".join(map(go_text, value)) + "]"
+    if value is None:
+        return "<nil>"
+    return value if isinstance(value, str) else format_value(value)

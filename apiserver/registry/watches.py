@@ -1,0 +1,226 @@
+"""Watches: the present state if asked for, then events as ready frames, bookmarks, and an end at the time-out.
+
+Follows: staging/src/k8s.io/apiserver/pkg/endpoints/handlers/watch.go and storage/cacher/cache_watcher.go
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from apiserver.registry.context import Context
+from apiserver.registry.endpoint import Endpoint
+from apiserver.registry.list_options import ListOptions, list_options
+from apiserver.registry.reads import Reads
+from apiserver.registry.tables import column_definitions, include_object, internal_type, transformed_object
+from apiserver.response import JSON, Reply, head
+from apiserver.storage.backend import Compacted
+from apiserver.storage.entry import Entry
+from apiserver.storage.store import Store
+from apiserver.storage.watcher import WatchEnded, Watcher
+from openapi.meta import status
+
+Object = dict[str, Any]
+Frame = Callable[[str, Entry, int], bytes]
+
+MIN_TIMEOUT_S = 1800.0
+"""A watch without a time-out lasts this long, up to twice as long."""
+BOOKMARK_EVERY_S = 60.0
+BOOKMARK_BEFORE_END_S = 2.0
+INITIAL_END = "k8s.io/initial-events-end"
+QUEUE_LIMIT = 4096
+INITIAL_BATCH = 200
+"""Initial events are sent so many at a time, so that others get the loop in between."""
+
+
+class Watches:
+    """Streams watches to clients."""
+
+    def __init__(self, store: Store, reads: Reads) -> None:
+        self._store = store
+        self._reads = reads
+        self.open = 0
+
+    async def watch(self, context: Context) -> int:
+        """Send the whole stream; returns when it ends, with the answer's code."""
+        options = list_options(context.info, context.endpoint, watching=True)
+        if context.info.at.name:
+            options.name = options.name or context.info.at.name
+        if context.negotiated.form == "Table":
+            include_object(context.info)
+        elif context.negotiated.form == "PartialObjectMetadataList":
+            raise status.not_acceptable(
+                "you requested PartialObjectMetadataList, but the requested object is not a list "
+                f"({internal_type(context.endpoint)})"
+            )
+        stream = _Stream(context, options, self._frame(context))
+        self.open += 1
+        try:
+            await self._run(context, options, stream)
+        finally:
+            self.open -= 1
+        return 200
+
+    async def _run(self, context: Context, options: ListOptions, stream: _Stream) -> None:
+        initial = options.resource_version in (None, 0)
+        if options.initial_events is not None:
+            initial = options.initial_events
+        entries: list[Entry] = []
+        after = options.resource_version
+        if initial or not after:
+            wanted = ListOptions(
+                options.labels, options.fields, options.name, options.namespace, after, "", 0, "", None, False, None
+            )
+            listed = await self._reads.list(context.endpoint, context.namespace, wanted)
+            after = listed.revision
+            entries = list(listed.entries) if initial else []
+        assert after is not None
+        watcher = self._watcher(context, options, after, stream.frame)
+        gone = asyncio.ensure_future(context.receive())
+        gone.add_done_callback(lambda _: watcher.close())
+        try:
+            await stream.start()
+            for begin in range(0, len(entries), INITIAL_BATCH):
+                await stream.send(
+                    [stream.frame("ADDED", e, e.revision) for e in entries[begin : begin + INITIAL_BATCH]]
+                )
+            if options.initial_events and options.bookmarks:
+                await stream.bookmark(after, initial_end=True)
+            await self._follow(options, watcher, stream)
+        except WatchEnded as err:
+            if isinstance(err.cause, Compacted):
+                await stream.error(status.expired(f"too old resource version: {after} ({err.cause.oldest})"))
+                return
+        finally:
+            gone.cancel()
+            watcher.close()
+        await stream.end()
+
+    async def _follow(self, options: ListOptions, watcher: Watcher, stream: _Stream) -> None:
+        lasts = options.timeout_s if options.timeout_s else MIN_TIMEOUT_S * (1 + random.random())
+        end = time.monotonic() + lasts
+        mark = _next_mark(end)
+        marked = 0
+        while True:
+            now = time.monotonic()
+            if now >= end:
+                return
+            until = min(mark, end) if options.bookmarks else end
+            frames = await watcher.next(max(until - now, 0.0))
+            if frames:
+                await stream.send(frames)
+                continue
+            if options.bookmarks and time.monotonic() >= mark:
+                if watcher.revision > marked:
+                    marked = watcher.revision
+                    await stream.bookmark(marked)
+                mark = _next_mark(end) if mark < end - BOOKMARK_BEFORE_END_S else end + 1
+
+    def _watcher(self, context: Context, options: ListOptions, after: int, frame: Frame) -> Watcher:
+        endpoint, form = context.endpoint, context.negotiated
+        index = None
+        if options.fields is not None:
+            node = options.fields.exact("spec.nodeName")
+            index = ("spec.nodeName", node) if node is not None else None
+        names = (endpoint.resource.api_version, form.form, form.form_version, context.info.first("includeObject"))
+        return self._store.cache(endpoint.stored).watch(
+            namespace=context.namespace or options.namespace,
+            name=options.name,
+            predicate=options.predicate(),
+            after=after,
+            frame=frame,
+            form="/".join(names),
+            index=index,
+            queue_limit=QUEUE_LIMIT,
+        )
+
+    def _frame(self, context: Context) -> Frame:
+        endpoint = context.endpoint
+        opening = endpoint.object_head
+        if not context.negotiated.form:
+            tail = endpoint.tail
+
+            def plain(kind: str, entry: Entry, revision: int) -> bytes:
+                return b'{"type":"%b","object":%b%b}\n' % (kind.encode(), opening, tail(entry))
+
+            return plain
+
+        def transformed(kind: str, entry: Entry, revision: int) -> bytes:
+            obj = transformed_object(
+                endpoint, endpoint.object(entry), context.negotiated, context.info, context.now, with_columns=False
+            )
+            return orjson.dumps({"type": kind, "object": obj}) + b"\n"
+
+        return transformed
+
+
+def _next_mark(end: float) -> float:
+    """Bookmarks come every minute, and once shortly before the end."""
+    soon, last = time.monotonic() + BOOKMARK_EVERY_S, end - BOOKMARK_BEFORE_END_S
+    return min(soon, last) if last > time.monotonic() else end
+
+
+class _Stream:
+    """The answer of one watch."""
+
+    def __init__(self, context: Context, options: ListOptions, frame: Frame) -> None:
+        self._context = context
+        self._send = context.send
+        self._needs_columns = context.negotiated.form == "Table"
+        self.frame = frame
+
+    async def start(self) -> None:
+        await self._send(head(Reply(200, (), JSON), length=None))
+        await self._send({"type": "http.response.body", "body": b"", "more_body": True})
+
+    async def send(self, frames: list[bytes]) -> None:
+        if self._needs_columns:
+            frames = [self._with_columns(frames[0]), *frames[1:]]
+            self._needs_columns = False
+        body = frames[0] if len(frames) == 1 else b"".join(frames)
+        await self._send({"type": "http.response.body", "body": body, "more_body": True})
+
+    def _with_columns(self, frame: bytes) -> bytes:
+        """Only the first table of a stream says what its columns are."""
+        event = orjson.loads(frame)
+        event["object"]["columnDefinitions"] = column_definitions(self._context.endpoint)
+        return orjson.dumps(event) + b"\n"
+
+    async def bookmark(self, revision: int, *, initial_end: bool = False) -> None:
+        obj = bookmark_object(self._context.endpoint, revision, initial_end=initial_end)
+        form = self._context.negotiated
+        if form.form == "Table":
+            obj = {
+                "kind": "Table",
+                "apiVersion": f"meta.k8s.io/{form.form_version}",
+                "metadata": {"resourceVersion": str(revision)},
+                "columnDefinitions": None,
+                "rows": [],
+            }
+        elif form.form:
+            obj = {
+                "kind": "PartialObjectMetadata",
+                "apiVersion": f"meta.k8s.io/{form.form_version}",
+                "metadata": obj["metadata"],
+            }
+        data = orjson.dumps({"type": "BOOKMARK", "object": obj}) + b"\n"
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def error(self, error: status.StatusError) -> None:
+        data = orjson.dumps({"type": "ERROR", "object": error.body()}) + b"\n"
+        await self._send({"type": "http.response.body", "body": data})
+
+    async def end(self) -> None:
+        await self._send({"type": "http.response.body", "body": b""})
+
+
+def bookmark_object(endpoint: Endpoint, revision: int, *, initial_end: bool) -> Object:
+    meta: Object = {"resourceVersion": str(revision)}
+    if initial_end:
+        meta["annotations"] = {INITIAL_END: "true"}
+    return {"kind": endpoint.resource.kind, "apiVersion": endpoint.resource.api_version, "metadata": meta}

@@ -1,0 +1,206 @@
+"""How answers leave: content negotiation, object, list, table and metadata-only forms, Status, gzip, chunks.
+
+Bytes are joined, not encoded again: an entry's tail is spliced behind the head of its kind. Anything but plain JSON
+takes the slower path over parsed objects.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import orjson
+import yaml
+
+from openapi.meta import status
+
+Object = dict[str, Any]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+JSON, YAML = "application/json", "application/yaml"
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+_PRODUCED = (JSON, YAML, PROTOBUF)
+_STREAMED = (JSON + ";stream=watch", PROTOBUF + ";stream=watch")
+_FORMS = frozenset(("Table", "PartialObjectMetadata", "PartialObjectMetadataList"))
+_FORM_VERSIONS = frozenset(("v1", "v1beta1"))
+
+GZIP_FROM_BYTES = 128 * 1024
+"""Smaller answers are sent as they are, as Kubernetes does."""
+CHUNK_BYTES = 1 << 20
+"""Long bodies leave in pieces of about this size, so that others get the loop in between."""
+
+
+@dataclass(frozen=True, slots=True)
+class Negotiated:
+    """What the client accepts: `media` JSON or YAML; `form` a Table or metadata form, '' for the object itself."""
+
+    media: str = JSON
+    form: str = ""
+    form_version: str = ""
+
+
+PLAIN = Negotiated()
+
+
+@dataclass(slots=True)
+class Reply:
+    """A whole answer, ready to send. `parts` are sent one behind the other."""
+
+    code: int
+    parts: Sequence[bytes]
+    content_type: str = JSON
+    headers: Sequence[tuple[str, str]] = ()
+    warnings: Sequence[str] = ()
+
+
+def _not_acceptable(streaming: bool) -> status.StatusError:
+    forms = _PRODUCED + (_STREAMED if streaming else ())
+    text = "406: Not Acceptable\n\nAvailable representations: " + ", ".join(forms)
+    return status.StatusError(406, "NotAcceptable", text, details={})
+
+
+def only_accepted(names: Iterable[str]) -> status.StatusError:
+    return status.not_acceptable("only the following media types are accepted: " + ", ".join(names))
+
+
+@lru_cache(maxsize=1024)
+def negotiate(accept: str, *, listing: bool = False, watching: bool = False) -> Negotiated:
+    """Choose the form of the answer. `listing`: the path is a collection's, whose routes also stream.
+
+    Raises a 406 StatusError when nothing that the client accepts can be made.
+    """
+    if not accept or accept == "*/*" or accept == JSON:
+        return PLAIN
+    clauses = [_clause(c) for c in accept.split(",") if c.strip()]
+    if not any(media in _PRODUCED or media == "*/*" for media, _, _ in clauses):
+        raise _not_acceptable(listing)
+    for media, parameters, _ in sorted(clauses, key=lambda c: -c[2]):
+        chosen = _accept(media, parameters, watching)
+        if chosen is not None:
+            return chosen
+    raise only_accepted(_STREAMED if watching else _PRODUCED)
+
+
+def _clause(text: str) -> tuple[str, dict[str, str], float]:
+    media, *rest = (p.strip() for p in text.split(";"))
+    parameters = dict(p.split("=", 1) for p in rest if "=" in p)
+    try:
+        quality = float(parameters.get("q", "1"))
+    except ValueError:
+        quality = 1.0
+    return media, parameters, quality
+
+
+def _accept(media: str, parameters: dict[str, str], watching: bool) -> Negotiated | None:
+    if media == "*/*":
+        media = JSON
+    if media not in (JSON, YAML) or (watching and media != JSON):
+        return None
+    form = parameters.get("as", "")
+    if not form:
+        return Negotiated(media)
+    version = parameters.get("v", "")
+    if form not in _FORMS or parameters.get("g") != "meta.k8s.io" or version not in _FORM_VERSIONS:
+        return None
+    return Negotiated(media, form, version)
+
+
+def encode(obj: Any, media: str, *, pretty: bool = False) -> bytes:
+    """Encode a parsed object in the negotiated media type."""
+    if media == YAML:
+        text: str = yaml.dump(obj, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), allow_unicode=True)
+        return text.encode()
+    return orjson.dumps(obj, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE if pretty else 0)
+
+
+def object_reply(code: int, obj: Any, negotiated: Negotiated, *, pretty: bool = False) -> Reply:
+    return Reply(code, (encode(obj, negotiated.media, pretty=pretty),), negotiated.media)
+
+
+def status_reply(error: status.StatusError, negotiated: Negotiated = PLAIN) -> Reply:
+    reply = object_reply(error.code, error.body(), negotiated)
+    reply.headers = error.headers
+    return reply
+
+
+@lru_cache(maxsize=4096)
+def warning_header(text: str) -> bytes:
+    """The value of a Warning header (code 299, no agent)."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    clean = "".join(c if c.isprintable() else " " for c in escaped)
+    return f'299 - "{clean}"'.encode()
+
+
+def head(reply: Reply, *, length: int | None, extra: Headers | None = None) -> MutableMapping[str, Any]:
+    """The ASGI start message. Without a length the body is chunked."""
+    headers: Headers = [
+        (b"content-type", reply.content_type.encode()),
+        (b"cache-control", b"no-cache, private"),
+    ]
+    if length is not None:
+        headers.append((b"content-length", str(length).encode()))
+    headers += [(k.encode(), v.encode()) for k, v in reply.headers]
+    headers += [(b"warning", warning_header(w)) for w in dict.fromkeys(reply.warnings)]
+    if extra:
+        headers += extra
+    return {"type": "http.response.start", "status": reply.code, "headers": headers}
+
+
+async def send_reply(send: Send, reply: Reply, *, accepts_gzip: bool = False, bodiless: bool = False) -> int:
+    """Send a whole answer; returns the number of body bytes sent."""
+    size = sum(map(len, reply.parts))
+    if accepts_gzip and size > GZIP_FROM_BYTES:
+        return await _send_gzip(send, reply)
+    await send(head(reply, length=size))
+    if bodiless:
+        await send({"type": "http.response.body", "body": b""})
+    elif size <= CHUNK_BYTES:
+        await send(
+            {"type": "http.response.body", "body": reply.parts[0] if len(reply.parts) == 1 else b"".join(reply.parts)}
+        )
+    else:
+        async for chunk in _chunks(reply.parts):
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    return size
+
+
+async def _chunks(parts: Sequence[bytes]) -> Any:
+    waiting: list[bytes] = []
+    size = 0
+    for part in parts:
+        waiting.append(part)
+        size += len(part)
+        if size >= CHUNK_BYTES:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield b"".join(waiting)
+
+
+async def _send_gzip(send: Send, reply: Reply) -> int:
+    """Level 1, as Kubernetes: long lists shrink tenfold and the loop must not stall."""
+    squeeze = zlib.compressobj(1, zlib.DEFLATED, 31)
+    extra = [(b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
+    await send(head(reply, length=None, extra=extra))
+    sent = 0
+    async for chunk in _chunks(reply.parts):
+        data = squeeze.compress(chunk)
+        sent += len(data)
+        await send({"type": "http.response.body", "body": data, "more_body": True})
+    data = squeeze.flush()
+    await send({"type": "http.response.body", "body": data})
+    return sent + len(data)
+
+
+def partial_metadata(obj: Object, version: str) -> Object:
+    """The PartialObjectMetadata of an object."""
+    return {
+        "kind": "PartialObjectMetadata",
+        "apiVersion": f"meta.k8s.io/{version}",
+        "metadata": obj.get("metadata", {}),
+    }

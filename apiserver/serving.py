@@ -1,0 +1,104 @@
+"""TLS and HTTP/1.1: uvicorn on uvloop and httptools, with the client's certificate passed to the application.
+
+`scope["state"]["peer"]` is the certificate (DER) that TLS has verified against the client CA, or None.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 2048
+KEEP_ALIVE_S = 120
+"""Longer than clients keep idle connections themselves, so that they close first."""
+HEADER_TIMEOUT_S = 30.0
+"""A connection that has not sent its first whole request head by then is closed."""
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection; knows the client's certificate, and gives up on clients that send their first head too slowly."""
+
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        tls = transport.get_extra_info("ssl_object")
+        peer = tls.getpeercert(binary_form=True) if tls is not None else None
+        self.app_state = {**self.app_state, "peer": peer}
+        self._head_timer = self.loop.call_later(HEADER_TIMEOUT_S, transport.close)
+
+    def on_headers_complete(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+        super().connection_lost(exc)
+
+
+def tls_context(cert_file: str, key_file: str, client_ca_file: str) -> ssl.SSLContext:
+    """Server TLS that asks for a client certificate and refuses ones not signed by the client CA."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(cert_file, key_file)
+    context.load_verify_locations(client_ca_file)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def listen(address: str, port: int) -> socket.socket:
+    """A listening socket. Raises OSError when the port is taken."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((address, port))
+        sock.listen(BACKLOG)
+    except BaseException:
+        sock.close()
+        raise
+    sock.setblocking(False)
+    return sock
+
+
+class Server:
+    """Serves an ASGI application on one socket until `stop`."""
+
+    def __init__(self, app: Any, tls: ssl.SSLContext, sock: socket.socket) -> None:
+        config = uvicorn.Config(
+            app,
+            http=Protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=True,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            h11_max_incomplete_event_size=None,
+        )
+        config.load()
+        config.ssl = tls
+        self._uvicorn = uvicorn.Server(config)
+        self._uvicorn.lifespan = config.lifespan_class(config)
+        self._socket = sock
+
+    async def start(self) -> None:
+        await self._uvicorn.startup(sockets=[self._socket])
+
+    async def stop(self) -> None:
+        """Close the listener and all connections; requests under way are cut off after a moment."""
+        self._uvicorn.force_exit = True
+        await self._uvicorn.shutdown(sockets=[self._socket])
