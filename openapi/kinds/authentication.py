@@ -11,3 +11,5 @@ RESOURCES: tuple[Resource, ...] = (
     AUTHENTICATION.computed("selfsubjectreviews", "SelfSubjectReview"),
     AUTHENTICATION.computed("tokenreviews", "TokenReview"),
 )
+
+DEFAULTS = {"io.k8s.api.authentication.v1.TokenRequestSpec": ({"expirationSeconds": 3600},)}
