@@ -14,6 +14,8 @@ from typing import Any
 
 import orjson
 
+from openapi.schema.copies import copied
+
 MAX_OPERATIONS = 10_000
 
 # What `copy` may add up to, so that a small patch cannot make a huge object.
@@ -89,7 +91,7 @@ class _Document:
 
     def add(self, operation: Any) -> None:
         container, key = self._find(_path(operation, "path"))
-        _insert(container, key, operation.get("value"))
+        _insert(container, key, copied(operation.get("value")))
 
     def remove(self, operation: Any) -> None:
         container, key = self._find(_path(operation, "path"))
@@ -97,7 +99,7 @@ class _Document:
 
     def replace(self, operation: Any) -> None:
         path = _path(operation, "path")
-        value = operation.get("value")
+        value = copied(operation.get("value"))
         if path == "":
             if not isinstance(value, dict | list):
                 raise JsonPatchError("replace operation value must be object or array")
@@ -126,8 +128,7 @@ class _Document:
                 f"Unable to complete the copy, the accumulated size increase of copy is {self._copied}, "
                 f"exceeding the limit {MAX_COPIED_BYTES}"
             )
-        # Both places may be written to by later operations, so neither may count as our own copy any longer.
-        _insert(container, key, _deep_copy(value))
+        _insert(container, key, copied(value))
 
     def test(self, operation: Any) -> None:
         path = _path(operation, "path")
@@ -222,14 +223,6 @@ def _delete(container: Any, key: str) -> None:
         del container[key]
     else:
         raise JsonPatchError(f"Unable to remove nonexistent key: {key}")
-
-
-def _deep_copy(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _deep_copy(below) for name, below in value.items()}
-    if isinstance(value, list):
-        return [_deep_copy(item) for item in value]
-    return value
 
 
 def _equal(a: Any, b: Any) -> bool:

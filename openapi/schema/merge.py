@@ -1,6 +1,6 @@
 """Strategic merge patch: merging by schema, where lists may merge by key and directives say what a merge cannot.
 
-Nothing is changed in place; the result shares with the object and the patch what it takes from them whole.
+Nothing is changed in place; the result shares with the object what stays the same.
 Follows: staging/src/k8s.io/apimachinery/pkg/util/strategicpatch/patch.go, .../util/mergepatch/errors.go
 """
 
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from openapi.meta.field import quote
 from openapi.schema import node as schema
+from openapi.schema.copies import copied
 from openapi.schema.gotext import go_type, go_value
 from openapi.schema.node import Node
 
@@ -61,7 +62,7 @@ class _Field(NamedTuple):
 
 def strategic_merge(current: Object, patch: Object, node: Node) -> Object:
     """`current` merged with `patch` as the schema `node` says. Raises StrategicMergeError."""
-    return _merge_map(current, patch, node)
+    return _merge_map(current, copied(patch), node)
 
 
 def _field(node: Node | None, name: str) -> _Field:

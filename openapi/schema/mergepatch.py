@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from openapi.schema.copies import copied
+
 Object = dict[str, Any]
 
 
 def json_merge(current: Object, patch: Object) -> Object:
-    """`current` changed by `patch`; neither is changed, the result shares what stays the same.
+    """`current` changed by `patch`; neither is changed, the result shares with `current` what stays the same.
 
     A null removes; objects merge; anything else replaces. Fields that are new lose their nulls at every depth, also
     inside lists, which the RFC would leave alone.
@@ -27,7 +29,7 @@ def json_merge(current: Object, patch: Object) -> Object:
         elif isinstance(value, dict):
             out[name] = json_merge(old, value)
         else:
-            out[name] = value
+            out[name] = copied(value)
     return out
 
 

@@ -39,7 +39,7 @@ class Row(NamedTuple):
 class Shape:
     """See the module. `added(value)` is the child set of a value that was not there before, itself included."""
 
-    __slots__ = ("kind", "node", "rows", "_items", "element", "added")
+    __slots__ = ("_items", "added", "element", "kind", "node", "rows")
 
     def __init__(self, node: Node, kind: str) -> None:
         self.node = node
@@ -97,7 +97,7 @@ def shape_of(node: Node) -> Shape:
     shape = node.memo.get("shape")
     if shape is None:
         shape = node.memo["shape"] = Shape(node, _kind_of(node))
-    return shape  # type: ignore[no-any-return]
+    return shape
 
 
 def _kind_of(node: Node) -> str:
@@ -109,9 +109,8 @@ def _kind_of(node: Node) -> str:
         return LEAF_SHAPE if node.map_type == "atomic" else MAPPING
     if node.type == schema.LIST:
         return LEAF_SHAPE if node.list_type == "atomic" else ITEMS
-    if node.type in (schema.ANY, schema.FIELDS_V1):
-        return DEDUCED
-    return LEAF_SHAPE
+    # Built-in kinds own embedded JSON as a whole; only custom resources look into what their schema leaves open.
+    return DEDUCED if node.type == schema.ANY and node.preserve_unknown else LEAF_SHAPE
 
 
 # Path elements of list items

@@ -295,7 +295,7 @@ def manager_from_user_agent(user_agent: str) -> str:
 
 
 def validate_manager(manager: str, path: str = "fieldManager") -> Iterator[FieldError]:
-    """What is wrong with a manager's name; that it is missing is only an applier's problem, and the caller's to find."""
+    """What is wrong with a manager's name; that it is missing is for the caller to find."""
     if len(manager.encode()) > _MANAGER_LIMIT:
         yield too_long(path, _MANAGER_LIMIT)
     position = 0

@@ -86,7 +86,7 @@ def _compare_mapping(below: Shape, old: Any, new: Any) -> _Change:
 
 def _compare_deduced(shape: Shape, old: Any, new: Any) -> _Change:
     old_map, new_map = isinstance(old, dict), isinstance(new, dict)
-    if not old and not new or not (old_map or new_map):
+    if (not old and not new) or not (old_map or new_map):
         return LEAF, None
     if (old_map or old is None) and (new_map or new is None):
         return _compare_mapping(shape, old or {}, new or {})
