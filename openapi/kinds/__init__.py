@@ -19,6 +19,7 @@ from openapi.kinds import (
     certificates,
     coordination,
     core,
+    core_defaults,
     discovery,
     events,
     flowcontrol,
@@ -61,4 +62,5 @@ RESOURCES: tuple[Resource, ...] = tuple(row for group in GROUPS for row in group
 
 # A group without defaults has no such table.
 DEFAULTS: Defaults = {name: rules for group in GROUPS for name, rules in getattr(group, "DEFAULTS", {}).items()}
+DEFAULTS.update(core_defaults.DEFAULTS)
 DEFAULTS.update(pod_defaults.DEFAULTS)
