@@ -133,7 +133,8 @@ def _struct_closure(entries: dict[str, _Entry], others: dict[str, Check], fills:
             elif value is None:
                 drops.append(name)
             else:
-                changed = others.get(name, _refuse)(value)
+                other: Check = others.get(name, _refuse)
+                changed = other(value)
                 if changed is not None:
                     obj[name] = changed
         for name in drops:

@@ -18,7 +18,8 @@ from openapi.schema.canonical import Unsound, canonicalize, dropped_when_empty, 
 from openapi.schema.gojson import JSONSyntaxError, base64_error
 from openapi.schema.load import go_name
 from openapi.schema.node import Field, Node
-from openapi.schema.parse import MAX_STRICT_ERRORS, YAMLError, parse
+from openapi.schema.parse import MAX_STRICT_ERRORS, parse
+from openapi.schema.yamlbody import YAMLError, dump_yaml, parse_yaml
 
 __all__ = [
     "DecodeError",
@@ -35,20 +36,6 @@ Object = dict[str, Any]
 
 _WORDS = {str: "string", bool: "bool", int: "number", float: "number", dict: "object", list: "array"}
 _RANGES = {types.INT32: 2**31, types.INT64: 2**63}
-
-
-def parse_yaml(raw: bytes) -> tuple[Any, list[str]]:
-    """The JSON value of a YAML text, and one text that lists its duplicate keys, if any; raises YAMLError."""
-    from openapi.schema import yamlbody
-
-    return yamlbody.parse_yaml(raw)
-
-
-def dump_yaml(value: Any) -> bytes:
-    """A JSON value as YAML."""
-    from openapi.schema import yamlbody
-
-    return yamlbody.dump_yaml(value)
 
 
 class DecodeError(ValueError):
