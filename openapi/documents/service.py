@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from email.utils import formatdate
 from typing import Any
 
 import orjson
@@ -143,7 +142,7 @@ class Documents:
             return Document("", b"", status=301, headers=(("location", self._v3_url(name)),))
         document = self._v3_document(name, current)
         if known_hash:
-            expires = formatdate(time.time() + YEAR_S, usegmt=True)
+            expires = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + YEAR_S))
             kept = (("cache-control", "public, immutable"), ("expires", expires))
             return replace(document, headers=(*document.headers, *kept))
         return document
