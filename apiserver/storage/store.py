@@ -64,6 +64,7 @@ class Store:
         self._freshness: asyncio.Task[int] | None = None
         self._next_freshness: asyncio.Task[int] | None = None
         self._feed: asyncio.Task[None] | None = None
+        self._compact_next = 0
 
     # Resources
 
@@ -115,6 +116,12 @@ class Store:
         for cache in self._caches.values():
             cache.end_watches(WatchEnded("the server is stopping"))
         await self.backend.close()
+
+    async def compact(self) -> None:
+        """Forget history up to where the store was at the last call: call it as often as history is to be kept."""
+        upto, self._compact_next = self._compact_next, await self.backend.current_revision()
+        if upto:
+            await self.backend.compact(upto)
 
     # Reads
 

@@ -1,0 +1,76 @@
+"""Real etcd servers for tests, on free loopback ports."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class EtcdServer:
+    """One member; its data outlive `stop` and `kill`."""
+
+    def __init__(self, binary: str, data: Path, *, flags: tuple[str, ...] = (), scheme: str = "http") -> None:
+        self.port = free_port()
+        self.url = f"{scheme}://127.0.0.1:{self.port}"
+        peer = f"http://127.0.0.1:{free_port()}"
+        self._command = [
+            *(binary, "--data-dir", str(data), "--log-level", "error", "--logger", "zap"),
+            *("--listen-client-urls", self.url, "--advertise-client-urls", self.url),
+            *(
+                "--listen-peer-urls",
+                peer,
+                "--initial-advertise-peer-urls",
+                peer,
+                "--initial-cluster",
+                f"default={peer}",
+            ),
+            *flags,
+        ]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return
+            except OSError:
+                assert time.monotonic() < deadline and self._process.poll() is None, "etcd does not start"
+                time.sleep(0.02)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+
+@pytest.fixture(scope="session")
+def etcd_binary() -> str:
+    binary = shutil.which("etcd")
+    if binary is None:
+        pytest.skip("no etcd is installed")
+    return binary
+
+
+@pytest.fixture(scope="module")
+def etcd(etcd_binary: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdServer]:
+    server = EtcdServer(etcd_binary, tmp_path_factory.mktemp("etcd"))
+    server.start()
+    yield server
+    server.kill()
