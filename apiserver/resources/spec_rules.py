@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from apiserver.resources.field_rules import NEGATIVE, each
+from apiserver.resources.field_rules import NEGATIVE, named
 from openapi.meta.field import FieldError, Verbatim, invalid
 from openapi.meta.names import is_dns1123_label, is_percent
 from openapi.meta.selectors import LabelSelector, SelectorError, from_label_selector, validate_label_selector
@@ -43,7 +43,7 @@ def not_decremented(status: Struct, old_status: Struct, name: str, path: str) ->
 
 def positive_int_or_percent(value: int | str, path: str) -> Iterator[FieldError]:
     if isinstance(value, str):
-        yield from each(is_percent(value), path, value)
+        yield from named(is_percent, value, path)
     elif value < 0:
         yield invalid(path, value, NEGATIVE)
 

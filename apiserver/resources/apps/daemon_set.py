@@ -37,6 +37,7 @@ from apiserver.resources.spec_rules import (
     verbatim,
 )
 from apiserver.resources.strategy import Object, StatusOf, WithStatus, WriteContext
+from openapi.kinds.apps_defaults import TEMPLATE_GENERATION
 from openapi.meta.field import FieldError, invalid, not_supported_listed, required
 from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 from openapi.meta.names import name_is_dns_subdomain
@@ -44,7 +45,7 @@ from openapi.meta.selectors import validate_label_selector
 
 Struct = Mapping[str, Any]
 
-TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
+
 _COUNTS = (
     "currentNumberScheduled",
     "numberMisscheduled",

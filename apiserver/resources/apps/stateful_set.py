@@ -14,7 +14,7 @@ from apiserver.resources.apps.columns import STATEFUL_SET
 from apiserver.resources.apps.deployment import validate_replica_counts, workload_warnings
 from apiserver.resources.apps.workload import container_cells, drop_disabled, validate_selected_template
 from apiserver.resources.core.persistentvolumeclaims import validate_claim_spec
-from apiserver.resources.field_rules import each
+from apiserver.resources.field_rules import named
 from apiserver.resources.scale import WORKLOAD_SCALE
 from apiserver.resources.spec_rules import (
     EMPTY,
@@ -141,7 +141,7 @@ def _validate_service_name(spec: Struct, old_spec: Struct | None) -> Iterator[Fi
     """Pods' hostnames are built on it; a stored name may stay as it is."""
     name = spec.get("serviceName", "")
     if name and (old_spec is None or name != old_spec.get("serviceName", "")):
-        yield from each(is_dns1123_label(name), "spec.serviceName", name)
+        yield from named(is_dns1123_label, name, "spec.serviceName")
 
 
 def _with_claim_volumes(spec: Struct) -> Struct:

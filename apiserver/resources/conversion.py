@@ -1,0 +1,19 @@
+"""How objects become those of another version of their resource, for kinds served at more than one.
+
+Each function returns a new object and leaves its argument alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from apiserver.resources.autoscaling import conversion as autoscaling
+
+Object = dict[str, Any]
+
+CONVERSIONS: dict[tuple[str, str, str], Callable[[Object], Object]] = {
+    ("autoscaling/v1", "autoscaling/v2", "HorizontalPodAutoscaler"): autoscaling.to_v2,
+    ("autoscaling/v2", "autoscaling/v1", "HorizontalPodAutoscaler"): autoscaling.to_v1,
+}
+"""(from apiVersion, to apiVersion, kind) -> the conversion."""
