@@ -38,7 +38,7 @@ _OPTIONS = (
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 3_000),  # Which is also how long connecting may take.
     ("grpc.max_reconnect_backoff_ms", 2_000),
 )
 _NEEDS_LEADER = (("hasleader", "true"),)

@@ -15,9 +15,9 @@ from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
-from apiserver.storage.backend import Backend, Change, Compacted, KeyValue, StorageError
+from apiserver.storage.backend import Backend, Change, Compacted, KeyValue, RevisionConflict, StorageError
 from apiserver.storage.cache import History, Progress, ResourceCache
-from apiserver.storage.entry import Entry, Extract, UndecodableValue, encode
+from apiserver.storage.entry import Entry, Extract, encode
 from apiserver.storage.watcher import WatchEnded
 from openapi.catalog import Resource
 
@@ -64,6 +64,7 @@ class Store:
         self._freshness: asyncio.Task[int] | None = None
         self._next_freshness: asyncio.Task[int] | None = None
         self._feed: asyncio.Task[None] | None = None
+        self._failures_in_a_row = 0
         self._compact_next = 0
 
     # Resources
@@ -97,6 +98,11 @@ class Store:
     def revision(self) -> int:
         """Up to here the caches are complete."""
         return self._progress.revision
+
+    @property
+    def is_following(self) -> bool:
+        """The feed runs: reads are as fresh as they ask to be."""
+        return self._feed is not None and not self._feed.done() and self._failures_in_a_row == 0
 
     # Life
 
@@ -172,23 +178,46 @@ class Store:
         value = encode(obj)
         entry = self._plant(resource, key, value, obj)
         started = time.perf_counter()
-        revision = await self.backend.create(key, value, ttl_s=ttl_s)
+        try:
+            revision = await self.backend.create(key, value, ttl_s=ttl_s)
+        except StorageError:
+            self._seeds.pop(key, None)
+            raise
         self._observe("create", resource.prefix, time.perf_counter() - started)
-        written = entry.at(revision)
-        written.create_revision = revision
-        return written
+        entry.create_revision = revision
+        return entry.at(revision)
 
     async def update(
         self, resource: Resource, namespace: str, name: str, obj: Object, expected: int, ttl_s: int = 0
     ) -> Entry:
-        """`expected` is the revision that `obj` was made from. Raises `RevisionConflict`. `obj` is only read."""
+        """`expected` is the revision that `obj` was made from. Raises `RevisionConflict`. `obj` is only read.
+
+        An update that changes no byte writes nothing.
+        """
         key = resource.key(namespace, name)
         value = encode(obj)
         entry = self._plant(resource, key, value, obj)
+        known = self._caches[resource.prefix].find(key)
+        if known is not None:
+            entry.create_revision = known.create_revision
+            if known.revision == expected and not ttl_s and entry.is_same_as(known):
+                self._seeds.pop(key, None)
+                return await self.confirm(resource, namespace, name, expected)
         started = time.perf_counter()
-        revision = await self.backend.update(key, value, expected=expected, ttl_s=ttl_s)
+        try:
+            revision = await self.backend.update(key, value, expected=expected, ttl_s=ttl_s)
+        except StorageError:
+            self._seeds.pop(key, None)
+            raise
         self._observe("update", resource.prefix, time.perf_counter() - started)
         return entry.at(revision)
+
+    async def confirm(self, resource: Resource, namespace: str, name: str, expected: int) -> Entry:
+        """The object, which still is at revision `expected`: an update without a change. Raises `RevisionConflict`."""
+        current = await self.backend.get(resource.key(namespace, name))
+        if current is None or current.revision != expected:
+            raise RevisionConflict(current)
+        return self.entry(resource, current)
 
     async def delete(self, resource: Resource, namespace: str, name: str, expected: int) -> int:
         """The revision of the deletion. Raises `RevisionConflict`."""
@@ -203,9 +232,7 @@ class Store:
 
     def _plant(self, resource: Resource, key: str, value: bytes, obj: Object) -> Entry:
         """An entry of the value to be written, left for the feed: labels and fields need no parsing again."""
-        cache = self._caches[resource.prefix]
-        known = cache.find(key)
-        entry = cache.reader.read(key, value, 0, known.create_revision if known is not None else 0)
+        entry = self._caches[resource.prefix].reader.read(key, value, 0, 0)
         entry.seed(obj)
         if len(self._seeds) >= _MAX_SEEDS:
             self._seeds.clear()
@@ -270,20 +297,19 @@ class Store:
         return cache
 
     async def _follow(self) -> None:
-        failures = 0
         while True:
             try:
                 async for changes, revision in self.backend.watch(_ROOT, after=self._progress.revision):
-                    failures = 0
+                    self._failures_in_a_row = 0
                     self._take(changes, revision)
             except Compacted as error:
                 log.warning("history is gone, rebuilding", extra={"revision": self._progress.revision})
                 await self._rebuild(error)
             except StorageError as error:
                 self.feed_failures += 1
-                log.warning("store feed failed", extra={"error": str(error), "failures": failures})
-            await asyncio.sleep(_RETRY_S[min(failures, len(_RETRY_S) - 1)])
-            failures += 1
+                log.warning("store feed failed", extra={"error": str(error)})
+            await asyncio.sleep(_RETRY_S[min(self._failures_in_a_row, len(_RETRY_S) - 1)])
+            self._failures_in_a_row += 1
 
     def _take(self, changes: Sequence[Change], revision: int) -> None:
         """All of one batch, then the revision: several changes may share one."""
@@ -297,8 +323,8 @@ class Store:
             try:
                 if cache.apply(change, seed if value == change.value else None) is not None:
                     self.events_dispatched += 1
-            except UndecodableValue as error:
-                log.error("change cannot be shown", extra={"key": change.key, "error": str(error)})
+            except Exception:  # The feed must go on for all the others, and may not take the same batch twice.
+                log.exception("change cannot be shown", extra={"key": change.key, "revision": change.revision})
         self._progress.advance(revision)
 
     def _hold(self, change: Change) -> None:

@@ -47,11 +47,23 @@ class EtcdServer:
         deadline = time.monotonic() + 20
         while True:
             try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-                return
+                if self._is_ready():
+                    return
             except OSError:
-                assert time.monotonic() < deadline and self._process.poll() is None, "etcd does not start"
-                time.sleep(0.02)
+                assert self._process.poll() is None, "etcd does not start"
+            assert time.monotonic() < deadline, "etcd is not ready in time"
+            time.sleep(0.02)
+
+    def _is_ready(self) -> bool:
+        """With TLS only whether it listens."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+            if self.url.startswith("https"):
+                return True
+            connection.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+            answer = b""
+            while part := connection.recv(4096):
+                answer += part
+            return b'"health":"true"' in answer
 
     def kill(self) -> None:
         if self._process is not None:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 pytest.importorskip("aetcd")
 
@@ -14,8 +19,10 @@ from aetcd import rpc
 
 from apiserver.storage.backend import KeyExists, Unavailable
 from apiserver.storage.etcd import EtcdBackend
+from apiserver.storage.store import Store
 from apiserver.tests.storage.conftest import EtcdServer, free_port
 from apiserver.tests.storage.contract import BackendContract, Recorder, churn, kind, pod
+from openapi.catalog import Resource
 
 
 class EtcdSite:
@@ -129,6 +136,90 @@ async def test_a_watch_outlives_a_restart_of_etcd_without_gap_or_repeat(own_etcd
     assert [(kind(change), change.revision) for change in seen] == [*written, ("create", last)]
     await recorder.stop()
     await backend.close()
+
+
+PODS = Resource("", "v1", "pods", "Pod", "", True, prefix="pods")
+
+
+async def test_two_servers_over_one_etcd_see_each_others_writes(own_etcd: EtcdServer) -> None:
+    one, two = Store(EtcdBackend([own_etcd.url])), Store(EtcdBackend([own_etcd.url]))
+    for store in (one, two):
+        store.register(PODS, lambda obj: {})
+        await store.start()
+    for number in range(20):
+        name = f"a{number}"
+        await one.create(PODS, "default", name, {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": name}})
+        assert (await two.fresh(PODS)).get("default", name) is not None
+    await two.backend.create("/elsewhere/a", b"")
+    assert len(await one.fresh(PODS)) == 20
+    for store in (one, two):
+        await store.close()
+
+
+async def test_a_store_outlives_the_loss_of_etcd(own_etcd: EtcdServer) -> None:
+    store = Store(EtcdBackend([own_etcd.url], timeout_s=0.3))
+    cache = store.register(PODS, lambda obj: {})
+    await store.start()
+    pod_object = {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "a"}}
+    await store.create(PODS, "default", "a", pod_object)
+    own_etcd.kill()
+    with pytest.raises(Unavailable):
+        await store.fresh(PODS)
+    with pytest.raises(Unavailable):
+        await store.create(PODS, "default", "b", pod_object)
+    await asyncio.to_thread(own_etcd.start)
+    async with asyncio.timeout(20):
+        while cache.get("default", "c") is None:
+            try:
+                await store.create(PODS, "default", "c", pod_object)
+            except (Unavailable, KeyExists):
+                await asyncio.sleep(0.05)
+            else:
+                await store.fresh(PODS)
+    assert [entry.name for entry in cache.entries()] == ["a", "c"]
+    await store.close()
+
+
+def issue(folder: Path) -> tuple[Path, Path]:
+    """A self-signed certificate for 127.0.0.1 that serves as authority, server and client."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "etcd")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    cert_path, key_path = folder / "cert.pem", folder / "key.pem"
+    cert_path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    form = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    key_path.write_bytes(key.private_bytes(serialization.Encoding.PEM, *form))
+    return cert_path, key_path
+
+
+async def test_etcd_over_mutual_tls(etcd_binary: str, tmp_path: Path) -> None:
+    cert, key = issue(tmp_path)
+    flags = ("--cert-file", cert, "--key-file", key, "--trusted-ca-file", cert, "--client-cert-auth")
+    server = EtcdServer(etcd_binary, tmp_path / "etcd", flags=tuple(map(str, flags)), scheme="https")
+    server.start()
+    try:
+        backend = EtcdBackend([server.url], ca=cert, cert=cert, key=key)
+        revision = await backend.create(pod("a"), b"1")
+        assert await backend.current_revision() == revision
+        await backend.close()
+        stranger = EtcdBackend([server.url], ca=cert, timeout_s=0.3)
+        with pytest.raises(Unavailable):
+            await stranger.get(pod("a"))
+        await stranger.close()
+    finally:
+        server.kill()
 
 
 async def test_leases_are_shared_by_keys_of_one_age(etcd: EtcdServer) -> None:

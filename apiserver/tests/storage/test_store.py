@@ -82,6 +82,16 @@ class TestWrites:
         assert refusal.value.current is not None
         assert store.entry(PODS, refusal.value.current).document() == created.document()
 
+    async def test_an_update_without_a_change_writes_nothing(self, store: Store) -> None:
+        created = await store.create(PODS, "default", "a", obj("a"))
+        await store.fresh(PODS)
+        same = await store.update(PODS, "default", "a", created.object(), created.revision)
+        assert (same.revision, same.document()) == (created.revision, created.document())
+        assert await store.backend.current_revision() == created.revision
+        await store.backend.update(PODS.key("default", "a"), encode(obj("a", n="2")), expected=created.revision)
+        with pytest.raises(RevisionConflict):
+            await store.update(PODS, "default", "a", created.object(), created.revision)
+
     async def test_a_read_after_a_write_sees_it(self, store: Store) -> None:
         for number in range(50):
             created = await store.create(PODS, "default", f"a{number}", obj(f"a{number}"))
@@ -102,7 +112,7 @@ class TestWrites:
         store.register(PODS, fields)
         await store.start()
         created = await store.create(PODS, "default", "a", obj("a"))
-        await store.update(PODS, "default", "a", obj("a"), created.revision)
+        await store.update(PODS, "default", "a", obj("a", n="2"), created.revision)
         await store.get(PODS, "default", "a")
         await store.delete(PODS, "default", "a", created.revision + 1)
         assert seen == [("create", "pods"), ("update", "pods"), ("get", "pods"), ("delete", "pods")]
@@ -167,8 +177,9 @@ class TestCache:
         cache = store.register(PODS, fields)
         await store.start()
         entry = await store.create(PODS, "default", "a", obj("a", big="x" * 10_000))
-        for _ in range(50):
-            entry = await store.update(PODS, "default", "a", obj("a", big="x" * 10_000), entry.revision)
+        for number in range(50):
+            changed = obj("a", big="x" * 10_000, n=str(number))
+            entry = await store.update(PODS, "default", "a", changed, entry.revision)
         assert cache.entries_at(entry.revision - 5) is not None
         assert cache.entries_at(entry.revision - 20) is None
         await store.close()
@@ -492,8 +503,8 @@ class TestFeed:
         await store.start()
         first = await store.create(PODS, "default", "a", obj("a"))
         await store.compact()
-        second = await store.update(PODS, "default", "a", obj("a"), first.revision)
-        await store.update(PODS, "default", "a", obj("a"), second.revision)
+        second = await store.update(PODS, "default", "a", obj("a", n="2"), first.revision)
+        await store.update(PODS, "default", "a", obj("a", n="3"), second.revision)
         await store.compact()
         assert await backend.get(PODS.key("default", "a"), revision=second.revision) is not None
         await store.compact()
