@@ -96,6 +96,7 @@ def apply_change(call: Call, raw: bytes) -> Change:
                 subresource=call.subresource,
                 now=call.now_text,
                 reset_fields=call.strategy.reset_fields,
+                only_fields=call.strategy.only_fields,
             )
         except ApplyConflict as err:
             raise status.apply_conflict(str(err), err.causes) from err

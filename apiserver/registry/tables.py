@@ -45,7 +45,11 @@ def rows(endpoint: Endpoint, objects: Sequence[Object], version: str, include: s
             shown = partial_metadata(obj, version)
         elif include == "Object":
             shown = obj
-        made.append({"cells": endpoint.strategy.cells(obj, now), "object": shown})
+        row: Object = {"cells": endpoint.strategy.cells(obj, now), "object": shown}
+        conditions = endpoint.strategy.row_conditions(obj)
+        if conditions:
+            row["conditions"] = conditions
+        made.append(row)
     return made
 
 

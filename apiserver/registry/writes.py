@@ -256,6 +256,7 @@ class Writes:
             subresource=call.subresource,
             now=call.now_text,
             reset_fields=call.strategy.reset_fields,
+            only_fields=call.strategy.only_fields,
         )
 
     def _validate(self, call: Call, obj: Object, old: Object | None) -> None:

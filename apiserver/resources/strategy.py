@@ -38,6 +38,8 @@ class WriteContext:
     namespace: str = ""
     name: str = ""
     dry_run: bool = False
+    warnings: list[str] = field(default_factory=list)
+    """Texts of Warning headers that go out even if the write fails; `prepare` may add to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,8 @@ class Strategy:
     """The strategies of `status` and other subresources that write the same object."""
     reset_fields: tuple[FieldPath, ...] = ()
     """What a write through here cannot change, so field ownership ignores it: ("status",), ("metadata", "labels")."""
+    only_fields: tuple[FieldPath, ...] = ()
+    """If any, a write through here changes only these (`*` is any list item); it has no use for reset_fields then."""
     columns: Sequence[Column] = (NAME_COLUMN, CREATED_AT_COLUMN)
     field_aliases: Mapping[str, Mapping[str, str]] = {}
     """By apiVersion: other names of selectable fields -> the names that `fields` gives."""
@@ -115,6 +119,10 @@ class Strategy:
         """The Table cells of one object, in the order of `columns`."""
         meta = obj["metadata"]
         return [meta.get("name", ""), meta.get("creationTimestamp")]
+
+    def row_conditions(self, obj: Object) -> list[Object]:
+        """The conditions of the object's row in a Table (that a pod has completed)."""
+        return []
 
     def deletion_grace_s(self, obj: Object, requested_s: int | None) -> int:
         """The grace period of a graceful deletion, in seconds; 0 deletes at once."""

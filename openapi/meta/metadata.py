@@ -10,7 +10,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from openapi.meta.field import FieldError, duplicate, forbidden, invalid, not_supported, required, too_long
+import orjson
+
+from openapi.meta.field import FieldError, Verbatim, duplicate, forbidden, invalid, not_supported, required, too_long
 from openapi.meta.names import (
     NameValidator,
     is_label_value,
@@ -36,6 +38,7 @@ __all__ = [
     "validate_labels",
     "validate_object_meta",
     "validate_object_meta_update",
+    "validate_standard_finalizers",
 ]
 
 Meta = Mapping[str, Any]
@@ -45,6 +48,7 @@ MAX_ANNOTATIONS_BYTES = 256 * 1024
 MAX_MANAGER_BYTES = 128
 MAX_SUBRESOURCE_BYTES = 256
 _ORPHAN, _FOREGROUND = "orphan", "foregroundDeletion"
+_STANDARD_FINALIZERS = frozenset(("kubernetes", _ORPHAN, _FOREGROUND))
 _REFERENCE_FIELDS = ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion")
 _IMMUTABLE_TEXTS = ("name", "namespace", "uid")
 _IMMUTABLE_VALUES = ("creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
@@ -161,7 +165,8 @@ def validate_owner_references(references: Sequence[Meta] | None, path: str) -> I
                 'Only one reference can have Controller set to true. Found "true" in references for '
                 f"{controller} and {name}"
             )
-            yield invalid(path, [_in_order(r) for r in references or ()], text)
+            shown = orjson.dumps([_in_order(r) for r in references or ()]).decode()
+            yield invalid(path, Verbatim(shown), text)
         else:
             controller = name
 
@@ -178,7 +183,8 @@ def _owner_reference(reference: Meta, path: str) -> Iterator[FieldError]:
         if not reference.get(field):
             yield invalid(f"{path}.{field}", reference.get(field, ""), "must not be empty")
     if api_version == "v1" and reference.get("kind") == "Event":
-        yield invalid(path, _in_order(reference), "/v1, Kind=Event is disallowed from being an owner")
+        shown = Verbatim(orjson.dumps(_in_order(reference)).decode())
+        yield invalid(path, shown, "/v1, Kind=Event is disallowed from being an owner")
 
 
 def validate_finalizers(finalizers: Sequence[str] | None, path: str) -> Iterator[FieldError]:
@@ -188,6 +194,14 @@ def validate_finalizers(finalizers: Sequence[str] | None, path: str) -> Iterator
             yield invalid(path, finalizer, problem)
     if _ORPHAN in names and _FOREGROUND in names:
         yield invalid(path, list(names), f"finalizer {_ORPHAN} and {_FOREGROUND} cannot be both set")
+
+
+def validate_standard_finalizers(finalizers: Sequence[str] | None, path: str) -> Iterator[FieldError]:
+    """The further rule of built-in kinds: a finalizer without a domain is one of the three of old."""
+    for index, finalizer in enumerate(finalizers or ()):
+        if "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
+            text = "name is neither a standard finalizer name nor is it fully qualified"
+            yield invalid(f"{path}[{index}]", finalizer, text)
 
 
 def validate_managed_fields(entries: Sequence[Meta] | None, path: str) -> Iterator[FieldError]:

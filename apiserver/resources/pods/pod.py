@@ -13,7 +13,7 @@ from apiserver.resources.pods.containers import check_image_padding
 from apiserver.resources.pods.options import Errors, Options
 from apiserver.resources.pods.spec import check_pod_spec
 from openapi.meta.field import forbidden
-from openapi.meta.metadata import validate_object_meta
+from openapi.meta.metadata import validate_object_meta, validate_standard_finalizers
 from openapi.meta.names import name_is_dns_subdomain
 
 Object = Mapping[str, Any]
@@ -37,6 +37,8 @@ def check_metadata_and_spec(pod: Object, options: Options, errors: Errors) -> No
     """The rules that hold for every pod at all times."""
     meta, spec = pod["metadata"], pod.get("spec") or EMPTY
     errors.extend(validate_object_meta(meta, namespaced=True, name=name_is_dns_subdomain))
+    if meta.get("finalizers"):
+        errors.extend(validate_standard_finalizers(meta["finalizers"], "metadata.finalizers"))
     if meta.get("annotations"):
         check_annotations(meta["annotations"], spec, "metadata.annotations", options, errors)
     check_pod_spec(spec, meta, "spec", options, errors)

@@ -194,7 +194,7 @@ class PodStrategy(Strategy):
         _merge_label_keys(obj)
         annotations = obj["metadata"].get("annotations")
         if annotations and (spec.get("os") or {}).get("name") != "windows":
-            _take_apparmor_from_annotations(spec, annotations)
+            context.warnings.extend(_take_apparmor_from_annotations(spec, annotations))
 
     def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
         errors: Errors = []
@@ -209,7 +209,7 @@ class PodStrategy(Strategy):
         if old is not None:
             return ()
         meta, spec = obj["metadata"], obj.get("spec") or {}
-        texts = _apparmor_warnings(spec, meta["annotations"]) if meta.get("annotations") else []
+        texts: list[str] = []
         problems = is_dns1123_label(meta.get("name", ""))
         if problems:
             listed = "[" + " ".join(problems) + "]"
@@ -298,29 +298,17 @@ def _apparmor_of_annotation(annotation: str) -> Object | None:
     return None
 
 
-def _take_apparmor_from_annotations(spec: Object, annotations: Mapping[str, str]) -> None:
+def _take_apparmor_from_annotations(spec: Object, annotations: Mapping[str, str]) -> Iterator[str]:
+    """Fill the field from the old annotation of each container that has only this; warnings of those that matter."""
     pod_profile = (spec.get("securityContext") or {}).get("appArmorProfile")
     for container in all_containers(spec):
-        annotation = annotations.get(APPARMOR + container.get("name", ""))
-        if annotation is None or "appArmorProfile" in (container.get("securityContext") or ()):
+        key = APPARMOR + container.get("name", "")
+        if key not in annotations or "appArmorProfile" in (container.get("securityContext") or ()):
             continue
-        profile = _apparmor_of_annotation(annotation)
-        if profile is not None and profile != pod_profile:
+        profile = _apparmor_of_annotation(annotations[key])
+        if profile is None:
+            yield f"metadata.annotations[{key}]: {APPARMOR_TEXT}"
+        elif profile != pod_profile:
             assert isinstance(container, dict)
             container.setdefault("securityContext", {})["appArmorProfile"] = profile
-
-
-def _apparmor_warnings(spec: Object, annotations: Mapping[str, str]) -> list[str]:
-    """Of annotations that no field says the same of, or that a container's field was taken from."""
-    texts: list[str] = []
-    if (spec.get("os") or {}).get("name") == "windows":
-        return texts
-    for container in all_containers(spec):
-        key = APPARMOR + container.get("name", "")
-        if key not in annotations:
-            continue
-        own = (container.get("securityContext") or {}).get("appArmorProfile")
-        profile = _apparmor_of_annotation(annotations[key])
-        if (profile is None and own is None) or (profile is not None and own == profile):
-            texts.append(f"metadata.annotations[{key}]: {APPARMOR_TEXT}")
-    return texts
+            yield f"metadata.annotations[{key}]: {APPARMOR_TEXT}"
