@@ -55,10 +55,25 @@ _WORDS = {
 _VALUELESS = frozenset((REQUIRED, FORBIDDEN, TOO_LONG, INTERNAL))
 
 
+_ESCAPES = {
+    '"': '\\"', "\\": "\\\\", "\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"
+}  # fmt: skip
+
+
 def quote(text: str) -> str:
     """Quote a string as Go's %q does."""
-    encoded = orjson.dumps(text).decode()
-    return encoded.replace("\\u001b", "\\x1b")
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    return '"' + "".join(_ESCAPES.get(character) or _escape(character) for character in text) + '"'
+
+
+def _escape(character: str) -> str:
+    if character.isprintable():
+        return character
+    code = ord(character)
+    if code < 0x80:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def format_value(value: Any) -> str:
