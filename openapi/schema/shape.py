@@ -125,8 +125,8 @@ def _element_of(node: Node) -> Callable[[Any], str]:
         return _set_element
     fields = node.items.fields if node.items is not None else {}
     defaults = {name: fields[name].key_default if name in fields else None for name in node.map_keys}
-    if len(node.map_keys) == 1 and defaults[node.map_keys[0]] is None:
-        return _single_key(node.map_keys[0])
+    if len(node.map_keys) == 1:
+        return _single_key(node.map_keys[0], defaults)
     return _several_keys(node.map_keys, defaults)
 
 
@@ -140,14 +140,14 @@ def _set_element(item: Any) -> str:
     return "v:" + json_text(item)
 
 
-def _single_key(name: str) -> Callable[[Any], str]:
+def _single_key(name: str, defaults: dict[str, Any]) -> Callable[[Any], str]:
     prefix = "k:{" + json_text(name) + ":"
 
     def element(item: Any) -> str:
         try:
             return prefix + json_text(item[name]) + "}"
         except (KeyError, TypeError):
-            return key_element(_key_values(item, (name,), {}))
+            return key_element(_key_values(item, (name,), defaults))
 
     return element
 

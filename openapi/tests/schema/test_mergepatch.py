@@ -14,7 +14,7 @@ from openapi.schema.mergepatch import json_merge
 _KEYS = st.sampled_from("abc")
 _VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(0, 3) | st.text("xy", max_size=2),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(_KEYS, inner, max_size=3),
+    lambda inner: st.lists(st.integers(0, 3), max_size=2) | st.dictionaries(_KEYS, inner, max_size=3),
     max_leaves=8,
 )
 _OBJECTS = st.dictionaries(_KEYS, _VALUES, max_size=3)
