@@ -99,16 +99,15 @@ _BY_DEFINITION: dict[str, dict[str, str]] = {
     "VolumeResourceRequirements": {"limits": "v1.ResourceList", "requests": "v1.ResourceList"},
 }
 
-_CONDITION_STATUS = {"DaemonSetCondition", "DeploymentCondition", "NodeCondition", "PodCondition", "JobCondition"}
-
 
 def go_type(struct: str, field: str, plain: str) -> str:
     """The Go type of a field of the Go struct `struct`, where `plain` is what its schema alone says."""
     named = _BY_DEFINITION.get(struct, {}).get(field)
-    if named is None and struct.endswith("Condition") and field in ("type", "status"):
+    if named is None and struct.endswith("Condition"):
+        if field == "status":
+            return "v1.ConditionStatus"
         if field == "type" and struct != "Condition":
             return f"v1.{struct}Type"
-        return "v1.ConditionStatus" if struct in _CONDITION_STATUS or struct == "Condition" else plain
     if named is None:
         named = _BY_FIELD.get(field)
     # The same name may stand for another sort of value elsewhere.

@@ -32,7 +32,11 @@ def parse(raw: bytes) -> tuple[Any, list[str]]:
         return _parse_slowly(raw)
     # Quotes are left out where the parser dropped a field for its duplicate; nothing else changes their number but
     # quotes written as \u0022, which then take the slow path in vain.
-    if orjson.dumps(value).count(b'"') == raw.count(b'"'):
+    try:
+        written = orjson.dumps(value)
+    except orjson.JSONEncodeError:  # nested so deeply that it could not be stored either
+        raise JSONSyntaxError("exceeded max depth") from None
+    if written.count(b'"') == raw.count(b'"'):
         return value, []
     return value, duplicates(raw)
 
