@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -20,30 +20,44 @@ def free_port() -> int:
         return port
 
 
-class EtcdServer:
-    """One member; its data outlive `stop` and `kill`."""
+def peer_url() -> str:
+    return f"http://127.0.0.1:{free_port()}"
 
-    def __init__(self, binary: str, data: Path, *, flags: tuple[str, ...] = (), scheme: str = "http") -> None:
+
+class EtcdServer:
+    """One member; its data outlive `kill`. `peers` are the names and peer URLs of all members."""
+
+    def __init__(
+        self,
+        binary: str,
+        data: Path,
+        *,
+        name: str = "default",
+        peers: Mapping[str, str] | None = None,
+        flags: tuple[str, ...] = (),
+        scheme: str = "http",
+    ) -> None:
         self.port = free_port()
         self.url = f"{scheme}://127.0.0.1:{self.port}"
-        peer = f"http://127.0.0.1:{free_port()}"
+        peers = peers or {name: peer_url()}
         self._command = [
-            *(binary, "--data-dir", str(data), "--log-level", "error", "--logger", "zap"),
+            *(binary, "--name", name, "--data-dir", str(data), "--log-level", "error", "--logger", "zap"),
             *("--listen-client-urls", self.url, "--advertise-client-urls", self.url),
-            *(
-                "--listen-peer-urls",
-                peer,
-                "--initial-advertise-peer-urls",
-                peer,
-                "--initial-cluster",
-                f"default={peer}",
-            ),
+            *("--listen-peer-urls", peers[name], "--initial-advertise-peer-urls", peers[name]),
+            *("--initial-cluster", ",".join(f"{peer}={url}" for peer, url in peers.items())),
             *flags,
         ]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        self.launch()
+        self.wait()
+
+    def launch(self) -> None:
         self._process = subprocess.Popen(self._command, stderr=subprocess.DEVNULL)
+
+    def wait(self) -> None:
+        assert self._process is not None
         deadline = time.monotonic() + 20
         while True:
             try:

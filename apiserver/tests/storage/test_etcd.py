@@ -20,7 +20,7 @@ from aetcd import rpc
 from apiserver.storage.backend import KeyExists, Unavailable
 from apiserver.storage.etcd import EtcdBackend
 from apiserver.storage.store import Store
-from apiserver.tests.storage.conftest import EtcdServer, free_port
+from apiserver.tests.storage.conftest import EtcdServer, free_port, peer_url
 from apiserver.tests.storage.contract import BackendContract, Recorder, churn, kind, pod
 from openapi.catalog import Resource
 
@@ -178,6 +178,53 @@ async def test_a_store_outlives_the_loss_of_etcd(own_etcd: EtcdServer) -> None:
                 await store.fresh(PODS)
     assert [entry.name for entry in cache.entries()] == ["a", "c"]
     await store.close()
+
+
+@pytest.fixture
+def members(etcd_binary: str, tmp_path: Path) -> Iterator[list[EtcdServer]]:
+    peers = {name: peer_url() for name in ("one", "two", "three")}
+    quick = ("--heartbeat-interval", "50", "--election-timeout", "500")
+    servers = [EtcdServer(etcd_binary, tmp_path / name, name=name, peers=peers, flags=quick) for name in peers]
+    for server in servers:
+        server.launch()
+    for server in servers:
+        server.wait()
+    yield servers
+    for server in servers:
+        server.kill()
+
+
+async def test_the_death_of_any_one_member_loses_no_write_and_no_event(members: list[EtcdServer]) -> None:
+    backend = EtcdBackend([server.url for server in members], timeout_s=3)
+    start = await backend.current_revision()
+    recorder = Recorder(backend, start)
+    written: list[str] = []
+
+    async def write(key: str) -> None:
+        """As a client would: a write whose outcome is unknown is made again."""
+        while True:
+            try:
+                await backend.create(key, b"")
+            except Unavailable:
+                await asyncio.sleep(0.05)
+                continue
+            except KeyExists:
+                pass
+            written.append(key)
+            return
+
+    for round_, victim in enumerate(members):
+        await asyncio.gather(*(write(pod(f"{round_}-{n}")) for n in range(50)))
+        writes = asyncio.gather(*(write(pod(f"{round_}-late-{n}")) for n in range(50)))
+        await asyncio.sleep(0)
+        victim.kill()
+        await writes
+        await asyncio.to_thread(victim.start)
+    seen = await recorder.reach(await backend.current_revision())
+    assert sorted(change.key for change in seen) == sorted(written)
+    assert [change.revision for change in seen] == sorted({change.revision for change in seen})
+    await recorder.stop()
+    await backend.close()
 
 
 def issue(folder: Path) -> tuple[Path, Path]:
