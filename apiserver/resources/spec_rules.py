@@ -6,14 +6,15 @@ Follows: pkg/apis/apps/validation/validation.go (the shared helpers), apimachine
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from apiserver.resources.field_rules import NEGATIVE, named
-from openapi.meta.field import FieldError, Verbatim, invalid
-from openapi.meta.names import is_dns1123_label, is_percent
+from openapi.meta.field import FieldError, Verbatim, duplicate, invalid, not_supported, required, too_long
+from openapi.meta.names import is_dns1123_label, is_percent, is_qualified_name, regex_text
 from openapi.meta.selectors import LabelSelector, SelectorError, from_label_selector, validate_label_selector
 
 Struct = Mapping[str, Any]
@@ -81,17 +82,22 @@ def has_invalid_values(selector: Struct | None) -> bool:
     return any(".values[" in error.path for error in validate_label_selector(selector, ""))
 
 
-def show_selector(selector: Struct | None) -> Any:
-    """A label selector in a message: its fields in the API's order."""
+def selector_form(selector: Struct | None) -> Any:
+    """A label selector with its fields in the API's order."""
     if selector is None:
         return None
-    shown: dict[str, Any] = {}
+    form: dict[str, Any] = {}
     if selector.get("matchLabels"):
-        shown["matchLabels"] = dict(sorted(selector["matchLabels"].items()))
+        form["matchLabels"] = dict(sorted(selector["matchLabels"].items()))
     if selector.get("matchExpressions"):
         keys = ("key", "operator", "values")
-        shown["matchExpressions"] = [{key: e[key] for key in keys if key in e} for e in selector["matchExpressions"]]
-    return verbatim(shown)
+        form["matchExpressions"] = [{key: e[key] for key in keys if key in e} for e in selector["matchExpressions"]]
+    return form
+
+
+def show_selector(selector: Struct | None) -> Any:
+    """A label selector in a message."""
+    return None if selector is None else verbatim(selector_form(selector))
 
 
 def verbatim(value: Any) -> Verbatim:
@@ -114,3 +120,51 @@ def labels_of(template: Struct) -> Mapping[str, str] | None:
 
 def condition_is_true(conditions: Sequence[Struct] | None, kind: str) -> bool:
     return any(c.get("type") == kind and c.get("status") == "True" for c in conditions or ())
+
+
+_CONDITION_STATUSES = ("False", "True", "Unknown")
+_REASON = "[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?"
+_is_reason = re.compile(_REASON).fullmatch
+_REASON_PROBLEM = regex_text(
+    "a condition reason must start with alphabetic character, optionally followed by a string of alphanumeric "
+    "characters or '_,:', and must end with an alphanumeric character or '_'",
+    _REASON,
+    "my_name",
+    "MY_NAME",
+    "MyName",
+    "ReasonA,ReasonB",
+    "ReasonA:ReasonB",
+)
+MAX_REASON_BYTES = 1024
+MAX_MESSAGE_BYTES = 32 * 1024
+
+
+def validate_conditions(conditions: Sequence[Struct], path: str) -> Iterator[FieldError]:
+    """Conditions of the common form, each type once. Follows: apimachinery/pkg/apis/meta/v1/validation."""
+    seen: set[str] = set()
+    for index, condition in enumerate(conditions):
+        kind = condition.get("type", "")
+        if kind in seen:
+            yield duplicate(f"{path}[{index}].type", kind)
+        seen.add(kind)
+        yield from _validate_condition(condition, f"{path}[{index}]")
+
+
+def _validate_condition(condition: Struct, path: str) -> Iterator[FieldError]:
+    status, reason = condition.get("status", ""), condition.get("reason", "")
+    yield from named(is_qualified_name, condition.get("type", ""), f"{path}.type")
+    if status not in _CONDITION_STATUSES:
+        yield not_supported(f"{path}.status", status, _CONDITION_STATUSES)
+    generation = condition.get("observedGeneration", 0)
+    if generation < 0:
+        yield invalid(f"{path}.observedGeneration", generation, "must be greater than or equal to zero")
+    if not condition.get("lastTransitionTime"):
+        yield required(f"{path}.lastTransitionTime", "must be set")
+    if not reason:
+        yield required(f"{path}.reason", "must be set")
+    elif not _is_reason(reason):
+        yield invalid(f"{path}.reason", reason, _REASON_PROBLEM)
+    if len(reason) > MAX_REASON_BYTES:
+        yield too_long(f"{path}.reason", MAX_REASON_BYTES)
+    if len(condition.get("message", "")) > MAX_MESSAGE_BYTES:
+        yield too_long(f"{path}.message", MAX_MESSAGE_BYTES)

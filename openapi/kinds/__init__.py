@@ -12,10 +12,13 @@ from openapi.kinds import (
     apiextensions,
     apiregistration,
     apps,
+    apps_defaults,
     authentication,
     authorization,
     autoscaling,
+    autoscaling_defaults,
     batch,
+    batch_defaults,
     certificates,
     coordination,
     core,
@@ -24,12 +27,15 @@ from openapi.kinds import (
     events,
     flowcontrol,
     networking,
+    networking_defaults,
     node,
     pod_defaults,
     policy,
     rbac,
+    rbac_defaults,
     resource,
     scheduling,
+    scheduling_defaults,
     storage,
 )
 from openapi.kinds.row import Defaults
@@ -64,3 +70,9 @@ RESOURCES: tuple[Resource, ...] = tuple(row for group in GROUPS for row in group
 DEFAULTS: Defaults = {name: rules for group in GROUPS for name, rules in getattr(group, "DEFAULTS", {}).items()}
 DEFAULTS.update(core_defaults.DEFAULTS)
 DEFAULTS.update(pod_defaults.DEFAULTS)
+DEFAULTS.update(apps_defaults.DEFAULTS)
+DEFAULTS.update(autoscaling_defaults.DEFAULTS)
+DEFAULTS.update(batch_defaults.DEFAULTS)
+DEFAULTS.update(networking_defaults.DEFAULTS)
+DEFAULTS.update(rbac_defaults.DEFAULTS)
+DEFAULTS.update(scheduling_defaults.DEFAULTS)

@@ -9,9 +9,10 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 from apiserver.resources.field_rules import named
+from apiserver.resources.resource_names import validate_container_resource_name
 from apiserver.resources.spec_rules import EMPTY
 from openapi.meta.field import FieldError, forbidden, invalid, not_supported, required
-from openapi.meta.names import is_dns1123_label, is_path_segment, is_qualified_name
+from openapi.meta.names import is_dns1123_label, is_path_segment
 from openapi.meta.quantity import Quantity
 
 Struct = Mapping[str, Any]
@@ -25,7 +26,6 @@ SOURCES = {
     "ContainerResource": "containerResource",
 }
 _TARGETS = ("Utilization", "Value", "AverageValue")
-_CONTAINER_RESOURCES = ("cpu", "memory", "ephemeral-storage")
 
 # Tables have room for this many metrics.
 SHOWN = 2
@@ -118,19 +118,12 @@ def _validate_container_resource(source: Struct, path: str) -> Iterator[FieldErr
     if not name:
         yield required(f"{path}.name", "must specify a resource name")
     else:
-        yield from _container_resource_name(name, f"{path}.name")
+        yield from validate_container_resource_name(name, f"{path}.name")
     if not container:
         yield required(f"{path}.container", "must specify a container")
     else:
         yield from named(is_dns1123_label, container, f"{path}.container")
     yield from _resource_target(source, path)
-
-
-def _container_resource_name(name: str, path: str) -> Iterator[FieldError]:
-    problems = is_qualified_name(name)
-    yield from each(problems, path, name)
-    if not problems and "/" not in name and name not in _CONTAINER_RESOURCES and not name.startswith("hugepages-"):
-        yield invalid(path, name, "must be a standard resource for containers")
 
 
 def _resource_target(source: Struct, path: str) -> Iterator[FieldError]:

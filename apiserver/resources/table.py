@@ -1,0 +1,59 @@
+"""The strategies of all kinds that differ from a plain one: one line each, nothing registers itself."""
+
+from __future__ import annotations
+
+from apiserver.resources.apps.controller_revision import ControllerRevisionStrategy
+from apiserver.resources.apps.daemon_set import DaemonSetStrategy
+from apiserver.resources.apps.deployment import DeploymentStrategy
+from apiserver.resources.apps.replica_set import ReplicaSetStrategy
+from apiserver.resources.autoscaling.horizontal_pod_autoscaler import HorizontalPodAutoscalerStrategy
+from apiserver.resources.batch.cron_job import CronJobStrategy
+from apiserver.resources.batch.job import JobStrategy
+from apiserver.resources.certificates.signing_request import SigningRequestStrategy
+from apiserver.resources.coordination.lease import LeaseStrategy
+
+from apiserver.resources.apps.stateful_set import StatefulSetStrategy
+from apiserver.resources.core.configmaps import ConfigMaps
+from apiserver.resources.core.endpoints import EndpointsStrategy
+from apiserver.resources.core.secrets import Secrets
+from apiserver.resources.core.serviceaccounts import ServiceAccounts
+from apiserver.resources.networking.ingress import IngressStrategy
+from apiserver.resources.networking.ingress_class import IngressClassStrategy
+from apiserver.resources.networking.network_policy import NetworkPolicyStrategy
+from apiserver.resources.node.runtime_class import RuntimeClassStrategy
+from apiserver.resources.pods.strategy import PodStrategy
+from apiserver.resources.pods.template import PodTemplateStrategy
+from apiserver.resources.policy.pod_disruption_budget import PodDisruptionBudgetStrategy
+from apiserver.resources.rbac.bindings import ClusterRoleBindingStrategy, RoleBindingStrategy
+from apiserver.resources.rbac.roles import ClusterRoleStrategy, RoleStrategy
+from apiserver.resources.scheduling.priority_class import PriorityClassStrategy
+from apiserver.resources.strategy import Strategy
+from openapi.catalog import GroupResource
+
+STRATEGIES: dict[GroupResource, Strategy] = {
+    GroupResource("", "configmaps"): ConfigMaps(),
+    GroupResource("", "endpoints"): EndpointsStrategy(),
+    GroupResource("", "pods"): PodStrategy(),
+    GroupResource("", "podtemplates"): PodTemplateStrategy(),
+    GroupResource("", "secrets"): Secrets(),
+    GroupResource("", "serviceaccounts"): ServiceAccounts(),
+    GroupResource("apps", "controllerrevisions"): ControllerRevisionStrategy(),
+    GroupResource("apps", "daemonsets"): DaemonSetStrategy(),
+    GroupResource("apps", "deployments"): DeploymentStrategy(),
+    GroupResource("apps", "replicasets"): ReplicaSetStrategy(),
+    GroupResource("autoscaling", "horizontalpodautoscalers"): HorizontalPodAutoscalerStrategy(),
+    GroupResource("batch", "cronjobs"): CronJobStrategy(),
+    GroupResource("batch", "jobs"): JobStrategy(),
+    GroupResource("certificates.k8s.io", "certificatesigningrequests"): SigningRequestStrategy(),
+    GroupResource("coordination.k8s.io", "leases"): LeaseStrategy(),
+    GroupResource("networking.k8s.io", "ingressclasses"): IngressClassStrategy(),
+    GroupResource("networking.k8s.io", "ingresses"): IngressStrategy(),
+    GroupResource("networking.k8s.io", "networkpolicies"): NetworkPolicyStrategy(),
+    GroupResource("node.k8s.io", "runtimeclasses"): RuntimeClassStrategy(),
+    GroupResource("policy", "poddisruptionbudgets"): PodDisruptionBudgetStrategy(),
+    GroupResource("rbac.authorization.k8s.io", "clusterrolebindings"): ClusterRoleBindingStrategy(),
+    GroupResource("rbac.authorization.k8s.io", "clusterroles"): ClusterRoleStrategy(),
+    GroupResource("rbac.authorization.k8s.io", "rolebindings"): RoleBindingStrategy(),
+    GroupResource("rbac.authorization.k8s.io", "roles"): RoleStrategy(),
+    GroupResource("scheduling.k8s.io", "priorityclasses"): PriorityClassStrategy(),
+}
