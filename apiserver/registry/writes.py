@@ -17,12 +17,14 @@ from apiserver.admission.chain import Chain
 from apiserver.admission.plugin import CREATE, UPDATE, Attributes
 from apiserver.registry.call import Call
 from apiserver.registry.errors import translate
+from apiserver.resources.strategy import Strategy
 from apiserver.storage.backend import KeyExists, RevisionConflict, StorageError
 from apiserver.storage.entry import Entry
 from apiserver.storage.store import Store
 from openapi.meta import field as field_errors
 from openapi.meta import status
-from openapi.meta.metadata import validate_object_meta_update
+from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
+from openapi.meta.names import name_is_path_segment
 from openapi.schema.ownership import track_update
 
 Object = dict[str, Any]
@@ -32,6 +34,8 @@ Change = Callable[[Object | None], Object]
 NAME_ATTEMPTS = 8
 """How often a generated name is tried again when it is taken."""
 CONFLICT_ATTEMPTS = 32
+SYSTEM_OWNED = ("creationTimestamp", "uid", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
+"""Metadata of a new object that only the system sets."""
 _NAME_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 _NAME_RANDOM = 5
 _NAME_MOST = 63
@@ -78,14 +82,14 @@ class Writes:
 
     async def _create_once(self, call: Call, obj: Object) -> Written:
         endpoint, meta = call.endpoint, obj["metadata"]
+        for name in SYSTEM_OWNED:
+            meta.pop(name, None)
         dedup_owners(meta, call.warnings)
         self._own(call, obj, None)
         stored = obj if endpoint.to_storage is None else endpoint.to_storage(obj)
         attributes = self._attributes(call, CREATE, stored, None)
         await self._chain.mutate(attributes)
-        stored, meta = attributes.obj or stored, stored["metadata"]
-        for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):
-            meta.pop(name, None)
+        stored = attributes.obj or stored
         call.strategy.prepare(stored, None, call.context())
         meta = stored["metadata"]
         meta["creationTimestamp"] = call.now_text
@@ -262,8 +266,10 @@ class Writes:
     def _validate(self, call: Call, obj: Object, old: Object | None) -> None:
         errors = [] if old is None else list(validate_object_meta_update(obj["metadata"], old["metadata"]))
         errors += call.strategy.validate(obj, old, call.context())
+        row = call.endpoint.stored
+        if not errors and type(call.strategy).validate is Strategy.validate and old is None:
+            errors += validate_object_meta(obj["metadata"], namespaced=row.namespaced, name=name_is_path_segment)
         if errors:
-            row = call.endpoint.stored
             raise status.invalid(row.group, row.kind, obj["metadata"].get("name", ""), errors)
 
     def _attributes(self, call: Call, operation: str, obj: Object, old: Object | None) -> Attributes:
@@ -357,6 +363,7 @@ def keep_system_metadata(meta: Object, old: Object) -> None:
             meta[name] = old[name]
         else:
             meta.pop(name, None)
+    meta["resourceVersion"] = old["resourceVersion"]
     meta.pop("selfLink", None)
     if "deletionTimestamp" in old:
         meta["deletionTimestamp"] = old["deletionTimestamp"]

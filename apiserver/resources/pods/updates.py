@@ -94,7 +94,7 @@ def _check_deadline(spec: Object, old_spec: Object, errors: Errors) -> bool:
     if deadline is None:
         if old_deadline is not None:
             text = "must not update from a positive integer to nil value"
-            errors.append(invalid(where, Verbatim('"null"'), text))
+            errors.append(invalid(where, None, text))
         return True
     if not 0 <= deadline <= _MAX_INT32:
         errors.append(invalid(where, deadline, range_text(0, _MAX_INT32)))
@@ -186,7 +186,7 @@ def _check_node_affinity(affinity: Object, old: Object, errors: Errors) -> None:
         return
     if len(terms) != len(old_terms):
         text = "no additions/deletions to non-empty NodeSelectorTerms list are allowed"
-        shown = Verbatim("[" + ",".join(map(_shown_term, terms)) + "]") if terms else Verbatim("null")
+        shown = Verbatim("[" + ",".join(map(_shown_term, terms)) + "]") if terms else None
         errors.append(invalid(where, shown, text))
         return
     for index, (term, old_term) in enumerate(zip(terms, old_terms, strict=True)):
