@@ -27,6 +27,7 @@ from openapi.schema.managed import (
     write,
 )
 from openapi.schema.node import Node
+from openapi.schema.shape import ShapeError
 from openapi.schema.tracking import (
     ALL,
     Changes,
@@ -109,11 +110,16 @@ def apply(
     )
     _check(patch, scope)
     live = without_managed_fields(current) if current is not None else {}
-    managed = _current_entries(current, live, scope, now)
-    config = copied(patch)
     who = identity(manager, APPLY, api_version, subresource)
-    merged, owned = _merged(live, config, managed, who, scope)
-    conflicts = _conflicts(managed, who, live, merged, scope)
+    try:
+        managed = _current_entries(current, live, scope, now)
+        merged, owned = _merged(live, copied(patch), managed, who, scope)
+        conflicts = _conflicts(managed, who, live, merged, scope)
+    except (ShapeError, AttributeError, TypeError) as error:
+        problems = misfit(node, live, allow_duplicates=True)
+        if not problems:
+            raise
+        raise ApplyError(f"failed to create typed live object ({_title(live)}): {problems}") from error
     if conflicts and manager == _KUBECTL and not force:
         conflicts = _unless_last_applied(conflicts, live, scope)
     if conflicts and not force:
@@ -167,7 +173,7 @@ def _current_entries(current: Object | None, live: Object, scope: Scope, now: st
         managed = read_trusted(current["metadata"].get("managedFields"))
     except ManagedFieldsError as error:
         raise ApplyError(f"failed to decode managed fields: {error}") from error
-    return managed or updated({}, {}, live, scope, BEFORE_FIRST_APPLY, now)
+    return scope.fitting(managed) or updated({}, {}, live, scope, BEFORE_FIRST_APPLY, now)
 
 
 def _merged(live: Object, config: Object, managed: Managed, who: Identity, scope: Scope) -> tuple[Object, Entry]:

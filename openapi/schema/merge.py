@@ -66,7 +66,7 @@ def strategic_merge(current: Object, patch: Object, node: Node) -> Object:
 
 
 def _field(node: Node | None, name: str) -> _Field:
-    if node is None or node.type in (schema.ANY, schema.FIELDS_V1):
+    if node is None or (node.type == schema.ANY and node.preserve_unknown):
         return _Field(None, "", "")
     if node.type == schema.MAP:
         return _Field(node.items, "", "")
@@ -74,7 +74,7 @@ def _field(node: Node | None, name: str) -> _Field:
     if field is None:
         if node.preserve_unknown:
             return _Field(None, "", "")
-        struct = node.go_name or node.name.rpartition(".")[2]
+        struct = (node.go_name or node.name).rpartition(".")[2]
         raise StrategicMergeError(f"unable to find api field in struct {struct} for the json field {quote(name)}")
     strategy = next((word for word in field.patch_strategy if word != "retainKeys"), "")
     return _Field(field.node, strategy, field.merge_key)

@@ -8,6 +8,7 @@ structuredmerge,stripmeta,skipnonapplied}.go, sigs.k8s.io/structured-merge-diff 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -34,7 +35,7 @@ from openapi.schema.managed import (
 )
 from openapi.schema.node import Node
 from openapi.schema.shape import ShapeError
-from openapi.schema.typed import compare
+from openapi.schema.typed import compare, refitted
 
 Object = dict[str, Any]
 
@@ -89,6 +90,17 @@ class Scope:
         self.only = only_fields
         self.convert = convert
 
+    def fitting(self, managed: Managed) -> Managed:
+        """The entries as the schema would have them now; only that of custom resources changes between writes."""
+        if self.node.name:
+            return managed
+        return {
+            who: entry
+            if entry.api_version != self.api_version
+            else replace(entry, fields=refitted(self.node, entry.fields))
+            for who, entry in managed.items()
+        }
+
     def owned(self, fields: FieldSet) -> FieldSet:
         """The part of a set that this endpoint lets a manager own."""
         if self.only:
@@ -134,7 +146,7 @@ def track_update(
     if not managed and old is not None:
         return
     try:
-        managed = updated(managed, old or {}, new, scope, manager, now)
+        managed = updated(scope.fitting(managed), old or {}, new, scope, manager, now)
     except (ShapeError, AttributeError, TypeError, LookupError):
         # Only custom objects that validation is about to refuse come here: they cannot be walked by their schema.
         if live is not None:

@@ -197,3 +197,18 @@ def _with_named(shape: Shape, fields: FieldSet) -> FieldSet:
         below = _with_named(inner, child)
         out[key] = {".": LEAF, **below} if named and not is_member(below) else below
     return out
+
+
+def refitted(node: Node, fields: FieldSet) -> FieldSet:
+    """A set that was written under an earlier schema: what is owned below a field that is atomic now is that field."""
+    return _refit(shape_of(node), fields)
+
+
+def _refit(shape: Shape, fields: FieldSet) -> FieldSet:
+    out: FieldSet = {}
+    for key, child in fields.items():
+        inner = shape.rows[key[2:]].shape if shape.kind == RECORD else shape.items
+        if child:
+            child = LEAF if inner.kind == LEAF_SHAPE else _refit(inner, child)
+        out[key] = child
+    return out

@@ -362,6 +362,14 @@ def test_managed_fields_and_other_versions_are_refused() -> None:
         applied(None, config_map(), api_version="v2")
 
 
+def test_a_live_object_that_no_longer_fits_its_schema_is_refused() -> None:
+    items = Node(LIST, items=Node(STRUCT, fields={"k": Field("k", Node(STRING))}), list_type="map", map_keys=("k",))
+    node = Node(STRUCT, fields={**CONFIG_MAP.fields, "l": Field("l", items)})
+    with pytest.raises(ApplyError, match="failed to create typed live object") as caught:
+        applied(config_map() | {"l": [{}]}, config_map() | {"l": [{"k": "x"}]}, node=node)
+    assert caught.value.code == 500
+
+
 def test_duplicates_that_are_there_already_do_not_matter() -> None:
     env = [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]
     first = updated(deployment({"name": "c", "env": env}), "two", status={})

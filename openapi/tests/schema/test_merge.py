@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openapi.schema.merge import StrategicMergeError, strategic_merge
-from openapi.schema.node import LIST, MAP, STRING, STRUCT, Field, Node
+from openapi.schema.node import ANY, LIST, MAP, STRING, STRUCT, Field, Node
 
 _TEXT = Node(STRING)
 _ITEM = Node(STRUCT, go_name="Container", fields={n: Field(n, _TEXT) for n in ("name", "image", "tag")})
@@ -122,6 +122,13 @@ def test_refusals(patch: Any, code: int, text: str) -> None:
     with pytest.raises(StrategicMergeError) as caught:
         strategic_merge(current, patch, SPEC)
     assert (caught.value.code, str(caught.value)) == (code, text)
+
+
+def test_embedded_json_takes_new_values_but_does_not_merge_deeper() -> None:
+    node = Node(STRUCT, fields={"data": Field("data", Node(ANY, go_name="runtime.RawExtension"))})
+    assert strategic_merge({"data": {"a": 1}}, {"data": {"b": 2}}, node) == {"data": {"a": 1, "b": 2}}
+    with pytest.raises(StrategicMergeError, match='in struct RawExtension for the json field "a"'):
+        strategic_merge({"data": {"a": {}}}, {"data": {"a": {"b": 2}}}, node)
 
 
 _LETTERS = st.lists(st.sampled_from("abcde"), unique=True, max_size=5)

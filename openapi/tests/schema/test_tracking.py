@@ -9,7 +9,7 @@ import pytest
 
 from openapi.catalog import GroupVersionKind
 from openapi.schema.load import schema_for
-from openapi.schema.node import ANY, INT64, STRING, STRUCT, Field, Node
+from openapi.schema.node import ANY, INT64, LIST, STRING, STRUCT, Field, Node
 from openapi.schema.ownership import manager_from_user_agent, restore_times, track_update, validate_manager
 
 Object = dict[str, Any]
@@ -269,6 +269,16 @@ def test_ownership_is_followed_into_other_versions() -> None:
     assert owners(second) == {"one": {"f:data": {"f:a": {}}}}
     third = changed(first, "one", {"a": "1", "b": "1"}, convert=convert)
     assert set(owners(third)) == {"one", "two"}
+
+
+def test_what_was_owned_below_a_list_that_became_atomic_is_the_list() -> None:
+    node = Node(STRUCT, fields={"metadata": CONFIG_MAP.fields["metadata"], "l": Field("l", Node(LIST)),
+                                "t": Field("t", Node(STRING))})  # fmt: skip
+    entry = {**ENTRY, "fieldsV1": {"f:l": {'k:{"name":"a"}': {".": {}, "f:name": {}}}}}
+    first: Object = {"metadata": {"name": "a", "managedFields": [entry]}, "l": [{"name": "a"}]}
+    second = {"metadata": {"name": "a"}, "l": [{"name": "a"}], "t": "x"}
+    track(second, first, "two", node=node)
+    assert owners(second) == {"x": {"f:l": {}}, "two": {"f:t": {}}}
 
 
 def test_times_are_restored_when_nothing_else_changed() -> None:
