@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from openapi.meta.field import FieldError, aggregate
+from openapi.meta.field import FieldError, aggregate, quote
 
 Object = dict[str, Any]
 
@@ -70,7 +70,7 @@ def _details(group: str, kind: str, name: str, causes: list[Object] | None = Non
 
 
 def not_found(group: str, resource: str, name: str) -> StatusError:
-    text = f'{qualified(group, resource)} "{name}" not found'
+    text = f"{qualified(group, resource)} {quote(name)} not found"
     return StatusError(404, "NotFound", text, details=_details(group, resource, name))
 
 
@@ -80,12 +80,12 @@ def page_not_found() -> StatusError:
 
 
 def already_exists(group: str, resource: str, name: str) -> StatusError:
-    text = f'{qualified(group, resource)} "{name}" already exists'
+    text = f"{qualified(group, resource)} {quote(name)} already exists"
     return StatusError(409, "AlreadyExists", text, details=_details(group, resource, name))
 
 
 def conflict(group: str, resource: str, name: str, why: str) -> StatusError:
-    text = f'Operation cannot be fulfilled on {qualified(group, resource)} "{name}": {why}'
+    text = f"Operation cannot be fulfilled on {qualified(group, resource)} {quote(name)}: {why}"
     return StatusError(409, "Conflict", text, details=_details(group, resource, name))
 
 
@@ -98,7 +98,7 @@ def apply_conflict(message: str, causes: list[Object]) -> StatusError:
 
 def invalid(group: str, kind: str, name: str, errors: Sequence[FieldError]) -> StatusError:
     causes = [{"reason": e.type, "message": e.body, "field": e.path} for e in errors]
-    text = f'{qualified(group, kind)} "{name}" is invalid'
+    text = f"{qualified(group, kind)} {quote(name)} is invalid"
     if errors:
         text += f": {aggregate(errors)}"
     return StatusError(422, "Invalid", text, details=_details(group, kind, name, causes))
@@ -114,14 +114,14 @@ def unauthorized() -> StatusError:
 
 def forbidden(group: str, resource: str, name: str, why: str) -> StatusError:
     text = f"{qualified(group, resource)} " if resource else ""
-    text = f'{text}"{name}" is forbidden: {why}' if name else f"{text}is forbidden: {why}"
+    text = f"{text}{quote(name)} is forbidden: {why}" if name else f"{text}is forbidden: {why}"
     if not resource:
         text = f"forbidden: {why}"
     return StatusError(403, "Forbidden", text, details=_details(group, resource, name))
 
 
 def method_not_supported(group: str, resource: str, action: str) -> StatusError:
-    text = f"{action} is not supported on resources of kind {qualified(group, resource)!r}".replace("'", '"')
+    text = f"{action} is not supported on resources of kind {quote(qualified(group, resource))}"
     return StatusError(405, "MethodNotAllowed", text, details=_details(group, resource, ""))
 
 

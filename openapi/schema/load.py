@@ -123,6 +123,8 @@ def _field(owner: Node, name: str, schema: dict[str, Any], required: bool) -> Fi
     node = _schema_node(schema)
     if not refers:
         node.go_name = go_type(owner.go_name, name, node.go_name)
+        if node.type == types.LIST and node.items is not None and node.items.type == types.STRING:
+            node.items.go_name = node.go_name.removeprefix("[]")
     elif "x-kubernetes-map-type" in schema:
         map_type = schema["x-kubernetes-map-type"]
         node = Node(node.type, node.name, node.go_name, node.fields, node.items, map_type=map_type)

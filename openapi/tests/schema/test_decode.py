@@ -58,6 +58,11 @@ def container(**fields: Any) -> dict[str, Any]:
         (DEPLOYMENT, {"spec": {"replicas": 99999999999}}, f"number 99999999999 into Go {REPLICAS} int32"),
         (
             SERVICE,
+            {"spec": {"ipFamilies": [4]}},
+            "number into Go struct field ServiceSpec.spec.ipFamilies of type v1.IPFamily",
+        ),
+        (
+            SERVICE,
             {"spec": {"ports": [{"targetPort": False}]}},
             "bool into Go struct field ServicePort.spec.ports.targetPort of type int32",
         ),
