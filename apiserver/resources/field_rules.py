@@ -19,6 +19,12 @@ LOCKED = "field is immutable when `immutable` is set"
 NEGATIVE = "must be greater than or equal to 0"
 
 
+def each(problems: Iterable[str], path: str, value: Any) -> Iterator[FieldError]:
+    """One error for each problem text of a name check."""
+    for text in problems:
+        yield invalid(path, value, text)
+
+
 def named(check: Callable[[str], list[str]], value: str, path: str) -> Iterator[FieldError]:
     """What a name format of `openapi.meta.names` has against `value`."""
     for text in check(value):

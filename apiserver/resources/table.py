@@ -11,15 +11,25 @@ from apiserver.resources.batch.cron_job import CronJobStrategy
 from apiserver.resources.batch.job import JobStrategy
 from apiserver.resources.certificates.signing_request import SigningRequestStrategy
 from apiserver.resources.coordination.lease import LeaseStrategy
-
-from apiserver.resources.apps.stateful_set import StatefulSetStrategy
+from apiserver.resources.core.componentstatuses import ComponentStatuses
 from apiserver.resources.core.configmaps import ConfigMaps
 from apiserver.resources.core.endpoints import EndpointsStrategy
+from apiserver.resources.core.events import Events, NewEvents
+from apiserver.resources.core.limitranges import LimitRanges
+from apiserver.resources.core.namespaces import Namespaces
+from apiserver.resources.core.nodes import Nodes
+from apiserver.resources.core.persistentvolumeclaims import PersistentVolumeClaims
+from apiserver.resources.core.persistentvolumes import PersistentVolumes
+from apiserver.resources.core.replicationcontrollers import ReplicationControllers
+from apiserver.resources.core.resourcequotas import ResourceQuotas
 from apiserver.resources.core.secrets import Secrets
 from apiserver.resources.core.serviceaccounts import ServiceAccounts
+from apiserver.resources.discovery.endpointslices import EndpointSlices
 from apiserver.resources.networking.ingress import IngressStrategy
 from apiserver.resources.networking.ingress_class import IngressClassStrategy
+from apiserver.resources.networking.ipaddresses import IPAddresses
 from apiserver.resources.networking.network_policy import NetworkPolicyStrategy
+from apiserver.resources.networking.servicecidrs import ServiceCidrs
 from apiserver.resources.node.runtime_class import RuntimeClassStrategy
 from apiserver.resources.pods.strategy import PodStrategy
 from apiserver.resources.pods.template import PodTemplateStrategy
@@ -31,10 +41,19 @@ from apiserver.resources.strategy import Strategy
 from openapi.catalog import GroupResource
 
 STRATEGIES: dict[GroupResource, Strategy] = {
+    GroupResource("", "componentstatuses"): ComponentStatuses(),
     GroupResource("", "configmaps"): ConfigMaps(),
     GroupResource("", "endpoints"): EndpointsStrategy(),
+    GroupResource("", "events"): Events(),
+    GroupResource("", "limitranges"): LimitRanges(),
+    GroupResource("", "namespaces"): Namespaces(),
+    GroupResource("", "nodes"): Nodes(),
+    GroupResource("", "persistentvolumeclaims"): PersistentVolumeClaims(),
+    GroupResource("", "persistentvolumes"): PersistentVolumes(),
     GroupResource("", "pods"): PodStrategy(),
     GroupResource("", "podtemplates"): PodTemplateStrategy(),
+    GroupResource("", "replicationcontrollers"): ReplicationControllers(),
+    GroupResource("", "resourcequotas"): ResourceQuotas(),
     GroupResource("", "secrets"): Secrets(),
     GroupResource("", "serviceaccounts"): ServiceAccounts(),
     GroupResource("apps", "controllerrevisions"): ControllerRevisionStrategy(),
@@ -46,9 +65,13 @@ STRATEGIES: dict[GroupResource, Strategy] = {
     GroupResource("batch", "jobs"): JobStrategy(),
     GroupResource("certificates.k8s.io", "certificatesigningrequests"): SigningRequestStrategy(),
     GroupResource("coordination.k8s.io", "leases"): LeaseStrategy(),
+    GroupResource("discovery.k8s.io", "endpointslices"): EndpointSlices(),
+    GroupResource("events.k8s.io", "events"): NewEvents(),
     GroupResource("networking.k8s.io", "ingressclasses"): IngressClassStrategy(),
     GroupResource("networking.k8s.io", "ingresses"): IngressStrategy(),
+    GroupResource("networking.k8s.io", "ipaddresses"): IPAddresses(),
     GroupResource("networking.k8s.io", "networkpolicies"): NetworkPolicyStrategy(),
+    GroupResource("networking.k8s.io", "servicecidrs"): ServiceCidrs(),
     GroupResource("node.k8s.io", "runtimeclasses"): RuntimeClassStrategy(),
     GroupResource("policy", "poddisruptionbudgets"): PodDisruptionBudgetStrategy(),
     GroupResource("rbac.authorization.k8s.io", "clusterrolebindings"): ClusterRoleBindingStrategy(),
