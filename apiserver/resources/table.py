@@ -6,6 +6,7 @@ from apiserver.resources.apps.controller_revision import ControllerRevisionStrat
 from apiserver.resources.apps.daemon_set import DaemonSetStrategy
 from apiserver.resources.apps.deployment import DeploymentStrategy
 from apiserver.resources.apps.replica_set import ReplicaSetStrategy
+from apiserver.resources.apps.stateful_set import StatefulSetStrategy
 from apiserver.resources.autoscaling.horizontal_pod_autoscaler import HorizontalPodAutoscalerStrategy
 from apiserver.resources.batch.cron_job import CronJobStrategy
 from apiserver.resources.batch.job import JobStrategy
@@ -60,6 +61,7 @@ STRATEGIES: dict[GroupResource, Strategy] = {
     GroupResource("apps", "daemonsets"): DaemonSetStrategy(),
     GroupResource("apps", "deployments"): DeploymentStrategy(),
     GroupResource("apps", "replicasets"): ReplicaSetStrategy(),
+    GroupResource("apps", "statefulsets"): StatefulSetStrategy(),
     GroupResource("autoscaling", "horizontalpodautoscalers"): HorizontalPodAutoscalerStrategy(),
     GroupResource("batch", "cronjobs"): CronJobStrategy(),
     GroupResource("batch", "jobs"): JobStrategy(),

@@ -13,11 +13,11 @@ from typing import Any
 import orjson
 
 from openapi.kinds.autoscaling_defaults import CPU_TARGET_PERCENT, cpu_metric
+from openapi.kinds.autoscaling_defaults import METRICS_ANNOTATION as METRICS
 
 Object = dict[str, Any]
 Struct = Mapping[str, Any]
 
-METRICS = "autoscaling.alpha.kubernetes.io/metrics"
 CURRENT_METRICS = "autoscaling.alpha.kubernetes.io/current-metrics"
 CONDITIONS = "autoscaling.alpha.kubernetes.io/conditions"
 BEHAVIOR = "autoscaling.alpha.kubernetes.io/behavior"

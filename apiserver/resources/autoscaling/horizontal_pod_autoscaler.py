@@ -129,7 +129,7 @@ def _validate_rules(rules: Struct, path: str) -> Iterator[FieldError]:
     for index, policy in enumerate(policies):
         yield from _validate_policy(policy, f"{path}.policies[{index}]")
     tolerance = rules.get("tolerance")
-    if tolerance is not None and Quantity.parse(tolerance).sign() < 0:
+    if tolerance is not None and Quantity.parse(tolerance).sign < 0:
         yield invalid(f"{path}.tolerance", tolerance, "must be greater than or equal to 0")
 
 

@@ -156,7 +156,7 @@ def _validate_target(target: Struct, path: str) -> Iterator[FieldError]:
     if kind not in _TARGETS:
         yield invalid(f"{path}.type", kind, "must be either Utilization, Value, or AverageValue")
     for name in ("value", "averageValue"):
-        if name in target and Quantity.parse(target[name]).sign() <= 0:
+        if name in target and Quantity.parse(target[name]).sign <= 0:
             yield invalid(f"{path}.{name}", target[name], "must be positive")
     utilization = target.get("averageUtilization")
     if utilization is not None and utilization < 1:

@@ -20,6 +20,6 @@ def validate_typed_reference(reference: Mapping[str, Any], path: str) -> Iterato
     for name in ("kind", "name"):
         value = reference.get(name, "")
         if not value:
-            yield required(f"{path}.{name}", f"{name} is required")
+            yield required(f"{path}.{name}")
         else:
             yield from named(is_path_segment, value, f"{path}.{name}")
