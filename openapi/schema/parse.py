@@ -93,3 +93,32 @@ def _duplicate_paths(value: Any, path: str) -> Iterator[str]:
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _duplicate_paths(item, f"{path}[{index}]")
+
+
+def in_order(raw: bytes, found: list[str], unknown: list[str]) -> list[str]:
+    """Duplicates and `unknown field "…"` texts of one JSON body as a Go decoder lists them: in the order of the body.
+
+    A decoder does not look into a field that it does not know, so duplicates in there do not count.
+    """
+    if not found or not unknown:
+        return found + unknown
+    value = json.loads(raw.decode("utf-8", "replace"), object_pairs_hook=_Pairs)
+    return list(dict.fromkeys(_problems(value, "", frozenset(unknown))))[:MAX_STRICT_ERRORS]
+
+
+def _problems(value: Any, path: str, unknown: frozenset[str]) -> Iterator[str]:
+    if isinstance(value, _Pairs):
+        seen: set[str] = set()
+        for key, item in value:
+            place = f"{path}.{key}" if path else key
+            text = f'unknown field "{place}"'
+            if text in unknown:
+                yield text
+                continue
+            if key in seen:
+                yield f'duplicate field "{place}"'
+            seen.add(key)
+            yield from _problems(item, place, unknown)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _problems(item, f"{path}[{index}]", unknown)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openapi.schema.gojson import JSONSyntaxError, base64_error, syntax_error
-from openapi.schema.parse import duplicates, parse
+from openapi.schema.parse import duplicates, in_order, parse
 from openapi.schema.yamlbody import YAMLError, dump_yaml, parse_yaml
 
 
@@ -48,6 +48,12 @@ def test_duplicate_fields_are_reported_where_they_are() -> None:
     value, problems = parse(b'{"a": {"n": "x", "n": "y"}, "l": [{"k": 1, "k": 2}], "a.b": 1}')
     assert value == {"a": {"n": "y"}, "l": [{"k": 2}], "a.b": 1}
     assert problems == ['duplicate field "a.n"', 'duplicate field "l[0].k"']
+
+
+def test_duplicates_and_unknown_fields_are_listed_in_the_order_of_the_body() -> None:
+    raw = b'{"x": {"k": 1, "k": 2}, "data": {"a": "1", "a": "2"}, "y": 1}'
+    unknown = ['unknown field "x"', 'unknown field "y"']
+    assert in_order(raw, duplicates(raw), unknown) == [unknown[0], 'duplicate field "data.a"', unknown[1]]
 
 
 def test_escaped_quotes_and_odd_spacing_are_no_duplicates() -> None:
