@@ -119,6 +119,7 @@ _ALWAYS: dict[str, str] = {
     "authentication.v1.TokenRequestStatus": "token",
     "autoscaling.v2.HorizontalPodAutoscalerStatus": "currentMetrics",
     "batch.v1.PodFailurePolicyOnPodConditionsPattern": "status",
+    "core.v1.ContainerImage": "names",
     "core.v1.Event": "reportingComponent reportingInstance",
     "core.v1.GRPCAction": "service",
     "core.v1.NodeRuntimeHandler": "name",
@@ -132,6 +133,7 @@ _ALWAYS: dict[str, str] = {
     "rbac.v1.Role": "rules",
     "rbac.v1.RoleRef": "apiGroup",
     "scheduling.v1.PriorityClass": "value",
+    "storage.v1.CSINodeDriver": "topologyKeys",
     _APIEXTENSIONS + "CustomResourceDefinitionStatus": "conditions storedVersions",
 }
 """Optional fields that are written even when empty."""
