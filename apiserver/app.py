@@ -7,18 +7,22 @@ import logging
 import os
 import socket
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from apiserver.admission.chain import Chain
 from apiserver.admission.plugins import admission_plugins
+from apiserver.auth import node_graph, rbac
 from apiserver.auth.authenticator import Authenticator, TokenAuthenticator
 from apiserver.auth.authorizer import Chain as Authorizers
 from apiserver.auth.authorizer import MastersAuthorizer
+from apiserver.auth.escalation import EscalationCheck
 from apiserver.auth.jwt import SigningKey
-from apiserver.auth.rbac import RBAC, RbacAuthorizer, RbacIndex
+from apiserver.auth.node import NodeAuthorizer
+from apiserver.auth.node_graph import NodeGraph
+from apiserver.auth.rbac import RbacAuthorizer, RbacIndex
 from apiserver.auth.service_accounts import (
     ServiceAccountTokens,
     TokenIssuer,
@@ -27,6 +31,8 @@ from apiserver.auth.service_accounts import (
 )
 from apiserver.auth.token_file import StaticTokens, read_token_file
 from apiserver.bootstrap import ClusterFacts, ensure, renew_identity
+from apiserver.bootstrap.roles import CLUSTER_ROLES
+from apiserver.bootstrap.rule import as_policy_rule
 from apiserver.fairness import Fairness
 from apiserver.health import Health
 from apiserver.metrics import Metrics
@@ -39,24 +45,25 @@ from apiserver.registry.bodies import Bodies
 from apiserver.registry.deletes import Deletes
 from apiserver.registry.endpoints import Endpoints
 from apiserver.registry.reads import Reads
+from apiserver.registry.role_escalation import RoleEscalation
 from apiserver.registry.verbs import Verbs
 from apiserver.registry.watches import Watches
 from apiserver.registry.writes import Writes
-from apiserver.resources.table import strategies
+from apiserver.resources.table import STRATEGIES
 from apiserver.storage.backend import Backend, StorageError
+from apiserver.storage.cache import ResourceCache
 from apiserver.storage.store import Store
-from apiserver.storage.watcher import Event
 from openapi.catalog import Catalog
-from openapi.documents import GIT_VERSION, Documents
+from openapi.documents import Documents
+from openapi.documents.service import GIT_VERSION
 from openapi.kinds import RESOURCES
 
 log = logging.getLogger(__name__)
 
-ISSUER = "https://kubernetes.default.svc.cluster.local"
+ISSUER = "https://kubernetes.default.svc"
 AUDIENCES = ("https://kubernetes.default.svc",)
 COMPACT_EVERY_S = 300.0
 RENEW_EVERY_S = 10.0
-ROLE_RESOURCES = ("roles", "clusterroles", "rolebindings", "clusterrolebindings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +90,9 @@ class ApiServer:
         self.catalog = Catalog(RESOURCES)
         self.store = Store(backend, observe=self.metrics.store_operation)
         self._key = SigningKey(settings.service_account_key.read_bytes())
-        self._strategies = strategies(self.store, self.catalog, settings.service_cidrs)
-        self._endpoints = Endpoints(self.catalog, self._strategies)
+        self._endpoints = Endpoints(self.catalog, STRATEGIES)
         self._rbac = RbacIndex()
+        self._nodes = NodeGraph()
         self._bootstrapped = False
         self._tasks: list[asyncio.Task[None]] = []
         self._register()
@@ -102,8 +109,10 @@ class ApiServer:
         settings, store = self._settings, self.store
         bound = BoundObjects(store, self.catalog)
         authenticator = Authenticator(self._token_authenticators(bound), anonymous=settings.anonymous)
-        authorizer = Authorizers(MastersAuthorizer(), RbacAuthorizer(self._rbac))
-        chain = Chain(admission_plugins(store, self.catalog))
+        node = NodeAuthorizer(self._nodes, [as_policy_rule(rule) for rule in CLUSTER_ROLES["system:node"]])
+        authorizer = Authorizers(MastersAuthorizer(), node, RbacAuthorizer(self._rbac))
+        escalation = RoleEscalation(EscalationCheck(self._rbac, authorizer), store, self.catalog)
+        chain = Chain((*admission_plugins(store, self.catalog), escalation))
         reads, writes, deletes = Reads(store), Writes(store, chain), Deletes(store, chain)
         bodies = Bodies(self.catalog)
         verbs = Verbs(reads, writes, deletes, bodies)
@@ -193,8 +202,8 @@ class ApiServer:
     async def start(self) -> None:
         """Fill the caches and write the default objects."""
         await self.store.start()
-        for resource in ROLE_RESOURCES:
-            self._follow_roles(resource)
+        rbac.follow(self._rbac, self._caches(rbac.RESOURCES))
+        node_graph.follow(self._nodes, self._caches(node_graph.FOLLOWED))
         facts = self._facts()
         writer = SystemWriter(self.store)
         await ensure(writer, self.catalog, facts, datetime.now(UTC))
@@ -202,22 +211,10 @@ class ApiServer:
         self._tasks.append(asyncio.create_task(self._renew(writer, facts)))
         self._tasks.append(asyncio.create_task(self._compact()))
 
-    def _follow_roles(self, resource: str) -> None:
-        """Keep the role index as the watch cache is."""
-        row = self.catalog.by_gvr(RBAC, "v1", resource)
-        assert row is not None
-        cache = self.store.cache(row)
-        for entry in cache.entries():
-            self._rbac.put(resource, entry.object())
-
-        def changed(event: Event) -> None:
-            entry = event.entry
-            if event.type == "DELETED":
-                self._rbac.remove(resource, entry.namespace, entry.name)
-            else:
-                self._rbac.put(resource, entry.object())
-
-        cache.listen(changed)
+    def _caches(self, resources: Iterable[str]) -> dict[str, ResourceCache]:
+        """The caches of resources whose plural is theirs alone."""
+        rows = {row.resource: row for row in self.catalog.rows() if row.prefix}
+        return {resource: self.store.cache(rows[resource]) for resource in resources}
 
     def _facts(self) -> ClusterFacts:
         settings = self._settings

@@ -21,6 +21,10 @@ class Health:
     def __init__(self, checks: Mapping[str, Mapping[str, Check]]) -> None:
         self._checks = checks
 
+    def paths(self) -> set[str]:
+        """All paths that `answer` knows."""
+        return {f"/{e}/{name}" for e, checks in self._checks.items() for name in checks}
+
     async def answer(self, info: RequestInfo) -> Reply | None:
         """None when the path is not a health endpoint or has no such check."""
         endpoint, _, single = info.at.path.strip("/").partition("/")

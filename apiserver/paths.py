@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import orjson
+
 from apiserver.health import Health
 from apiserver.metrics import Metrics
 from apiserver.request import RequestInfo
-from apiserver.response import PLAIN, Reply, object_reply
+from apiserver.response import JSON, PLAIN, Reply, object_reply
 from openapi.catalog import Catalog
-from openapi.documents import Documents
+from openapi.documents import Document, Documents
+from openapi.meta import status
 
 Object = dict[str, Any]
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -47,18 +50,48 @@ class SystemPaths:
         if first == "metrics":
             return Reply(200, (self._metrics.text(),), METRICS_TYPE)
         if path in self._well_known:
-            return object_reply(200, self._well_known[path](), PLAIN)
-        return self._document(info, headers)
-
-    def _document(self, info: RequestInfo, headers: Mapping[bytes, bytes]) -> Reply | None:
-        found = self._documents.answer(
-            info.method,
-            info.at.path,
-            accept=headers.get(b"accept", b"").decode("latin-1"),
-            query=info.query,
-            if_none_match=headers.get(b"if-none-match", b"").decode("latin-1"),
-            server_address=self._server_address,
-        )
+            reply = object_reply(200, self._well_known[path](), PLAIN)
+            if path.endswith("/jwks"):
+                reply.content_type = "application/jwk-set+json"
+            return reply
+        found = self._document(info, headers.get(b"accept", b"").decode("latin-1"))
         if found is None:
             return None
-        return Reply(found.code, (found.body,), found.content_type, found.headers)
+        known = headers.get(b"if-none-match", b"").decode("latin-1")
+        extra = (("etag", found.etag), *found.headers) if found.etag else found.headers
+        if found.etag and known == found.etag:
+            return Reply(304, (), found.content_type, extra)
+        return Reply(found.status, (found.body,), found.content_type, extra)
+
+    def _document(self, info: RequestInfo, accept: str) -> Document | None:
+        path = info.at.path.strip("/")
+        first, _, rest = path.partition("/")
+        if first in ("api", "apis"):
+            if info.method not in ("GET", "HEAD") and path != "apis":
+                if self._documents.discover(path, accept, self._server_address) is None:
+                    return None
+                raise status.method_not_allowed()
+            found = self._documents.discover(path, accept, self._server_address)
+            if found is None and (first == "api" or self.serves_group(rest.partition("/")[0])):
+                raise status.page_not_found()
+            return found
+        if path == "version":
+            return self._documents.version()
+        if path == "openapi/v2":
+            return self._documents.openapi_v2(accept)
+        if path == "openapi/v3":
+            return self._documents.openapi_v3_index()
+        if path.startswith("openapi/v3/"):
+            name = path.removeprefix("openapi/v3/")
+            return self._documents.openapi_v3(name, accept, info.first("hash")) or Document("", b"", status=404)
+        if path == "":
+            return self._root()
+        return None
+
+    def _root(self) -> Document:
+        """All paths that the server knows, for who looks at / ."""
+        rows = {f"/apis/{r.group}/{r.version}" if r.group else f"/api/{r.version}" for r in self._catalog.rows()}
+        groups = {f"/apis/{g}" for g in self._catalog.group_names() if g}
+        known = {"/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"}
+        paths = sorted(rows | groups | known | set(self._well_known) | self._health.paths())
+        return Document(JSON, orjson.dumps({"paths": paths}, option=orjson.OPT_INDENT_2))

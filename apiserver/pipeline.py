@@ -28,6 +28,7 @@ from apiserver.request import RequestInfo, parse
 from apiserver.resources.strategy import User
 from apiserver.response import PLAIN, Negotiated, Reply, Send, negotiate, send_reply, status_reply
 from openapi.meta import status
+from openapi.meta.selectors import SelectorError, parse_field_selector
 
 log = logging.getLogger(__name__)
 
@@ -185,7 +186,7 @@ class Pipeline:
             known = row.subresource(subresource)
             if known is None:
                 raise status.page_not_found()
-            if verb not in known.verbs or verb not in self._verbs:
+            if verb not in known.verbs or verb not in self._verbs or subresource not in context.endpoint.subresources:
                 raise status.method_not_allowed()
         elif verb not in row.verbs:
             raise status.method_not_allowed()
@@ -237,13 +238,23 @@ def _attributes(user: User, info: RequestInfo) -> Attributes:
     at = info.at
     if not at.is_resource:
         return Attributes(user, info.verb, path=at.path, is_resource=False)
-    fields = labels = ""
+    fields, labels, name = "", "", at.name
     if info.query:
         fields, labels = info.first("fieldSelector"), info.first("labelSelector")
+        if fields and not name and info.verb in ("list", "watch"):
+            name = _selected_name(fields)
     return Attributes(
-        user, info.verb, at.group, at.version, at.resource, at.subresource, at.namespace, at.name, at.path, True,
+        user, info.verb, at.group, at.version, at.resource, at.subresource, at.namespace, name, at.path, True,
         fields, labels,
     )  # fmt: skip
+
+
+def _selected_name(fields: str) -> str:
+    """The one object that a list of `metadata.name=x` is about."""
+    try:
+        return parse_field_selector(fields).exact("metadata.name") or ""
+    except SelectorError:
+        return ""
 
 
 def _check_scope(endpoint: Endpoint, info: RequestInfo) -> None:

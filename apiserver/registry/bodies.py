@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from openapi.schema.decode import DecodeError, decode
-from openapi.schema.defaults import apply_defaults
-
 from apiserver.registry.endpoint import Endpoint
 from openapi.catalog import Catalog, GroupVersionKind, Resource, split_api_version
 from openapi.meta import status
+from openapi.schema.decode import DecodeError, decode
+from openapi.schema.defaults import apply_defaults
 from openapi.schema.gojson import JSONSyntaxError
 from openapi.schema.node import Node
 from openapi.schema.parse import parse
@@ -56,7 +55,11 @@ class Bodies:
             raise unsupported()
         document, problems = self._parse(raw, media, gvk)
         self._check_kind(document, raw, gvk)
+        meta = document.get("metadata")
+        resets_ownership = isinstance(meta, dict) and meta.get("managedFields") == []
         problems += decode_object(document, node, gvk)
+        if resets_ownership:
+            document["metadata"]["managedFields"] = []
         document["kind"] = gvk.kind
         document["apiVersion"] = f"{gvk.group}/{gvk.version}" if gvk.group else gvk.version
         apply_defaults(document, gvk)
@@ -77,7 +80,9 @@ class Bodies:
     def _parse(self, raw: bytes, media: str, gvk: GroupVersionKind) -> tuple[Object, list[str]]:
         try:
             document, problems = parse(raw) if media == JSON else parse_yaml(raw)
-        except (JSONSyntaxError, YAMLError) as err:
+        except JSONSyntaxError as err:
+            raise _unrecognized(gvk, raw, f"couldn't get version/kind; json parse error: {err}") from err
+        except YAMLError as err:
             raise _unrecognized(gvk, raw, str(err)) from err
         if document is None:
             document = {}

@@ -37,6 +37,4 @@ class Call:
         return format_time(self.now)
 
     def context(self) -> WriteContext:
-        return WriteContext(
-            self.user, self.now, self.namespace, self.name, self.options.dry_run, self.warnings
-        )
+        return WriteContext(self.user, self.now, self.namespace, self.name, self.options.dry_run, self.warnings)

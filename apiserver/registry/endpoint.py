@@ -6,7 +6,7 @@ and the converted bytes are kept on the entry.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ import orjson
 from apiserver.resources.strategy import Strategy
 from apiserver.storage.entry import Entry
 from openapi.catalog import Resource
+from openapi.schema.load import schema_for
 from openapi.schema.node import Node
 
 Object = dict[str, Any]
@@ -42,11 +43,21 @@ class Endpoint:
         self.list_head = f'{{"kind":"{row.list_kind}","apiVersion":"{row.api_version}","metadata":{{'.encode()
 
     @property
+    def subresources(self) -> Collection[str]:
+        """The subresources that write the object itself, through strategies of their own."""
+        return self.strategy.subresources
+
+    @property
     def node(self) -> Node:
         """The compiled schema at this version, built at first use."""
         if self._node is None:
             self._node = self.node_of()
         return self._node
+
+    @property
+    def stored_node(self) -> Node:
+        """The compiled schema of the storage version."""
+        return self.node if self.stored is self.resource else schema_for(self.stored.gvk)
 
     def tail(self, entry: Entry) -> bytes:
         """`"metadata":{...}...}`: the entry's bytes behind kind and apiVersion, at this version."""

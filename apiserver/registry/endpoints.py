@@ -41,7 +41,7 @@ class Endpoints:
         stored = self.stored_row(row)
         strategy = self.strategy(stored)
         to_storage = from_storage = None
-        if stored is not row:
+        if stored is not row and (row.api_version, stored.api_version, row.kind) in CONVERSIONS:
             to_storage = CONVERSIONS[row.api_version, stored.api_version, row.kind]
             from_storage = CONVERSIONS[stored.api_version, row.api_version, row.kind]
         return Endpoint(

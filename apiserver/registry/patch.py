@@ -6,23 +6,27 @@ Follows: staging/src/k8s.io/apiserver/pkg/endpoints/handlers/patch.go
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import orjson
-from openapi.schema.decode import DecodeError, decode
-from openapi.schema.defaults import apply_defaults
 
-from apiserver.registry.bodies import decode_object, judge_problems, media_type, strict_error, unsupported
+from apiserver.registry.bodies import SCHEME, decode_object, judge_problems, media_type, strict_error, unsupported
 from apiserver.registry.call import Call
 from apiserver.registry.writes import Change, check_name
+from openapi.catalog import GroupVersionKind, split_api_version
 from openapi.meta import field as field_errors
 from openapi.meta import status
-from openapi.meta.field import format_value
+from openapi.schema.apply import ApplyConflict, ApplyError, apply
+from openapi.schema.decode import DecodeError, decode
+from openapi.schema.defaults import apply_defaults
 from openapi.schema.gojson import JSONSyntaxError
+from openapi.schema.gotext import go_value
 from openapi.schema.jsonpatch import InvalidPatch, JsonPatchError, TooManyOperations, json_patch
+from openapi.schema.load import schema_for
 from openapi.schema.merge import StrategicMergeError, strategic_merge
 from openapi.schema.mergepatch import json_merge
-from openapi.schema.apply import ApplyConflict, ApplyError, apply
+from openapi.schema.node import Node
 from openapi.schema.parse import parse
 from openapi.schema.yamlbody import YAMLError, parse_yaml
 
@@ -53,16 +57,27 @@ def patch_change(call: Call, media: str, raw: bytes) -> Change:
         assert current is not None
         if media == STRATEGIC_PATCH:
             obj = _strategic(call, current, document)
-            shown = go_text(document)
+            shown = go_value(document)
+            resets = _resets_ownership(obj)
+            problems = duplicates + sorted(_converted(call, obj, shown))
         else:
             obj = _patched(current, document, media)
             shown = _json_text(obj)
-        problems = duplicates + _decoded(call, obj, shown)
+            resets = _resets_ownership(obj)
+            problems = duplicates + _decoded(call, obj, shown)
+        if resets:
+            obj["metadata"]["managedFields"] = []
         if problems and call.options.validation == "Strict":
             raise _invalid_patch(shown, strict_error(problems))
         return _finished(call, obj, problems)
 
     return change
+
+
+def _resets_ownership(obj: Object) -> bool:
+    """An empty list of managed fields, which decoding would drop, asks to forget all owners."""
+    meta = obj.get("metadata")
+    return isinstance(meta, dict) and meta.get("managedFields") == []
 
 
 def apply_change(call: Call, raw: bytes) -> Change:
@@ -127,13 +142,14 @@ def _document(raw: bytes, media: str) -> tuple[Any, list[str]]:
     try:
         document, duplicates = parse(raw)
     except JSONSyntaxError as err:
-        raise status.bad_request(f"error decoding patch: {err}") from err
+        raise status.bad_request(str(err) if media == STRATEGIC_PATCH else f"error decoding patch: {err}") from err
     if media == JSON_PATCH:
         return document, duplicates
     if document is None:
         return {}, duplicates
     if not isinstance(document, dict):
-        raise status.bad_request(f"error decoding patch: {_cannot_unmarshal(document)}")
+        text = _cannot_unmarshal(document)
+        raise status.bad_request(text if media == STRATEGIC_PATCH else f"error decoding patch: {text}")
     return document, duplicates
 
 
@@ -167,12 +183,46 @@ def _strategic(call: Call, current: Object, document: Object) -> Object:
         raise status.StatusError(err.code, err.reason, str(err), details=err.details) from err
 
 
-def _decoded(call: Call, obj: Object, shown: str) -> list[str]:
+_MISMATCH = re.compile(r"json: cannot unmarshal (\w+).* of type (\S+)$")
+_GO_KINDS = {"object": "map", "array": "slice", "number": "int64"}
+
+
+def _converted(call: Call, obj: Object, shown: str) -> list[str]:
+    """As `_decoded`, in the words of the converter that reads merged documents."""
     row = call.endpoint.resource
     try:
         return decode(obj, call.endpoint.node, row.gvk)
     except DecodeError as err:
+        why, found = str(err), _MISMATCH.match(str(err))
+        if found is not None:
+            kind, wanted = _GO_KINDS.get(found[1], found[1]), found[2]
+            if wanted.startswith(("[]", "map[")):
+                why = f"cannot restore {'slice' if wanted.startswith('[]') else 'map'} from {kind}"
+            elif "." in wanted:
+                why = f"cannot restore struct from: {kind}"
+        raise _invalid_patch(shown, why) from err
+
+
+def _decoded(call: Call, obj: Object, shown: str) -> list[str]:
+    row = call.endpoint.resource
+    node = call.endpoint.node
+    kind, version = obj.get("kind", row.kind), obj.get("apiVersion", row.api_version)
+    if (version, kind) != (row.api_version, row.kind) and not row.custom and shown.startswith("{"):
+        node = _other_kind(version, kind, shown)
+    try:
+        return decode(obj, node, row.gvk)
+    except DecodeError as err:
         raise _invalid_patch(shown, str(err)) from err
+
+
+def _other_kind(version: Any, kind: Any, shown: str) -> Node:
+    """A patch that changes the kind is read as that kind. Raises 422 when there is no such kind."""
+    group, short = split_api_version(str(version))
+    try:
+        return schema_for(GroupVersionKind(group, short, str(kind)))
+    except LookupError:
+        why = f'no kind "{kind}" is registered for version "{version}" in scheme "{SCHEME}"'
+        raise _invalid_patch(shown, why) from None
 
 
 def _invalid_patch(shown: str, why: str) -> status.StatusError:
@@ -211,14 +261,3 @@ def _json_text(obj: Any) -> str:
                 ]
             obj["metadata"] = meta
     return orjson.dumps(obj).decode()
-
-
-def go_text(value: Any) -> str:
-    """A value as Go prints it with %v: maps as map[a:1 b:[x y]]."""
-    if isinstance(value, dict):
-        return "map[" + " ".join(f"{k}:{go_text(value[k])}" for k in sorted(value)) + "]"
-    if isinstance(value, list):
-        return "[" + " ".join(map(go_text, value)) + "]"
-    if value is None:
-        return "<nil>"
-    return value if isinstance(value, str) else format_value(value)

@@ -197,10 +197,5 @@ class Verbs:
 
 
 def strategy_of(strategy: Strategy, subresource: str) -> Strategy:
-    """The strategy that writes through a subresource. Raises 405 where there is none."""
-    if not subresource:
-        return strategy
-    found = strategy.subresources.get(subresource)
-    if found is None:
-        raise status.method_not_allowed()
-    return found
+    """The strategy that writes through a subresource; the kind's own where the subresource has none."""
+    return strategy.subresources.get(subresource, strategy) if subresource else strategy

@@ -81,7 +81,7 @@ class Watches:
             entries = list(listed.entries) if initial else []
         assert after is not None
         watcher = self._watcher(context, options, after, stream.frame)
-        gone = asyncio.ensure_future(context.receive())
+        gone = asyncio.ensure_future(_until_gone(context))
         gone.add_done_callback(lambda _: watcher.close())
         try:
             await stream.start()
@@ -157,6 +157,12 @@ class Watches:
             return orjson.dumps({"type": kind, "object": obj}) + b"\n"
 
         return transformed
+
+
+async def _until_gone(context: Context) -> None:
+    """Returns when the client has closed the connection."""
+    while (await context.receive())["type"] != "http.disconnect":
+        continue
 
 
 def _next_mark(end: float) -> float:

@@ -17,7 +17,6 @@ from apiserver.admission.chain import Chain
 from apiserver.admission.plugin import CREATE, UPDATE, Attributes
 from apiserver.registry.call import Call
 from apiserver.registry.errors import translate
-from apiserver.resources.strategy import Strategy
 from apiserver.storage.backend import KeyExists, RevisionConflict, StorageError
 from apiserver.storage.entry import Entry
 from apiserver.storage.store import Store
@@ -25,7 +24,8 @@ from openapi.meta import field as field_errors
 from openapi.meta import status
 from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 from openapi.meta.names import name_is_path_segment
-from openapi.schema.ownership import track_update
+from openapi.schema.ownership import restore_times, track_update
+from openapi.schema.stored import forget_empty
 
 Object = dict[str, Any]
 Change = Callable[[Object | None], Object]
@@ -90,14 +90,14 @@ class Writes:
         attributes = self._attributes(call, CREATE, stored, None)
         await self._chain.mutate(attributes)
         stored = attributes.obj or stored
-        call.strategy.prepare(stored, None, call.context())
         meta = stored["metadata"]
         meta["creationTimestamp"] = call.now_text
         meta["uid"] = str(uuid.uuid4())
         if not meta.get("name") and meta.get("generateName"):
             meta["name"] = generated_name(meta["generateName"])
+        call.strategy.prepare(stored, None, call.context())
         self._validate(call, stored, None)
-        call.strategy.canonicalize(stored)
+        self._settle(call, stored)
         call.warnings += call.strategy.warnings(stored, None)
         attributes.name = meta["name"]
         finish = await call.strategy.begin_write(stored, None, call.context())
@@ -178,11 +178,12 @@ class Writes:
         attributes = self._attributes(call, UPDATE, stored, stored_old)
         await self._chain.mutate(attributes)
         stored = attributes.obj or stored
+        restore_times(stored, stored_old)
         check_version(call, stored["metadata"], current.revision)
         keep_system_metadata(stored["metadata"], stored_old["metadata"])
         strategy.prepare(stored, stored_old, call.context())
         self._validate(call, stored, stored_old)
-        strategy.canonicalize(stored)
+        self._settle(call, stored)
         call.warnings += strategy.warnings(stored, stored_old)
         await self._chain.validate(attributes)
         return await self._replace(call, stored, stored_old, current)
@@ -263,11 +264,17 @@ class Writes:
             only_fields=call.strategy.only_fields,
         )
 
+    def _settle(self, call: Call, stored: Object) -> None:
+        """The last tidying before the store."""
+        call.strategy.canonicalize(stored)
+        if not call.endpoint.resource.custom:
+            forget_empty(stored, call.endpoint.stored_node)
+
     def _validate(self, call: Call, obj: Object, old: Object | None) -> None:
         errors = [] if old is None else list(validate_object_meta_update(obj["metadata"], old["metadata"]))
         errors += call.strategy.validate(obj, old, call.context())
         row = call.endpoint.stored
-        if not errors and type(call.strategy).validate is Strategy.validate and old is None:
+        if not errors and old is None:
             errors += validate_object_meta(obj["metadata"], namespaced=row.namespaced, name=name_is_path_segment)
         if errors:
             raise status.invalid(row.group, row.kind, obj["metadata"].get("name", ""), errors)

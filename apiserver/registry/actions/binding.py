@@ -87,7 +87,7 @@ class BindingAction:
         if not why and meta.get("uid") and meta["uid"] != pod["metadata"]["uid"]:
             raise status.conflict(
                 "", "pods", name,
-                f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {pod['metadata']['uid']}",
+                f"Precondition failed: UID in precondition: {meta["uid"]}, UID in object meta: "
             )  # fmt: skip
         if why:
             raise status.conflict("", "pods/binding", name, why)

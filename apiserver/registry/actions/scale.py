@@ -5,6 +5,8 @@ Follows: pkg/registry/apps/deployment/storage/storage.go ScaleREST
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from typing import Any
 
 from apiserver.registry.actions.services import Services
@@ -19,6 +21,7 @@ from apiserver.response import Reply, object_reply
 from openapi.catalog import GroupVersionKind
 from openapi.meta import status
 from openapi.schema.load import schema_for
+from openapi.schema.ownership import scale_entries, track_update, with_scale_entries
 
 Object = dict[str, Any]
 
@@ -48,6 +51,8 @@ class ScaleAction:
 
         def change(current: Object | None) -> Object:
             assert current is not None
+            before, wanted = to_scale(current, self._fields), copy.deepcopy(scale)
+            self._own(call, current, wanted, before)
             current["metadata"].pop("resourceVersion", None)
             apply_scale(current, scale, self._fields)
             return current
@@ -68,6 +73,7 @@ class ScaleAction:
             scale = patched(to_scale(current, self._fields))
             decode_object(scale, schema_for(SCALE), SCALE)
             self._check(scale)
+            self._own(call, current, copy.deepcopy(scale), to_scale(current, self._fields))
             current["metadata"].pop("resourceVersion", None)
             apply_scale(current, scale, self._fields)
             return current
@@ -77,8 +83,6 @@ class ScaleAction:
 
     def _as_scale(self, call: Call) -> Call:
         """The same call as seen by the patch: on an object of kind Scale."""
-        from dataclasses import replace
-
         return replace(call, endpoint=self._services.scale_endpoint(call.endpoint))
 
     def _check(self, scale: Object) -> None:
@@ -86,7 +90,30 @@ class ScaleAction:
         if errors:
             raise status.invalid(SCALE.group, SCALE.kind, scale["metadata"].get("name", ""), errors)
 
+    def _own(self, call: Call, parent: Object, scale: Object, before: Object) -> None:
+        """Carry the ownership of replicas from the Scale over to the workload."""
+        paths = {call.endpoint.resource.api_version: self._fields.spec_replicas}
+        owners = parent["metadata"].get("managedFields")
+        before["metadata"]["managedFields"] = scale_entries(owners, paths)
+        scale["metadata"]["managedFields"] = scale_entries(owners, paths)
+        track_update(
+            scale,
+            before,
+            manager=call.manager,
+            node=schema_for(SCALE),
+            api_version="autoscaling/v1",
+            subresource="scale",
+            now=call.now_text,
+        )
+        parent["metadata"]["managedFields"] = with_scale_entries(
+            owners,
+            scale["metadata"].get("managedFields"),
+            api_version=call.endpoint.resource.api_version,
+            paths=paths,
+        )
+
     async def _write(self, context: Context, call: Call, change: Any) -> Reply:
+        call.tracks_ownership = False
         written = await self._services.writes.update(call, change)
         obj = written.obj if written.entry is None else context.endpoint.object(written.entry)
         reply = self._reply(context, obj)

@@ -14,6 +14,7 @@ from apiserver.resources.strategy import WriteContext
 from apiserver.response import Reply, object_reply
 from openapi.catalog import GroupVersionKind
 from openapi.schema.load import schema_for
+from openapi.schema.ownership import track_update
 
 Object = dict[str, Any]
 
@@ -38,6 +39,15 @@ class UnstoredAction:
         obj, problems = self._services.bodies.read_kind(raw, context.content_type, gvk, schema_for(gvk))
         judge_problems(problems, call.options.validation, gvk, call.warnings)
         obj.setdefault("metadata", {})
+        track_update(
+            obj,
+            None,
+            manager=call.manager,
+            node=schema_for(gvk),
+            api_version=f"{gvk.group}/{gvk.version}",
+            subresource=call.subresource,
+            now=call.now_text,
+        )
         await self._admit(context, obj, call.warnings, context.now, dry_run=call.options.dry_run)
         made = await self._creator.create(obj, call.context())
         shown = transformed_object(context.endpoint, made, context.negotiated, context.info, context.now)
