@@ -28,7 +28,7 @@ VOLUME_SOURCES_NAME = "name"
 
 
 def _pod(pod: Object) -> None:
-    """Defaults that only real pods get, not templates: requests from limits, service links, host ports."""
+    """Defaults that only real pods get, not templates: host ports, a sane grace, requests from limits."""
     _drop_init_container_annotations(pod)
     spec = pod.get("spec")
     if spec is None:
@@ -43,6 +43,8 @@ def _pod(pod: Object) -> None:
         _pod_level_resources(spec)
     if "enableServiceLinks" not in spec:
         spec["enableServiceLinks"] = True
+    if spec.get("terminationGracePeriodSeconds", 0) < 0:
+        spec["terminationGracePeriodSeconds"] = 1
     if spec.get("hostNetwork"):
         _host_ports(containers)
         _host_ports(init_containers)
@@ -61,8 +63,8 @@ def _drop_init_container_annotations(obj: Object) -> None:
 
 
 def _requests_from_limits(container: Object) -> None:
-    resources = container.get("resources")
-    limits = resources.get("limits") if resources else None
+    resources: Object = container.get("resources") or {}
+    limits = resources.get("limits")
     if not limits:
         return
     requests = resources.setdefault("requests", {})
@@ -103,8 +105,6 @@ def _pod_spec(spec: Object) -> None:
     account = spec.get("serviceAccountName") or spec.get("serviceAccount")
     if account:
         spec["serviceAccountName"] = spec["serviceAccount"] = account
-    if spec.get("terminationGracePeriodSeconds", 0) < 0:
-        spec["terminationGracePeriodSeconds"] = 1
     overhead = spec.get("overhead")
     if overhead:
         _round_up(overhead)

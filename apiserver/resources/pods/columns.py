@@ -95,7 +95,7 @@ def pod_cells(pod: Object, now: datetime) -> list[Any]:
         _with_deletion(meta, status, tally.reason),
         restarts,
         age(meta.get("creationTimestamp"), now),
-        (status.get("podIPs") or ({},))[0].get("ip") or _NONE,
+        (status.get("podIPs") or (_EMPTY,))[0].get("ip") or _NONE,
         spec.get("nodeName") or _NONE,
         status.get("nominatedNodeName") or _NONE,
         _readiness_gates(spec, status),

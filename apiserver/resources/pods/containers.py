@@ -133,7 +133,7 @@ def check_ephemeral_containers(spec: Object, path: str, pod: Surroundings, error
         if target and target not in others:
             errors.append(not_found(f"{here}.targetContainerName", target))
         for field in _NOT_EPHEMERAL:
-            if container.get(field):
+            if container.get(field) or (field == "lifecycle" and field in container):
                 errors.append(forbidden(f"{here}.{field}", _EPHEMERAL_TEXT))
         for place, mount in enumerate(container.get("volumeMounts") or ()):
             for field in ("subPath", "subPathExpr"):

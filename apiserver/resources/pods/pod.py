@@ -13,7 +13,7 @@ from apiserver.resources.pods.containers import check_image_padding
 from apiserver.resources.pods.options import Errors, Options
 from apiserver.resources.pods.spec import check_pod_spec
 from openapi.meta.field import forbidden
-from openapi.meta.metadata import validate_object_meta, validate_standard_finalizers
+from openapi.meta.metadata import validate_object_meta, validate_object_meta_update, validate_standard_finalizers
 from openapi.meta.names import name_is_dns_subdomain
 
 Object = Mapping[str, Any]
@@ -31,6 +31,12 @@ def check_new_pod(pod: Object, options: Options, errors: Errors) -> None:
     if annotations:
         check_seccomp_agreement(annotations, spec, "spec", errors)
         check_apparmor_agreement(annotations, spec, "spec", errors)
+
+
+def check_meta_update(meta: Object, old_meta: Object, errors: Errors) -> None:
+    errors.extend(validate_object_meta_update(meta, old_meta))
+    if meta.get("finalizers"):
+        errors.extend(validate_standard_finalizers(meta["finalizers"], "metadata.finalizers"))
 
 
 def check_metadata_and_spec(pod: Object, options: Options, errors: Errors) -> None:

@@ -16,7 +16,7 @@ from apiserver.resources.pods.containers import (
     check_init_containers,
 )
 from apiserver.resources.pods.environment import check_environment_files
-from apiserver.resources.pods.options import Errors, Options, check_format
+from apiserver.resources.pods.options import Errors, Options, all_containers, check_format
 from apiserver.resources.pods.resources import check_container_resource_name, check_pod_claims, check_pod_resources
 from apiserver.resources.pods.resources import check_requirements as check_resources
 from apiserver.resources.pods.scheduling import (
@@ -72,7 +72,7 @@ def check_pod_spec(spec: Object, meta: Object | None, path: str, options: Option
     _check_placement(spec, path, options, errors)
     _check_identity(spec, path, errors)
     _check_classes(spec, path, options, errors)
-    if any("env" in container for container in spec.get("containers") or ()) or "initContainers" in spec:
+    if any("env" in container for container in all_containers(spec)):
         check_environment_files(spec, path, errors)
 
 

@@ -13,8 +13,8 @@ from apiserver.resources.addresses import strict_ip
 from apiserver.resources.go_values import go_struct
 from apiserver.resources.pods.annotations import check_annotation_changes
 from apiserver.resources.pods.options import Errors, Options, check_format
+from apiserver.resources.pods.pod import check_meta_update
 from openapi.meta.field import Verbatim, duplicate, forbidden, internal, invalid, not_supported, required, too_long
-from openapi.meta.metadata import validate_object_meta_update
 from openapi.meta.names import is_dns1123_label, is_dns1123_subdomain, is_qualified_name, parse_ip, range_text, size
 
 Object = Mapping[str, Any]
@@ -33,7 +33,7 @@ _STATUS_LISTS = ("containerStatuses", "initContainerStatuses", "ephemeralContain
 def check_status_update(pod: Object, old: Object, options: Options, errors: Errors) -> None:
     meta, old_meta = pod["metadata"], old["metadata"]
     spec, status, old_status = pod.get("spec") or _EMPTY, pod.get("status") or _EMPTY, old.get("status") or _EMPTY
-    errors.extend(validate_object_meta_update(meta, old_meta))
+    check_meta_update(meta, old_meta, errors)
     annotations, before = meta.get("annotations") or _EMPTY, old_meta.get("annotations") or _EMPTY
     if annotations or before:
         check_annotation_changes(annotations, before, spec, "metadata.annotations", options, errors)
@@ -190,7 +190,7 @@ def _check_addresses(addresses: Sequence[Object], old: Sequence[Object], path: s
         errors.extend(strict_ip(text, f"{path}[{index}]", stored))
     if len(texts) == 1:
         return
-    families = []
+    families: list[bool] = []
     for text in texts:
         parsed = parse_ip(text)
         if parsed is None:

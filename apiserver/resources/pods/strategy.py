@@ -173,6 +173,7 @@ class PodStrategy(Strategy):
     returns_deleted = True
     reset_fields: tuple[FieldPath, ...] = (("status",),)
     columns = COLUMNS
+    field_aliases: Mapping[str, Mapping[str, str]] = {"v1": {"spec.host": "spec.nodeName"}}
     subresources: Mapping[str, Strategy] = {
         "status": PodStatusStrategy(),
         "ephemeralcontainers": EphemeralContainersStrategy(),
@@ -231,6 +232,8 @@ class PodStrategy(Strategy):
             "spec.hostNetwork": "true" if spec.get("hostNetwork") else "false",
             "status.phase": status.get("phase", ""),
             "status.podIP": addresses[0].get("ip", "") if addresses else "",
+            # May be asked for, but no pod has a value of it.
+            "status.podIPs": "",
             "status.nominatedNodeName": status.get("nominatedNodeName", ""),
         }
 

@@ -23,6 +23,7 @@ from openapi.meta.metadata import (
     validate_labels,
     validate_object_meta,
     validate_object_meta_update,
+    validate_standard_finalizers,
 )
 from openapi.meta.names import name_is_dns_subdomain
 
@@ -90,10 +91,10 @@ class PodTemplateStrategy(Strategy):
     def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
         if old is None:
             yield from validate_object_meta(obj["metadata"], namespaced=True, name=name_is_dns_subdomain)
-            yield from validate_pod_template(obj["template"], "template")
         else:
             yield from validate_object_meta_update(obj["metadata"], old["metadata"])
-            yield from validate_pod_template(obj["template"], "template", old.get("template") or _EMPTY)
+        yield from validate_standard_finalizers(obj["metadata"].get("finalizers"), "metadata.finalizers")
+        yield from validate_pod_template(obj["template"], "template", (old.get("template") or _EMPTY) if old else None)
 
     def warnings(self, obj: Object, old: Object | None) -> Iterable[str]:
         return pod_template_warnings(obj["template"], "template")

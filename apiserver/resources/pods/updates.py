@@ -15,11 +15,10 @@ import orjson
 from apiserver.resources.go_values import go_struct
 from apiserver.resources.pods.annotations import MIRROR, check_annotation_changes
 from apiserver.resources.pods.options import Errors, Options
-from apiserver.resources.pods.pod import EMPTY, check_metadata_and_spec
+from apiserver.resources.pods.pod import EMPTY, check_meta_update, check_metadata_and_spec
 from apiserver.resources.pods.scheduling import check_tolerations
 from openapi.kinds.pod_resources import qos_class
 from openapi.meta.field import Verbatim, forbidden, invalid, quote, required
-from openapi.meta.metadata import validate_object_meta_update
 from openapi.meta.names import range_text
 
 Object = Mapping[str, Any]
@@ -39,7 +38,7 @@ _RESIZABLE = ("cpu", "memory")
 
 def check_updated_pod(pod: Object, old: Object, options: Options, errors: Errors) -> None:
     spec, old_spec = pod.get("spec") or EMPTY, old.get("spec") or EMPTY
-    errors.extend(validate_object_meta_update(pod["metadata"], old["metadata"]))
+    check_meta_update(pod["metadata"], old["metadata"], errors)
     check_metadata_and_spec(pod, options, errors)
     _check_annotations(pod, old, options, errors)
     if not _check_images(spec, old_spec, errors) or not _check_deadline(spec, old_spec, errors):
@@ -219,7 +218,7 @@ def check_ephemeral_update(pod: Object, old: Object, options: Options, errors: E
     if MIRROR in (old["metadata"].get("annotations") or ()):
         errors.append(forbidden("", "static pods do not support ephemeral containers"))
         return
-    errors.extend(validate_object_meta_update(pod["metadata"], old["metadata"]))
+    check_meta_update(pod["metadata"], old["metadata"], errors)
     check_metadata_and_spec(pod, options, errors)
     _check_annotations(pod, old, options, errors)
     new = {container.get("name", ""): container for container in pod["spec"].get("ephemeralContainers") or ()}
@@ -242,7 +241,7 @@ def check_resize(pod: Object, old: Object, options: Options, errors: Errors) -> 
     if (old_spec.get("os") or EMPTY).get("name") == "windows":
         errors.append(forbidden("", "windows pods cannot be resized"))
         return
-    errors.extend(validate_object_meta_update(pod["metadata"], old["metadata"]))
+    check_meta_update(pod["metadata"], old["metadata"], errors)
     check_metadata_and_spec(pod, options, errors)
     status = old.get("status") or EMPTY
     if (status.get("qosClass") or qos_class(old_spec)) != qos_class(spec):
@@ -324,9 +323,9 @@ def _check_container_resizes(masked: dict[str, Any], old_spec: Object, errors: E
     for field in ("containers", "initContainers"):
         if field not in masked:
             continue
-        restored = []
+        restored: list[Object] = []
         for index, (container, old) in enumerate(_pairs(masked, old_spec, field)):
-            same = _with_old_resources(container, old)
+            same: Object = _with_old_resources(container, old)
             if field == "containers":
                 if same != old:
                     errors.append(forbidden("spec", "only cpu and memory resources are mutable"))

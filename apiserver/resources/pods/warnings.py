@@ -81,6 +81,9 @@ def spec_warnings(spec: Object, meta: Object, path: str, *, is_template: bool) -
         warnings.append(f"{prefix}metadata.annotations[{SECCOMP_POD}]: {_SECCOMP}")
     _containers(spec, annotations, prefix, warnings, is_template=is_template)
     _ports(spec, f"{prefix}spec", warnings)
+    if spec.get("terminationGracePeriodSeconds", 0) < 0:
+        text = "must be >= 0; negative values are invalid and will be treated as 1"
+        warnings.append(f"{prefix}spec.terminationGracePeriodSeconds: {text}")
     for kind in ("podAffinity", "podAntiAffinity"):
         if kind in affinity:
             _pod_affinity(affinity[kind], f"{prefix}spec.affinity.{kind}", warnings)
