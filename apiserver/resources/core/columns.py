@@ -5,6 +5,8 @@ Follows: pkg/printers/internalversion/printers.go AddHandlers
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from apiserver.resources.strategy import AGE_COLUMN, NAME_COLUMN, Column
 
 Columns = tuple[Column, ...]
@@ -77,7 +79,7 @@ EVENT: Columns = (
         priority=1,
     ),
     Column("Count", "string", "The number of times this event has occurred.", priority=1),
-    NAME_COLUMN,
+    replace(NAME_COLUMN, priority=1),
 )
 
 NAMESPACE: Columns = (

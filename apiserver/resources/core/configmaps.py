@@ -12,10 +12,10 @@ from typing import Any
 from apiserver.resources.age import age
 from apiserver.resources.core import columns
 from apiserver.resources.field_rules import unchanged_when_locked
+from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.strategy import Object, Strategy, WriteContext
 from openapi.meta import names
 from openapi.meta.field import FieldError, invalid, too_long
-from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 
 MAX_BYTES = 1 << 20
 

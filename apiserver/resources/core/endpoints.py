@@ -13,10 +13,10 @@ from apiserver.resources.addresses import ip_warnings, non_special_ip, strict_ip
 from apiserver.resources.age import age
 from apiserver.resources.core import columns
 from apiserver.resources.field_rules import named, port_number, protocol
+from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.strategy import Object, Strategy, WriteContext
 from openapi.meta import names
 from openapi.meta.field import FieldError, invalid, required
-from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 from openapi.meta.times import parse_time
 
 TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"

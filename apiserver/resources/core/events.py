@@ -13,10 +13,10 @@ from apiserver.resources.age import age
 from apiserver.resources.core import columns
 from apiserver.resources.field_rules import immutable, named
 from apiserver.resources.go_values import OBJECT_REFERENCE, GoField, go_struct
+from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.strategy import Object, Strategy, WriteContext
 from openapi.meta import names
 from openapi.meta.field import FieldError, invalid, required
-from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 from openapi.meta.times import human_duration, parse_micro_time
 
 TTL_S = 3600

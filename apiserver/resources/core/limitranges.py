@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator
 
 from apiserver.resources.field_rules import named
+from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.resource_names import (
     may_overcommit,
     validate_container_resource_name,
@@ -17,7 +18,6 @@ from apiserver.resources.resource_names import (
 from apiserver.resources.strategy import Object, Strategy, WriteContext
 from openapi.meta import names
 from openapi.meta.field import FieldError, duplicate, forbidden, invalid, required
-from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 from openapi.meta.quantity import Quantity
 
 CLAIM = "PersistentVolumeClaim"
@@ -31,6 +31,11 @@ class LimitRanges(Strategy):
         meta = obj["metadata"]
         if old is None and not meta.get("name") and not meta.get("generateName"):
             meta["name"] = str(uuid.uuid4())
+
+    def canonicalize(self, obj: Object) -> None:
+        """No limits at all are stored as null."""
+        spec = obj["spec"]
+        spec["limits"] = spec.get("limits") or None
 
     def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
         if old is not None:

@@ -12,16 +12,14 @@ from typing import Any
 from apiserver.resources.age import age
 from apiserver.resources.core import columns
 from apiserver.resources.field_rules import named
+from apiserver.resources.object_meta import validate_finalizer_name, validate_object_meta, validate_object_meta_update
 from apiserver.resources.strategy import Object, StatusOf, Strategy, WriteContext
 from openapi.meta import names
 from openapi.meta.field import FieldError, invalid
-from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 
 FINALIZER = "kubernetes"
 NAME_LABEL = "kubernetes.io/metadata.name"
 ACTIVE, TERMINATING = "Active", "Terminating"
-_STANDARD_FINALIZERS = frozenset((FINALIZER, "orphan", "foregroundDeletion"))
-_UNQUALIFIED = "name is neither a standard finalizer name nor is it fully qualified"
 
 
 class NamespaceStatus(StatusOf):
@@ -113,5 +111,4 @@ def is_released(obj: Object) -> bool:
 
 def _validate_finalizer(name: str, path: str) -> Iterator[FieldError]:
     yield from named(names.is_qualified_name, name, path)
-    if "/" not in name and name not in _STANDARD_FINALIZERS:
-        yield invalid(path, name, _UNQUALIFIED)
+    yield from validate_finalizer_name(name, path)

@@ -15,6 +15,7 @@ from apiserver.resources.age import age
 from apiserver.resources.core import columns
 from apiserver.resources.core.node_config import validate_config_source, validate_config_status
 from apiserver.resources.go_values import GoField, go_struct
+from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.resource_names import validate_amounts
 from apiserver.resources.strategy import Object, StatusOf, Strategy, WriteContext
 from openapi.meta import names
@@ -27,7 +28,7 @@ from openapi.meta.field import (
     not_supported_listed,
     required,
 )
-from openapi.meta.metadata import validate_label_name, validate_object_meta, validate_object_meta_update
+from openapi.meta.metadata import validate_label_name
 
 TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 ROLE_PREFIX, ROLE_LABEL = "node-role.kubernetes.io/", "kubernetes.io/role"

@@ -22,6 +22,7 @@ from apiserver.resources.core.persistentvolumes import (
     validate_access_modes,
 )
 from apiserver.resources.field_rules import immutable, named, one_of, required_texts
+from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.resource_names import (
     is_native,
     validate_amount,
@@ -31,7 +32,6 @@ from apiserver.resources.resource_names import (
 from apiserver.resources.strategy import Object, StatusOf, Strategy, WriteContext
 from openapi.meta import names
 from openapi.meta.field import FieldError, Verbatim, forbidden, invalid, not_supported, required
-from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 from openapi.meta.quantity import Quantity
 from openapi.meta.selectors import validate_label_selector
 

@@ -22,11 +22,11 @@ from apiserver.resources.node_selectors import (
     node_selector_term_warnings,
     validate_node_selector,
 )
+from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.resource_names import validate_basic, validate_positive
 from apiserver.resources.strategy import Object, StatusOf, Strategy, WriteContext
 from openapi.meta import names
 from openapi.meta.field import FieldError, Verbatim, forbidden, format_value, invalid, not_supported, required
-from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 from openapi.meta.quantity import Quantity
 from openapi.meta.times import format_time
 

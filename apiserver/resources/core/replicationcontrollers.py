@@ -13,15 +13,16 @@ from typing import Any
 from apiserver.resources.age import age
 from apiserver.resources.core import columns
 from apiserver.resources.field_rules import nonnegative, one_of
+from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.pods.template import (
     drop_disabled_template_fields,
     pod_template_warnings,
     validate_pod_template,
 )
+from apiserver.resources.scale import LABELS_SCALE
 from apiserver.resources.strategy import Object, StatusOf, WithStatus, WriteContext
 from openapi.meta import names
 from openapi.meta.field import FieldError, forbidden, invalid, required
-from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 
 _COUNTS = ("replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration")
 _NAME_WARNING = (
@@ -47,6 +48,7 @@ class ControllerStatus(StatusOf):
 
 class ReplicationControllers(WithStatus):
     orphans_by_default = True
+    scale = LABELS_SCALE
     columns = columns.REPLICATION_CONTROLLER
     subresources = {"status": ControllerStatus()}
 

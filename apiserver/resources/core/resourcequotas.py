@@ -12,11 +12,11 @@ from typing import Any
 from apiserver.resources.age import age
 from apiserver.resources.core import columns
 from apiserver.resources.go_values import GoField, go_struct
+from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.resource_names import is_standard_quota, validate_amount, validate_quota_resource_name
 from apiserver.resources.strategy import Object, StatusOf, WithStatus, WriteContext
 from openapi.meta import names
 from openapi.meta.field import FieldError, Verbatim, invalid, required
-from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 from openapi.meta.quantity import Quantity
 
 _POD_COUNT = frozenset(("pods",))

@@ -10,16 +10,18 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
+import orjson
+
 from apiserver.resources.age import age
 from apiserver.resources.core import columns
 from apiserver.resources.core.configmaps import MAX_BYTES, decoded_size
-from apiserver.resources.core.go_json import object_problem
 from apiserver.resources.core.key_pairs import key_pair_problem
 from apiserver.resources.field_rules import immutable, unchanged_when_locked
+from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.strategy import Object, Strategy, WriteContext
 from openapi.meta import names
 from openapi.meta.field import FieldError, invalid, required, too_long
-from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
+from openapi.schema.gojson import syntax_error
 
 SERVICE_ACCOUNT_TOKEN = "kubernetes.io/service-account-token"
 SERVICE_ACCOUNT_NAME = "kubernetes.io/service-account.name"
@@ -30,6 +32,7 @@ _DOCKER_KEYS = {
     "kubernetes.io/dockerconfigjson": ".dockerconfigjson",
 }
 _REDACTED = "<secret contents redacted>"
+_GO_TYPES = {list: "array", str: "string", int: "number", float: "number", bool: "bool"}
 
 
 class Secrets(Strategy):
@@ -70,6 +73,17 @@ def _bytes(text: str | None) -> bytes:
     return base64.b64decode(text) if text else b""
 
 
+def _object_problem(raw: bytes) -> str:
+    """Why `raw` is no JSON object, in Go's words, or ''; null is one, as Go has it."""
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return syntax_error(raw)
+    if value is None or isinstance(value, dict):
+        return ""
+    return f"json: cannot unmarshal {_GO_TYPES[type(value)]} into Go value of type map[string]interface {{}}"
+
+
 def _validate_type(obj: Object, data: Object) -> Iterator[FieldError]:
     kind = obj.get("type", "")
     if kind == SERVICE_ACCOUNT_TOKEN:
@@ -80,7 +94,7 @@ def _validate_type(obj: Object, data: Object) -> Iterator[FieldError]:
         if key not in data:
             yield required(f"data[{key}]")
             return
-        problem = object_problem(_bytes(data[key]))
+        problem = _object_problem(_bytes(data[key]))
         if problem:
             yield invalid(f"data[{key}]", _REDACTED, problem)
     elif kind == "kubernetes.io/basic-auth":

@@ -11,10 +11,10 @@ from typing import Any
 
 from apiserver.resources.age import age
 from apiserver.resources.core import columns
+from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.strategy import Object, Strategy, WriteContext
 from openapi.meta import names
 from openapi.meta.field import FieldError
-from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 
 ENFORCE_MOUNTABLE = "kubernetes.io/enforce-mountable-secrets"
 _ENFORCE_WARNING = (

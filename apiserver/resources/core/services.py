@@ -33,10 +33,10 @@ from apiserver.resources.core.service_validation import (
     validate_service,
     validate_service_change,
 )
+from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.strategy import Finish, Object, StatusOf, Strategy, WriteContext
 from openapi.meta import names
 from openapi.meta.field import FieldError
-from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 
 
 class Services(Strategy):
@@ -132,6 +132,7 @@ def drop_by_type(spec: Object, old: Object) -> None:
         ("allocateLoadBalancerNodePorts", kind_of(old) == "LoadBalancer" != kind_of(spec)),
         ("loadBalancerClass", kind_of(old) == "LoadBalancer" != kind_of(spec)),
         ("externalTrafficPolicy", is_external(old) and not is_external(spec)),
+        ("internalTrafficPolicy", needs_cluster_ip(old) and not needs_cluster_ip(spec)),
     )
     for field, dropped in applies:
         if dropped and old.get(field) == spec.get(field):

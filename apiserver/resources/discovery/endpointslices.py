@@ -14,10 +14,11 @@ from apiserver.resources.addresses import ip_warnings, non_special_ip, strict_ip
 from apiserver.resources.age import age
 from apiserver.resources.discovery import columns
 from apiserver.resources.field_rules import first_use, immutable, named, protocol
+from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.strategy import Object, Strategy, WriteContext
 from openapi.meta import names
 from openapi.meta.field import FieldError, internal, invalid, not_supported, required, too_many
-from openapi.meta.metadata import validate_labels, validate_object_meta, validate_object_meta_update
+from openapi.meta.metadata import validate_labels
 
 ADDRESS_TYPES = ("IPv4", "IPv6", "FQDN")
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
@@ -41,6 +42,11 @@ class EndpointSlices(Strategy):
         meta, before = obj["metadata"], old["metadata"]
         if content != stored or (meta.get("labels") or {}) != (before.get("labels") or {}):
             meta["generation"] = before.get("generation", 0) + 1
+
+    def canonicalize(self, obj: Object) -> None:
+        """Empty lists are stored as null."""
+        for field in ("endpoints", "ports"):
+            obj[field] = obj.get(field) or None
 
     def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
         stored: set[str] = set()

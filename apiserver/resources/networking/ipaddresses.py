@@ -14,10 +14,10 @@ from apiserver.resources.age import age
 from apiserver.resources.field_rules import immutable, named
 from apiserver.resources.go_values import GoField, go_struct
 from apiserver.resources.networking import service_columns
+from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.strategy import Object, Strategy, WriteContext
 from openapi.meta import names
 from openapi.meta.field import FieldError, required
-from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 
 _PARENT: tuple[GoField, ...] = (
     ("Group", "group", ""), ("Resource", "resource", ""), ("Namespace", "namespace", ""), ("Name", "name", ""),

@@ -14,10 +14,10 @@ import orjson
 from apiserver.resources.addresses import strict_cidr
 from apiserver.resources.age import age
 from apiserver.resources.networking import service_columns
+from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.strategy import Object, StatusOf, WithStatus, WriteContext
 from openapi.meta import names
 from openapi.meta.field import FieldError, Verbatim, invalid, required
-from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 
 _ONE_EACH = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"
 _FIXED = "field is immutable"
