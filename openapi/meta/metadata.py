@@ -38,7 +38,6 @@ __all__ = [
     "validate_labels",
     "validate_object_meta",
     "validate_object_meta_update",
-    "validate_standard_finalizers",
 ]
 
 Meta = Mapping[str, Any]
@@ -48,7 +47,6 @@ MAX_ANNOTATIONS_BYTES = 256 * 1024
 MAX_MANAGER_BYTES = 128
 MAX_SUBRESOURCE_BYTES = 256
 _ORPHAN, _FOREGROUND = "orphan", "foregroundDeletion"
-_STANDARD_FINALIZERS = frozenset(("kubernetes", _ORPHAN, _FOREGROUND))
 _REFERENCE_FIELDS = ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion")
 _IMMUTABLE_TEXTS = ("name", "namespace", "uid")
 _IMMUTABLE_VALUES = ("creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
@@ -194,14 +192,6 @@ def validate_finalizers(finalizers: Sequence[str] | None, path: str) -> Iterator
             yield invalid(path, finalizer, problem)
     if _ORPHAN in names and _FOREGROUND in names:
         yield invalid(path, list(names), f"finalizer {_ORPHAN} and {_FOREGROUND} cannot be both set")
-
-
-def validate_standard_finalizers(finalizers: Sequence[str] | None, path: str) -> Iterator[FieldError]:
-    """The further rule of built-in kinds: a finalizer without a domain is one of the three of old."""
-    for index, finalizer in enumerate(finalizers or ()):
-        if "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
-            text = "name is neither a standard finalizer name nor is it fully qualified"
-            yield invalid(f"{path}[{index}]", finalizer, text)
 
 
 def validate_managed_fields(entries: Sequence[Meta] | None, path: str) -> Iterator[FieldError]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from apiserver.resources.object_meta import validate_object_meta
 from apiserver.resources.pods.annotations import check_annotations, check_apparmor_agreement, check_seccomp_agreement
 from apiserver.resources.pods.containers import check_image_padding
 from apiserver.resources.pods.options import Errors, Options
 from apiserver.resources.pods.spec import check_pod_spec
 from openapi.meta.field import forbidden
-from openapi.meta.metadata import validate_object_meta, validate_object_meta_update, validate_standard_finalizers
 from openapi.meta.names import name_is_dns_subdomain
 
 Object = Mapping[str, Any]
@@ -33,18 +33,10 @@ def check_new_pod(pod: Object, options: Options, errors: Errors) -> None:
         check_apparmor_agreement(annotations, spec, "spec", errors)
 
 
-def check_meta_update(meta: Object, old_meta: Object, errors: Errors) -> None:
-    errors.extend(validate_object_meta_update(meta, old_meta))
-    if meta.get("finalizers"):
-        errors.extend(validate_standard_finalizers(meta["finalizers"], "metadata.finalizers"))
-
-
 def check_metadata_and_spec(pod: Object, options: Options, errors: Errors) -> None:
     """The rules that hold for every pod at all times."""
     meta, spec = pod["metadata"], pod.get("spec") or EMPTY
     errors.extend(validate_object_meta(meta, namespaced=True, name=name_is_dns_subdomain))
-    if meta.get("finalizers"):
-        errors.extend(validate_standard_finalizers(meta["finalizers"], "metadata.finalizers"))
     if meta.get("annotations"):
         check_annotations(meta["annotations"], spec, "metadata.annotations", options, errors)
     check_pod_spec(spec, meta, "spec", options, errors)

@@ -11,9 +11,9 @@ from typing import Any
 
 from apiserver.resources.addresses import strict_ip
 from apiserver.resources.go_values import go_struct
+from apiserver.resources.object_meta import validate_object_meta_update
 from apiserver.resources.pods.annotations import check_annotation_changes
 from apiserver.resources.pods.options import Errors, Options, check_format
-from apiserver.resources.pods.pod import check_meta_update
 from openapi.meta.field import Verbatim, duplicate, forbidden, internal, invalid, not_supported, required, too_long
 from openapi.meta.names import is_dns1123_label, is_dns1123_subdomain, is_qualified_name, parse_ip, range_text, size
 
@@ -33,7 +33,7 @@ _STATUS_LISTS = ("containerStatuses", "initContainerStatuses", "ephemeralContain
 def check_status_update(pod: Object, old: Object, options: Options, errors: Errors) -> None:
     meta, old_meta = pod["metadata"], old["metadata"]
     spec, status, old_status = pod.get("spec") or _EMPTY, pod.get("status") or _EMPTY, old.get("status") or _EMPTY
-    check_meta_update(meta, old_meta, errors)
+    errors.extend(validate_object_meta_update(meta, old_meta))
     annotations, before = meta.get("annotations") or _EMPTY, old_meta.get("annotations") or _EMPTY
     if annotations or before:
         check_annotation_changes(annotations, before, spec, "metadata.annotations", options, errors)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.pods.annotations import check_annotations, check_seccomp_agreement
 from apiserver.resources.pods.features import drop_disabled_fields
 from apiserver.resources.pods.options import Errors, options_for
@@ -18,13 +19,7 @@ from apiserver.resources.pods.spec import check_pod_spec
 from apiserver.resources.pods.warnings import spec_warnings
 from apiserver.resources.strategy import NAME_COLUMN, Column, Object, Strategy, WriteContext
 from openapi.meta.field import FieldError, forbidden
-from openapi.meta.metadata import (
-    validate_annotations,
-    validate_labels,
-    validate_object_meta,
-    validate_object_meta_update,
-    validate_standard_finalizers,
-)
+from openapi.meta.metadata import validate_annotations, validate_labels
 from openapi.meta.names import name_is_dns_subdomain
 
 Template = Mapping[str, Any]
@@ -93,7 +88,6 @@ class PodTemplateStrategy(Strategy):
             yield from validate_object_meta(obj["metadata"], namespaced=True, name=name_is_dns_subdomain)
         else:
             yield from validate_object_meta_update(obj["metadata"], old["metadata"])
-        yield from validate_standard_finalizers(obj["metadata"].get("finalizers"), "metadata.finalizers")
         yield from validate_pod_template(obj["template"], "template", (old.get("template") or _EMPTY) if old else None)
 
     def warnings(self, obj: Object, old: Object | None) -> Iterable[str]:

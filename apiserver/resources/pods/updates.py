@@ -13,9 +13,10 @@ from typing import Any
 import orjson
 
 from apiserver.resources.go_values import go_struct
+from apiserver.resources.object_meta import validate_object_meta_update
 from apiserver.resources.pods.annotations import MIRROR, check_annotation_changes
 from apiserver.resources.pods.options import Errors, Options
-from apiserver.resources.pods.pod import EMPTY, check_meta_update, check_metadata_and_spec
+from apiserver.resources.pods.pod import EMPTY, check_metadata_and_spec
 from apiserver.resources.pods.scheduling import check_tolerations
 from openapi.kinds.pod_resources import qos_class
 from openapi.meta.field import Verbatim, forbidden, invalid, quote, required
@@ -38,7 +39,7 @@ _RESIZABLE = ("cpu", "memory")
 
 def check_updated_pod(pod: Object, old: Object, options: Options, errors: Errors) -> None:
     spec, old_spec = pod.get("spec") or EMPTY, old.get("spec") or EMPTY
-    check_meta_update(pod["metadata"], old["metadata"], errors)
+    errors.extend(validate_object_meta_update(pod["metadata"], old["metadata"]))
     check_metadata_and_spec(pod, options, errors)
     _check_annotations(pod, old, options, errors)
     if not _check_images(spec, old_spec, errors) or not _check_deadline(spec, old_spec, errors):
@@ -218,7 +219,7 @@ def check_ephemeral_update(pod: Object, old: Object, options: Options, errors: E
     if MIRROR in (old["metadata"].get("annotations") or ()):
         errors.append(forbidden("", "static pods do not support ephemeral containers"))
         return
-    check_meta_update(pod["metadata"], old["metadata"], errors)
+    errors.extend(validate_object_meta_update(pod["metadata"], old["metadata"]))
     check_metadata_and_spec(pod, options, errors)
     _check_annotations(pod, old, options, errors)
     new = {container.get("name", ""): container for container in pod["spec"].get("ephemeralContainers") or ()}
@@ -241,7 +242,7 @@ def check_resize(pod: Object, old: Object, options: Options, errors: Errors) -> 
     if (old_spec.get("os") or EMPTY).get("name") == "windows":
         errors.append(forbidden("", "windows pods cannot be resized"))
         return
-    check_meta_update(pod["metadata"], old["metadata"], errors)
+    errors.extend(validate_object_meta_update(pod["metadata"], old["metadata"]))
     check_metadata_and_spec(pod, options, errors)
     status = old.get("status") or EMPTY
     if (status.get("qosClass") or qos_class(old_spec)) != qos_class(spec):

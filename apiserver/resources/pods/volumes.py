@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from apiserver.resources.core.persistentvolumeclaims import validate_claim_spec
 from apiserver.resources.pods.options import Errors, Options, check_format
 from apiserver.resources.pods.paths import check_descending_path, check_mode, check_no_backsteps
 from apiserver.resources.pods.projections import (
@@ -337,8 +338,6 @@ def _check_ephemeral(source: Object, path: str, errors: Errors) -> None:
 
 def check_claim_template(template: Object, path: str, errors: Errors) -> None:
     """A claim template takes labels, annotations and a claim's spec, nothing else."""
-    from apiserver.resources.core.persistentvolumeclaims import validate_claim_spec
-
     meta = template.get("metadata") or {}
     errors.extend(validate_annotations(meta.get("annotations"), f"{path}.metadata.annotations"))
     errors.extend(validate_labels(meta.get("labels"), f"{path}.metadata.labels"))
