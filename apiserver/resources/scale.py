@@ -72,7 +72,7 @@ def to_scale(obj: Mapping[str, Any], fields: ScaleFields = WORKLOAD_SCALE) -> Ob
 
 
 def apply_scale(obj: Object, scale: Mapping[str, Any], fields: ScaleFields = WORKLOAD_SCALE) -> None:
-    """Write the Scale's wish into `obj`, in place, and its resourceVersion, so that the update is checked against it."""
+    """Write the Scale's wish into `obj`, in place, and its resourceVersion: the update is checked against that."""
     *parents, last = fields.spec_replicas
     target = obj
     for name in parents:

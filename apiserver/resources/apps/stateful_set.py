@@ -157,12 +157,11 @@ def _with_claim_volumes(spec: Struct) -> Struct:
 
 
 def _validate_claims(spec: Struct, old_spec: Struct | None) -> Iterator[FieldError]:
-    """Claim templates cannot change, so stored ones are not judged again."""
-    claims = spec.get("volumeClaimTemplates") or ()
-    if old_spec is not None and claims == (old_spec.get("volumeClaimTemplates") or ()):
+    """Claim templates cannot change, so an update does not judge them again."""
+    if old_spec is not None:
         return
-    for index, claim in enumerate(claims):
-        yield from validate_claim_spec(claim.get("spec") or EMPTY, f"spec.volumeClaimTemplates[{index}].spec")
+    for index, claim in enumerate(spec.get("volumeClaimTemplates") or ()):
+        yield from validate_claim_spec(claim.get("spec") or {}, f"spec.volumeClaimTemplates[{index}].spec")
 
 
 def _validate_update_strategy(strategy: Struct, path: str) -> Iterator[FieldError]:

@@ -153,10 +153,10 @@ def _readable(name: str, indexes: str, completions: int) -> Iterator[FieldError]
 
 
 def _pods(change: _Change) -> Iterator[FieldError]:
-    terminating, ready = change.new.get("terminating", 0), change.new.get("ready", 0)
+    terminating, ready = change.new.get("terminating", 0), change.new.get("ready")
     if change.is_finished and (change.finish_changed or change.changed("terminating")) and terminating > 0:
         yield invalid("status.terminating", terminating, "terminating>0 is invalid for finished job")
-    if change.changed("ready", "active") and ready > change.new.get("active", 0):
+    if change.changed("ready", "active") and ready is not None and ready > change.new.get("active", 0):
         yield invalid("status.ready", ready, "cannot set more ready pods than active")
 
 

@@ -18,7 +18,7 @@ from apiserver.resources.strategy import Object, StatusOf, WithStatus, WriteCont
 from openapi.meta.field import FieldError, invalid, not_supported, required
 from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 from openapi.meta.names import (
-    is_dns1035_label,
+    is_dns1123_label,
     is_dns1123_subdomain,
     is_ip,
     is_port_name,
@@ -198,7 +198,7 @@ def _validate_service(service: Struct, path: str) -> Iterator[FieldError]:
     if not name:
         yield required(f"{path}.service.name")
     else:
-        yield from named(is_dns1035_label, name, f"{path}.service.name")
+        yield from named(is_dns1123_label, name, f"{path}.service.name")
     port_name, number = port.get("name", ""), port.get("number", 0)
     if port_name and number:
         yield invalid(path, "", "cannot set both port name & port number")
