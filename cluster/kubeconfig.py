@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from cluster.pki import KeyPair, write_private
+from cluster.files import KeyPair, write_private
 
 Config = dict[str, Any]
 

@@ -22,6 +22,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from cluster.files import KeyPair, write_private
+
 CA_VALIDITY = timedelta(days=3650)
 LEAF_VALIDITY = timedelta(days=365)
 RENEW_BEFORE = timedelta(days=60)
@@ -42,22 +44,6 @@ CLIENTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 """File name without suffix: common name (the user) and organizations (the groups)."""
 
 Key = ec.EllipticCurvePrivateKey
-
-
-@dataclass(frozen=True, slots=True)
-class KeyPair:
-    """A certificate and its key, as files."""
-
-    cert: Path
-    key: Path
-
-    @property
-    def cert_pem(self) -> bytes:
-        return self.cert.read_bytes()
-
-    @property
-    def key_pem(self) -> bytes:
-        return self.key.read_bytes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,19 +128,6 @@ def server_names(addresses: Iterable[str], service_ip: str, cluster_domain: str)
     names = ["kubernetes", "kubernetes.default", service, f"{service}.{cluster_domain}", "localhost"]
     names += [socket.gethostname(), "127.0.0.1", "::1", service_ip, *addresses]
     return tuple(dict.fromkeys(name for name in names if name and not _is_unspecified(name)))
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Put `data` at `path` in one step, readable by the owner only."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _layout(home: Path) -> Pki:

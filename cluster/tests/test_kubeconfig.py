@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cluster import kubeconfig
-from cluster.pki import KeyPair
+from cluster.files import KeyPair
 
 
 @pytest.fixture

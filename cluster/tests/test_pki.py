@@ -11,7 +11,8 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from cluster import pki
-from cluster.pki import CLIENTS, KeyPair, Pki, ensure_pki, load_authority
+from cluster.files import KeyPair
+from cluster.pki import CLIENTS, Pki, ensure_pki, load_authority
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,140 @@
+"""The `wherry` command. This module only reads the command line; what a command needs is imported when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from cluster import options
+from cluster.errors import CommandError
+
+Run = Callable[[argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the result is the exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        run: Run = arguments.run
+        return run(arguments)
+    except CommandError as error:
+        print(f"wherry: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="wherry", description="A Kubernetes cluster in one command.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_up(commands)
+    _add_down(commands)
+    status = commands.add_parser("status", help="say what runs and whether it is ready")
+    options.add_data_dir(status)
+    status.set_defaults(run=_status)
+    _add_kubeconfig(commands)
+    _add_apiserver(commands)
+    return parser
+
+
+Commands = argparse._SubParsersAction  # type: ignore[type-arg]
+
+
+def _add_up(commands: Commands) -> None:
+    up = commands.add_parser("up", help="start a cluster and stay until Ctrl-C")
+    options.add_cluster_options(up)
+    up.add_argument("--detach", action="store_true", help="return once the cluster is ready; `wherry down` stops it")
+    up.add_argument("--components", metavar="NAMES", default="", help="start only these, separated by commas")
+    up.set_defaults(run=_up)
+
+
+def _add_down(commands: Commands) -> None:
+    down = commands.add_parser("down", help="stop the cluster of a data directory; its data stays")
+    options.add_data_dir(down)
+    down.add_argument("--ephemeral", action="store_true", help="stop all of your ephemeral clusters instead")
+    down.set_defaults(run=_down)
+
+
+def _add_kubeconfig(commands: Commands) -> None:
+    kubeconfig = commands.add_parser("kubeconfig", help="print the admin's kubeconfig")
+    options.add_data_dir(kubeconfig)
+    kubeconfig.add_argument("--merge", action="store_true", help="put it into $KUBECONFIG or ~/.kube/config instead")
+    kubeconfig.set_defaults(run=_kubeconfig)
+
+
+def _add_apiserver(commands: Commands) -> None:
+    """`certificates` is what a supervisor runs beside a starting API server; it is not for people."""
+    apiserver = commands.add_parser("apiserver", help="run one API server alone")
+    options.add_cluster_options(apiserver)
+    apiserver.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
+    apiserver.set_defaults(run=_apiserver)
+    certificates = commands.add_parser("certificates")
+    options.add_cluster_options(certificates)
+    certificates.set_defaults(run=_certificates)
+
+
+def _up(arguments: argparse.Namespace) -> int:
+    from cluster.up import up
+
+    return up(options.cluster_options(arguments), arguments.components, detach=arguments.detach)
+
+
+def _down(arguments: argparse.Namespace) -> int:
+    from cluster.control import down
+
+    return down(arguments.data_dir.expanduser().absolute(), ephemeral=arguments.ephemeral)
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from cluster.control import status
+
+    return status(arguments.data_dir.expanduser().absolute())
+
+
+def _kubeconfig(arguments: argparse.Namespace) -> int:
+    from cluster.control import print_kubeconfig
+
+    return print_kubeconfig(arguments.data_dir.expanduser().absolute(), merge=arguments.merge)
+
+
+def _apiserver(arguments: argparse.Namespace) -> int:
+    from cluster.apiserver import run_apiserver
+    from cluster.home import Home, opened
+    from cluster.readiness import Ready
+
+    given = options.cluster_options(arguments)
+    ready = Ready(arguments.ready_fd)
+    if not ready.is_supervised:
+        with opened(given.data_dir, ephemeral=given.ephemeral) as home:
+            run_apiserver(given, home, ready)
+        return 0
+    try:
+        run_apiserver(given, Home(given.data_dir, given.ephemeral), ready)
+    except CommandError as error:
+        ready.fail(str(error))
+        raise
+    return 0
+
+
+def _certificates(arguments: argparse.Namespace) -> int:
+    from cluster.apiserver import make_certificates
+    from cluster.home import Home
+
+    given = options.cluster_options(arguments)
+    make_certificates(given, Home(given.data_dir, given.ephemeral))
+    return 0
+
+
+class _Version(argparse.Action):
+    """Reads the version only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        parser.exit(message=f"wherry {version('wherry')}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

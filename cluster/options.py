@@ -1,0 +1,148 @@
+"""The options of a cluster: how the command line is read, and how it is handed on to the processes started from it."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster.errors import CommandError
+
+DEFAULT_PORT = 6443
+DEFAULT_SERVICE_RANGE = "10.96.0.0/16"
+DEFAULT_ETCD = "http://127.0.0.1:2379"
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterOptions:
+    """What `wherry up` and `wherry apiserver` are told. `etcd_servers` is empty for the embedded store."""
+
+    data_dir: Path
+    port: int
+    bind_address: str
+    service_range: str
+    ephemeral: bool
+    kubeconfig: Path | None
+    etcd_servers: tuple[str, ...]
+    etcd_cafile: Path | None
+    etcd_certfile: Path | None
+    etcd_keyfile: Path | None
+    token_auth_file: Path | None
+
+    @property
+    def reachable_address(self) -> str:
+        """The address for clients on this machine: an unspecified one to bind is not one to call."""
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.bind_address, self.bind_address)
+
+    @property
+    def service_ip(self) -> str:
+        """The first address of the range, which is that of the service `kubernetes`."""
+        return str(ipaddress.ip_network(self.service_range)[1])
+
+    def server(self, port: int) -> str:
+        host = self.reachable_address
+        return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+
+
+def default_data_dir() -> Path:
+    return Path(os.environ.get("WHERRY_DATA_DIR") or Path.home() / ".wherry")
+
+
+def add_data_dir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        metavar="DIR",
+        default=default_data_dir(),
+        help="where the cluster keeps its data, certificates and kubeconfig (default: $WHERRY_DATA_DIR or ~/.wherry)",
+    )
+
+
+def add_cluster_options(parser: argparse.ArgumentParser) -> None:
+    """The options that `up` and `apiserver` share."""
+    add_data_dir(parser)
+    add = parser.add_argument
+    add("--port", type=int, metavar="N", default=DEFAULT_PORT, help="port of the API, 0 for any free (default: 6443)")
+    add("--bind-address", metavar="IP", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    add("--store", choices=("sqlite", "etcd"), help="where objects are kept (default: sqlite, in the data directory)")
+    add("--etcd-servers", metavar="URLS", default="", help=f"comma-separated, with --store etcd (default: {DEFAULT_ETCD})")
+    add("--etcd-cafile", type=Path, metavar="FILE", help="CA that signed etcd's certificates")
+    add("--etcd-certfile", type=Path, metavar="FILE", help="client certificate for etcd")
+    add("--etcd-keyfile", type=Path, metavar="FILE", help="key of the client certificate for etcd")
+    add("--ephemeral", action="store_true", help="keep everything in memory; nothing stays on disk but the kubeconfig")
+    add("--kubeconfig", type=Path, metavar="FILE", help="where to write the kubeconfig (default: in the data directory)")
+    add(
+        "--service-cluster-ip-range",
+        metavar="CIDR",
+        default=DEFAULT_SERVICE_RANGE,
+        help=f"addresses for services (default: {DEFAULT_SERVICE_RANGE})",
+    )
+    add("--token-auth-file", type=Path, metavar="FILE", help="static tokens: lines of token,user,uid[,groups]")
+
+
+def cluster_options(arguments: argparse.Namespace) -> ClusterOptions:
+    """The options that were given. Raises CommandError where they contradict each other or make no sense."""
+    options = ClusterOptions(
+        data_dir=arguments.data_dir.expanduser().absolute(),
+        port=arguments.port,
+        bind_address=arguments.bind_address,
+        service_range=arguments.service_cluster_ip_range,
+        ephemeral=arguments.ephemeral,
+        kubeconfig=arguments.kubeconfig.expanduser().absolute() if arguments.kubeconfig else None,
+        etcd_servers=_etcd_servers(arguments.store, arguments.etcd_servers),
+        etcd_cafile=arguments.etcd_cafile,
+        etcd_certfile=arguments.etcd_certfile,
+        etcd_keyfile=arguments.etcd_keyfile,
+        token_auth_file=arguments.token_auth_file,
+    )
+    _check(options)
+    return options
+
+
+def apiserver_arguments(options: ClusterOptions, home: Path) -> list[str]:
+    """The command line of an API server that lives in `home`."""
+    given = ["apiserver", "--data-dir", str(home), "--port", str(options.port), "--bind-address", options.bind_address]
+    given += ["--service-cluster-ip-range", options.service_range]
+    given += ["--ephemeral"] if options.ephemeral else []
+    given += ["--store", "etcd", "--etcd-servers", ",".join(options.etcd_servers)] if options.etcd_servers else []
+    files = {
+        "--etcd-cafile": options.etcd_cafile,
+        "--etcd-certfile": options.etcd_certfile,
+        "--etcd-keyfile": options.etcd_keyfile,
+        "--token-auth-file": options.token_auth_file,
+        "--kubeconfig": options.kubeconfig,
+    }
+    return given + [word for name, file in files.items() if file is not None for word in (name, str(file))]
+
+
+def _etcd_servers(store: str | None, servers: str) -> tuple[str, ...]:
+    if store == "sqlite" and servers:
+        raise CommandError("--etcd-servers goes with --store etcd, not with sqlite")
+    if store != "etcd" and not servers:
+        return ()
+    return tuple(server.strip() for server in (servers or DEFAULT_ETCD).split(",") if server.strip())
+
+
+def _check(options: ClusterOptions) -> None:
+    if not 0 <= options.port <= 65535:
+        raise CommandError(f"--port {options.port}: ports go from 0 to 65535")
+    try:
+        ipaddress.ip_address(options.bind_address)
+    except ValueError:
+        raise CommandError(f"--bind-address {options.bind_address}: not an IP address") from None
+    try:
+        network = ipaddress.ip_network(options.service_range)
+    except ValueError as error:
+        raise CommandError(f"--service-cluster-ip-range {options.service_range}: {error}") from None
+    if network.num_addresses < 4:
+        raise CommandError(f"--service-cluster-ip-range {options.service_range}: too small to hold services")
+    if options.ephemeral and options.etcd_servers:
+        raise CommandError("--ephemeral keeps objects in memory, so it does not go with --store etcd")
+    if bool(options.etcd_certfile) != bool(options.etcd_keyfile):
+        raise CommandError("--etcd-certfile and --etcd-keyfile go together")
+    files = (options.etcd_cafile, options.etcd_certfile, options.etcd_keyfile, options.token_auth_file)
+    for file in files:
+        if file is not None and not os.access(file, os.R_OK):
+            raise CommandError(f"{file}: {'no permission to read it' if file.exists() else 'no such file'}")

@@ -1,0 +1,49 @@
+"""How a component and its supervisor speak: one line of JSON when it is ready or has failed, and a lifeline.
+
+The line goes through a pipe whose descriptor is the component's `--ready-fd`. The lifeline is the component's
+standard input: it ends when the supervisor does, however it ends, and then the component ends too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+
+GRACE_S = 10.0
+
+
+class Ready:
+    """The component's end. Without a descriptor nobody listens and nothing is watched."""
+
+    def __init__(self, descriptor: int | None) -> None:
+        self._descriptor = descriptor
+        if descriptor is not None:
+            threading.Thread(target=_end_with_supervisor, name="lifeline", daemon=True).start()
+
+    @property
+    def is_supervised(self) -> bool:
+        return self._descriptor is not None
+
+    def tell(self, **facts: str | int) -> None:
+        """Say that the component serves, with what the others need to know of it."""
+        self._send(facts)
+
+    def fail(self, message: str) -> None:
+        self._send({"error": message})
+
+    def _send(self, facts: dict[str, str | int] | dict[str, str]) -> None:
+        if self._descriptor is not None:
+            os.write(self._descriptor, json.dumps(facts).encode() + b"\n")
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _end_with_supervisor() -> None:
+    while os.read(0, 1024):
+        continue
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE_S)
+    os._exit(1)

@@ -1,0 +1,241 @@
+"""Starts the components of a cluster as processes of their own, waits, and stops them in reverse order.
+
+Guarantees: nothing started here outlives this process, however it ends; a component that ends by itself ends the
+cluster, with its name and last words. Components are not restarted: what made one end would hide behind it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cluster.components import Component
+from cluster.errors import CommandError
+from cluster.home import Home, Running
+from cluster.options import ClusterOptions
+
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 15.0
+LAST_WORDS = 15
+"""Lines of a component's log that are shown when it ends by itself."""
+ROOT = Path(__file__).resolve().parent.parent
+
+Facts = dict[str, Any]
+
+
+class Interrupted(Exception):
+    """A signal asked to stop."""
+
+
+@dataclass(slots=True)
+class Child:
+    """A started component; `facts` is what it said when it was ready."""
+
+    component: Component
+    process: subprocess.Popen[bytes]
+    ready: int
+    facts: Facts
+
+
+class Supervisor:
+    """Runs `components` in `home` until a signal. `say` prints progress for whoever waits."""
+
+    def __init__(
+        self, options: ClusterOptions, home: Home, components: Sequence[Component], say: Callable[[str], None]
+    ) -> None:
+        self._options = options
+        self._home = home
+        self._components = components
+        self._say = say
+        self._children: list[Child] = []
+        self._certificates: subprocess.Popen[bytes] | None = None
+        self._started = time.monotonic()
+
+    def run(self, on_ready: Callable[[Running], None]) -> None:
+        """Raises CommandError when a component cannot start or ends by itself. Returns when a signal says stop."""
+        with _signals() as wakeup:
+            try:
+                running = self._start(wakeup)
+                on_ready(running)
+                self._wait(wakeup)
+            except Interrupted:
+                self._say("Stopping.")
+            finally:
+                self._stop(wakeup)
+
+    # -- start -------------------------------------------------------------------------------------------------
+
+    def _start(self, wakeup: int) -> Running:
+        self._certificates = self._make_certificates()
+        for component in self._components:
+            if component.identity:
+                self._give_kubeconfig(component)
+            child = self._spawn(component)
+            child.facts = self._until_ready(child, wakeup)
+            self._say(f"  {component.name:<12} {child.facts.get('server', 'ready')}  ({self._elapsed():.1f} s)")
+        first = self._children[0].facts
+        running = Running(
+            pid=os.getpid(),
+            server=first["server"],
+            kubeconfig=first["kubeconfig"],
+            started=time.time(),
+            components={child.component.name: child.process.pid for child in self._children},
+        )
+        self._home.announce(running)
+        return running
+
+    def _make_certificates(self) -> subprocess.Popen[bytes]:
+        """Beside the API server's start, which takes as long. Should this fail, the API server itself tells why."""
+        return subprocess.Popen(
+            _command(["certificates", *self._components[0].command(self._options, self._home)[1:]]),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=_environment(),
+            start_new_session=True,
+        )
+
+    def _spawn(self, component: Component) -> Child:
+        """In a session of its own, so that Ctrl-C reaches only the supervisor, which stops all in order."""
+        reading, writing = os.pipe()
+        log = self._home.open_log(component.name)
+        try:
+            process = subprocess.Popen(
+                _command([*component.command(self._options, self._home), "--ready-fd", str(writing)]),
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                pass_fds=(writing,),
+                env=_environment(),
+                start_new_session=True,
+            )
+        finally:
+            os.close(writing)
+            os.close(log)
+        child = Child(component, process, reading, {})
+        self._children.append(child)
+        return child
+
+    def _until_ready(self, child: Child, wakeup: int) -> Facts:
+        """What the component says of itself. Raises CommandError when it says why it cannot, or says nothing."""
+        deadline = time.monotonic() + START_TIMEOUT_S
+        said = b""
+        while not said.endswith(b"\n"):
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                raise CommandError(f"{child.component.name} was not ready after {START_TIMEOUT_S:.0f} s")
+            readable, _, _ = select.select([child.ready, wakeup], [], [], remaining)
+            if wakeup in readable:
+                _raise_if_told_to_stop(wakeup)
+            if child.ready in readable:
+                part = os.read(child.ready, 4096)
+                if not part:
+                    raise CommandError(self._epitaph(child))
+                said += part
+        facts: Facts = json.loads(said)
+        if "error" in facts:
+            raise CommandError(facts["error"])
+        return facts
+
+    def _give_kubeconfig(self, component: Component) -> None:
+        from cluster import kubeconfig
+        from cluster.files import KeyPair
+
+        name, pki = component.identity, self._home.pki
+        pair = KeyPair(pki / f"{name}.crt", pki / f"{name}.key")
+        config = kubeconfig.build(
+            self._children[0].facts["server"], (pki / "ca.crt").read_bytes(), pair, user=component.name
+        )
+        kubeconfig.write(self._home.component_kubeconfig(component.name), config)
+
+    # -- life and end ------------------------------------------------------------------------------------------
+
+    def _wait(self, wakeup: int) -> None:
+        while True:
+            select.select([wakeup], [], [])
+            _raise_if_told_to_stop(wakeup)
+            for child in self._children:
+                if child.process.poll() is not None:
+                    raise CommandError(self._epitaph(child))
+
+    def _epitaph(self, child: Child) -> str:
+        code = child.process.wait()
+        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+        lines = self._home.log(child.component.name).read_text(errors="replace").splitlines()[-LAST_WORDS:]
+        words = "".join(f"\n  {line}" for line in lines)
+        return f"{child.component.name} ended {how}; everything else is stopped" + words
+
+    def _stop(self, wakeup: int) -> None:
+        """Last started, first stopped. A second signal, or a component that takes too long, means SIGKILL."""
+        for child in reversed(self._children):
+            child.process.terminate()
+            deadline = time.monotonic() + STOP_TIMEOUT_S
+            while child.process.poll() is None:
+                readable, _, _ = select.select([wakeup], [], [], 0.02)
+                is_late = time.monotonic() > deadline
+                if is_late or (readable and _told_to_stop(wakeup)):
+                    child.process.kill()
+                    child.process.wait()
+            os.close(child.ready)
+        if self._certificates is not None:
+            self._certificates.wait()
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._started
+
+
+@contextmanager
+def _signals() -> Iterator[int]:
+    """A descriptor on which the numbers of arriving signals can be read: those to stop, and SIGCHLD."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    os.set_blocking(writing, False)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
+    before = {number: signal.signal(number, lambda *_: None) for number in numbers}
+    before_wakeup = signal.set_wakeup_fd(writing)
+    try:
+        yield reading
+    finally:
+        signal.set_wakeup_fd(before_wakeup)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(reading)
+        os.close(writing)
+
+
+def _told_to_stop(wakeup: int) -> bool:
+    try:
+        arrived = os.read(wakeup, 256)
+    except BlockingIOError:
+        return False
+    return any(number != signal.SIGCHLD for number in arrived)
+
+
+def _raise_if_told_to_stop(wakeup: int) -> None:
+    if _told_to_stop(wakeup):
+        raise Interrupted
+
+
+def _command(arguments: Sequence[str]) -> list[str]:
+    """`-P`: a folder named like one of our packages where the user happens to be must not get in the way."""
+    return [sys.executable, "-P", "-m", "cluster.main", *arguments]
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment; it finds our packages also where they run from a checkout."""
+    environment = dict(os.environ)
+    installed = {Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")}
+    if ROOT not in installed:
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), environment.get("PYTHONPATH"))))
+    return environment

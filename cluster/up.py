@@ -1,0 +1,105 @@
+"""`wherry up`: a whole cluster in the foreground, or in the background with `--detach`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from cluster.components import Component, choose
+from cluster.errors import CommandError, explain
+from cluster.home import Home, Running, opened
+from cluster.options import ClusterOptions
+from cluster.supervisor import Supervisor
+
+
+def up(options: ClusterOptions, components: str, *, detach: bool) -> int:
+    """Start the components and stay until a signal; with `detach` return as soon as they are ready."""
+    chosen = choose(components)
+    if detach:
+        return _up_in_background(options, chosen)
+    _up(options, chosen, _say_next)
+    _say("Stopped.")
+    return 0
+
+
+def _up(options: ClusterOptions, components: Sequence[Component], on_ready: Callable[[Home, Running], None]) -> None:
+    with opened(options.data_dir, ephemeral=options.ephemeral) as home:
+        try:
+            with home.held():
+                where = "in memory" if home.ephemeral else f"in {home.path}"
+                _say(f"Starting a Kubernetes cluster {where}")
+                _supervise(options, home, components, on_ready)
+        except OSError as error:
+            raise CommandError(explain(error)) from None
+
+
+def _supervise(
+    options: ClusterOptions,
+    home: Home,
+    components: Sequence[Component],
+    on_ready: Callable[[Home, Running], None],
+) -> None:
+    written: list[str] = []
+
+    def ready(running: Running) -> None:
+        written.append(running.kubeconfig)
+        on_ready(home, running)
+
+    try:
+        Supervisor(options, home, components, _say).run(ready)
+    finally:
+        if home.ephemeral and options.kubeconfig is None:
+            for path in written:
+                Path(path).unlink(missing_ok=True)
+
+
+def _up_in_background(options: ClusterOptions, components: Sequence[Component]) -> int:
+    """The cluster runs in a child with a session of its own; this process ends when the child is ready or has failed."""
+    reading, writing = os.pipe()
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        os.setsid()
+        os._exit(_background(options, components, writing))
+    os.close(writing)
+    try:
+        is_ready = bool(os.read(reading, 1))
+    except KeyboardInterrupt:
+        os.kill(child, signal.SIGTERM)
+        os.waitpid(child, 0)
+        raise
+    if is_ready:
+        return 0
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) or 1
+
+
+def _background(options: ClusterOptions, components: Sequence[Component], tell: int) -> int:
+    def ready(home: Home, running: Running) -> None:
+        down = "wherry down --ephemeral" if home.ephemeral else "wherry down"
+        _say_next(home, running)
+        _say(f"\n{down} stops it.")
+        log = home.open_log("wherry")
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        for descriptor, replacement in ((0, nothing), (1, log), (2, log)):
+            os.dup2(replacement, descriptor)
+        os.write(tell, b"1")
+        os.close(tell)
+
+    try:
+        _up(options, components, ready)
+    except CommandError as error:
+        print(f"wherry: {error}", file=sys.stderr, flush=True)
+        return 1
+    return 0
+
+
+def _say_next(home: Home, running: Running) -> None:
+    _say(f"The cluster is ready. Next, type:\n\n  export KUBECONFIG={running.kubeconfig}")
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
