@@ -92,9 +92,10 @@ def test_only_cluster_roles_have_paths() -> None:
 
 def test_a_cluster_binding_needs_the_namespace_of_an_account() -> None:
     role = {"apiGroup": GROUP, "kind": "ClusterRole", "name": "r"}
-    fields = {"roleRef": role, "subjects": [{"kind": "ServiceAccount", "name": "s"}]}
-    assert paths(ClusterRoleBindingStrategy(), named(cluster=True, **fields)) == ["subjects[0].namespace"]
-    assert paths(RoleBindingStrategy(), named(**fields)) == []
+    subjects = [{"kind": "ServiceAccount", "name": "s"}]
+    whole = named(cluster=True, roleRef=role, subjects=subjects)
+    assert paths(ClusterRoleBindingStrategy(), whole) == ["subjects[0].namespace"]
+    assert paths(RoleBindingStrategy(), named(roleRef=role, subjects=subjects)) == []
 
 
 def test_the_role_of_a_binding_stays() -> None:
