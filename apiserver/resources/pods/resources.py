@@ -11,82 +11,34 @@ from typing import Any
 
 from apiserver.resources.go_values import go_struct
 from apiserver.resources.pods.options import Errors, Options, check_format, is_whole_hugepages
+from apiserver.resources.resource_names import (
+    may_overcommit,
+    validate_amount,
+    validate_container_resource_name,
+    validate_resource_name,
+)
 from openapi.kinds.pod_resources import aggregate_limits, aggregate_requests, is_hugepages, is_pod_level_resource
 from openapi.meta.field import NOT_FOUND, FieldError, duplicate, forbidden, invalid, not_supported, required
-from openapi.meta.names import is_dns1123_label, is_dns1123_subdomain, is_qualified_name
+from openapi.meta.names import is_dns1123_label, is_dns1123_subdomain
 from openapi.meta.quantity import Quantity
 
 Object = Mapping[str, Any]
 NameCheck = Callable[[str, str, Errors], None]
 
-NEGATIVE = "must be greater than or equal to 0"
-NOT_INTEGER = "must be an integer"
 _CONTAINER_RESOURCES = frozenset(("cpu", "memory", "ephemeral-storage"))
-_PLAIN_COUNTS = frozenset((
-    "pods", "services", "replicationcontrollers", "resourcequotas", "secrets", "configmaps",
-    "persistentvolumeclaims", "services.nodeports", "services.loadbalancers",
-))  # fmt: skip
-_STANDARD = _CONTAINER_RESOURCES | _PLAIN_COUNTS | frozenset((
-    "requests.cpu", "requests.memory", "requests.ephemeral-storage", "requests.storage", "storage",
-    "limits.cpu", "limits.memory", "limits.ephemeral-storage",
-))  # fmt: skip
 _POD_LEVEL_SHOWN = ("cpu", "hugepages-", "memory")
 
 
-def is_native(name: str) -> bool:
-    """Without a domain, or with one of Kubernetes' own."""
-    return "/" not in name or "kubernetes.io/" in name
-
-
-def is_extended_resource(name: str) -> bool:
-    """A resource of a domain that is not Kubernetes', whose quota name is still a legal key."""
-    if is_native(name) or name.startswith("requests."):
-        return False
-    return not is_qualified_name(f"requests.{name}")
-
-
-def is_overcommit_allowed(name: str) -> bool:
-    return is_native(name) and not is_hugepages(name)
-
-
-def is_integer_resource(name: str) -> bool:
-    return name in _PLAIN_COUNTS or is_extended_resource(name)
-
-
-def check_resource_name(name: str, path: str, errors: Errors) -> bool:
-    """Sound enough for further checks."""
-    problems = is_qualified_name(name)
-    for problem in problems:
-        errors.append(invalid(path, name, problem))
-    if problems:
-        return False
-    if "/" not in name and name not in _STANDARD and not name.startswith(("hugepages-", "requests.hugepages-")):
-        errors.append(invalid(path, name, "must be a standard resource type or fully qualified"))
-        return False
-    return True
-
-
 def check_container_resource_name(name: str, path: str, errors: Errors) -> None:
-    if name in _CONTAINER_RESOURCES:
-        return
-    check_resource_name(name, path, errors)
-    if "/" not in name:
-        if not is_hugepages(name):
-            errors.append(invalid(path, name, "must be a standard resource for containers"))
-    elif not is_native(name) and not is_extended_resource(name):
-        errors.append(invalid(path, name, "doesn't follow extended resource name standard"))
+    if name not in _CONTAINER_RESOURCES:
+        errors.extend(validate_container_resource_name(name, path))
 
 
 def _check_pod_resource_name(name: str, path: str, errors: Errors) -> None:
-    if check_resource_name(name, path, errors) and not is_pod_level_resource(name):
-        errors.append(not_supported(path, name, _POD_LEVEL_SHOWN))
-
-
-def check_quantity(name: str, quantity: Quantity, path: str, errors: Errors) -> None:
-    if quantity.nanos < 0:
-        errors.append(invalid(path, str(quantity), NEGATIVE))
-    if name not in _CONTAINER_RESOURCES and is_integer_resource(name) and quantity.milli % 1000 != 0:
-        errors.append(invalid(path, str(quantity), NOT_INTEGER))
+    if is_pod_level_resource(name):
+        return
+    problems = list(validate_resource_name(name, path))
+    errors.extend(problems or [not_supported(path, name, _POD_LEVEL_SHOWN)])
 
 
 def check_requirements(
@@ -102,12 +54,15 @@ def check_requirements(
     limits, requests = requirements.get("limits") or {}, requirements.get("requests") or {}
     parsed = {name: Quantity.parse(text) for name, text in limits.items()}
     for name, quantity in parsed.items():
-        _check_amount(name, quantity, f"{path}.limits[{name}]", check_name, options, errors)
+        where = f"{path}.limits[{name}]"
+        check_name(name, where, errors)
+        _check_quantity(name, limits[name], quantity, where, errors)
+        _check_hugepages(name, quantity, where, options, errors)
     for name, text in requests.items():
         quantity = Quantity.parse(text)
         where = f"{path}.requests[{name}]"
         check_name(name, where, errors)
-        check_quantity(name, quantity, where, errors)
+        _check_quantity(name, text, quantity, where, errors)
         _check_against_limit(name, quantity, parsed.get(name), path, errors)
         _check_hugepages(name, quantity, where, options, errors)
     names = limits.keys() | requests.keys()
@@ -117,12 +72,9 @@ def check_requirements(
         _check_claims(requirements["claims"], claim_names, f"{path}.claims", errors)
 
 
-def _check_amount(
-    name: str, quantity: Quantity, path: str, check_name: NameCheck, options: Options, errors: Errors
-) -> None:
-    check_name(name, path, errors)
-    check_quantity(name, quantity, path, errors)
-    _check_hugepages(name, quantity, path, options, errors)
+def _check_quantity(name: str, text: str, quantity: Quantity, path: str, errors: Errors) -> None:
+    if quantity.nanos < 0 or name not in _CONTAINER_RESOURCES:
+        errors.extend(validate_amount(name, text, path))
 
 
 def _check_hugepages(name: str, quantity: Quantity, path: str, options: Options, errors: Errors) -> None:
@@ -133,9 +85,9 @@ def _check_hugepages(name: str, quantity: Quantity, path: str, options: Options,
 
 def _check_against_limit(name: str, request: Quantity, limit: Quantity | None, path: str, errors: Errors) -> None:
     if limit is None:
-        if not is_overcommit_allowed(name):
+        if not may_overcommit(name):
             errors.append(required(f"{path}.limits", "Limit must be set for non overcommitable resources"))
-    elif request.nanos != limit.nanos and not is_overcommit_allowed(name):
+    elif request.nanos != limit.nanos and not may_overcommit(name):
         errors.append(invalid(f"{path}.requests", str(request), f"must be equal to {name} limit of {limit}"))
     elif request.nanos > limit.nanos:
         text = f"must be less than or equal to {name} limit of {limit}"

@@ -1,6 +1,6 @@
-"""Where a pod may run: node selectors, affinity, tolerations, topology spread, gates.
+"""Where a pod may run: affinity, tolerations, topology spread, gates.
 
-Follows: pkg/apis/core/validation/validation.go ValidateNodeSelector, validateAffinity, ValidateTolerations,
+Follows: pkg/apis/core/validation/validation.go validateAffinity, ValidateTolerations,
 validateTopologySpreadConstraints
 """
 
@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from apiserver.resources.node_selectors import validate_node_selector, validate_node_selector_term
 from apiserver.resources.pods.options import Errors, Options, check_format
 from openapi.meta.field import duplicate, forbidden, invalid, not_supported, not_supported_listed, required
-from openapi.meta.names import is_dns1123_label, is_dns1123_subdomain, is_label_value, is_qualified_name
+from openapi.meta.names import is_dns1123_label, is_label_value, is_qualified_name
 from openapi.meta.selectors import validate_label_selector
 
 Object = Mapping[str, Any]
@@ -19,7 +20,6 @@ Object = Mapping[str, Any]
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 _WEIGHT_TEXT = "must be in the range 1-100"
-_OPERATOR_TEXT = "not a valid selector operator"
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _OPERATORS = ("Equal", "Exists")
 _ALL_OPERATORS = ("Equal", "Exists", "Lt", "Gt")
@@ -27,59 +27,6 @@ _EMPTY_KEY_TEXT = 'operator must be Exists when `key` is empty, which means "mat
 _IN_BOTH = "exists in both matchLabelKeys and labelSelector"
 _POLICIES = ("Honor", "Ignore")
 _ACTIONS = ("DoNotSchedule", "ScheduleAnyway")
-
-
-def check_node_selector(selector: Object, path: str, errors: Errors, *, any_value: bool = False) -> None:
-    """A selector of nodes as volumes and pods have it; `any_value` lets pass values that are no label values."""
-    terms = selector.get("nodeSelectorTerms") or ()
-    if not terms:
-        errors.append(required(f"{path}.nodeSelectorTerms", "must have at least one node selector term"))
-    for index, term in enumerate(terms):
-        check_node_selector_term(term, f"{path}.nodeSelectorTerms[{index}]", errors, any_value=any_value)
-
-
-def check_node_selector_term(term: Object, path: str, errors: Errors, *, any_value: bool) -> None:
-    for index, requirement in enumerate(term.get("matchExpressions") or ()):
-        _check_expression(requirement, f"{path}.matchExpressions[{index}]", errors, any_value=any_value)
-    for index, requirement in enumerate(term.get("matchFields") or ()):
-        _check_field(requirement, f"{path}.matchFields[{index}]", errors)
-
-
-def _check_expression(requirement: Object, path: str, errors: Errors, *, any_value: bool) -> None:
-    operator, values = requirement.get("operator", ""), requirement.get("values") or ()
-    if operator in ("In", "NotIn"):
-        if not values:
-            text = "must be specified when `operator` is 'In' or 'NotIn'"
-            errors.append(required(f"{path}.values", text))
-    elif operator in ("Exists", "DoesNotExist"):
-        if values:
-            text = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-            errors.append(forbidden(f"{path}.values", text))
-    elif operator in ("Gt", "Lt"):
-        if len(values) != 1:
-            text = "must be specified single value when `operator` is 'Lt' or 'Gt'"
-            errors.append(required(f"{path}.values", text))
-    else:
-        errors.append(invalid(f"{path}.operator", operator, _OPERATOR_TEXT))
-    check_format(requirement.get("key", ""), f"{path}.key", is_qualified_name, errors)
-    if not any_value:
-        for index, value in enumerate(values):
-            check_format(value, f"{path}.values[{index}]", is_label_value, errors)
-
-
-def _check_field(requirement: Object, path: str, errors: Errors) -> None:
-    operator, values, key = requirement.get("operator", ""), requirement.get("values") or (), requirement.get("key", "")
-    if operator in ("In", "NotIn"):
-        if len(values) != 1:
-            text = "must be only one value when `operator` is 'In' or 'NotIn' for node field selector"
-            errors.append(required(f"{path}.values", text))
-    else:
-        errors.append(invalid(f"{path}.operator", operator, _OPERATOR_TEXT))
-    if key != "metadata.name":
-        errors.append(invalid(f"{path}.key", key, "not a valid field selector key"))
-        return
-    for index, value in enumerate(values):
-        check_format(value, f"{path}.values[{index}]", is_dns1123_subdomain, errors)
 
 
 def check_affinity(affinity: Object, path: str, options: Options, errors: Errors) -> None:
@@ -92,13 +39,14 @@ def check_affinity(affinity: Object, path: str, options: Options, errors: Errors
 
 def _check_node_affinity(affinity: Object, path: str, options: Options, errors: Errors) -> None:
     if _REQUIRED in affinity:
-        loose = options.any_required_affinity_value
-        check_node_selector(affinity[_REQUIRED], f"{path}.{_REQUIRED}", errors, any_value=loose)
+        loose, where = options.any_required_affinity_value, f"{path}.{_REQUIRED}"
+        errors.extend(validate_node_selector(affinity[_REQUIRED], where, allow_invalid_values=loose))
     for index, term in enumerate(affinity.get(_PREFERRED) or ()):
         here = f"{path}.{_PREFERRED}[{index}]"
         if not 1 <= term.get("weight", 0) <= 100:
             errors.append(invalid(f"{here}.weight", term.get("weight", 0), _WEIGHT_TEXT))
-        check_node_selector_term(term.get("preference") or {}, f"{here}.preference", errors, any_value=True)
+        preference = term.get("preference") or {}
+        errors.extend(validate_node_selector_term(preference, f"{here}.preference", allow_invalid_values=True))
 
 
 def _check_pod_affinity(affinity: Object, path: str, options: Options, errors: Errors) -> None:

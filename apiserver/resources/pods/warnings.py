@@ -8,22 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from apiserver.resources.node_selectors import DEPRECATED_LABELS, node_selector_term_warnings
 from apiserver.resources.pods.annotations import APPARMOR, SECCOMP_CONTAINER, SECCOMP_POD
 from apiserver.resources.pods.options import containers_with_paths
-from openapi.meta.names import is_label_value
 from openapi.meta.quantity import Quantity
 
 Object = Mapping[str, Any]
 Warnings = list[str]
 
 _EMPTY: Object = {}
-_LABELS = {
-    "beta.kubernetes.io/arch": 'deprecated since v1.14; use "kubernetes.io/arch" instead',
-    "beta.kubernetes.io/os": 'deprecated since v1.14; use "kubernetes.io/os" instead',
-    "failure-domain.beta.kubernetes.io/region": 'deprecated since v1.17; use "topology.kubernetes.io/region" instead',
-    "failure-domain.beta.kubernetes.io/zone": 'deprecated since v1.17; use "topology.kubernetes.io/zone" instead',
-    "beta.kubernetes.io/instance-type": 'deprecated since v1.17; use "node.kubernetes.io/instance-type" instead',
-}
 _ANNOTATIONS = {
     "scheduler.alpha.kubernetes.io/critical-pod": (
         'non-functional in v1.16+; use the "priorityClassName" field instead'
@@ -58,15 +51,15 @@ def spec_warnings(spec: Object, meta: Object, path: str, *, is_template: bool) -
     warnings: Warnings = []
     if "nodeSelector" in spec:
         for key in spec["nodeSelector"]:
-            if key in _LABELS:
-                warnings.append(f"{prefix}spec.nodeSelector[{key}]: {_LABELS[key]}")
+            if key in DEPRECATED_LABELS:
+                warnings.append(f"{prefix}spec.nodeSelector[{key}]: {DEPRECATED_LABELS[key]}")
     affinity = spec.get("affinity") or _EMPTY
     if "nodeAffinity" in affinity:
         _node_affinity(affinity["nodeAffinity"], f"{prefix}spec.affinity.nodeAffinity", warnings)
     for index, constraint in enumerate(spec.get("topologySpreadConstraints") or ()):
         here, key = f"{prefix}spec.topologySpreadConstraints[{index}]", constraint.get("topologyKey")
-        if key in _LABELS:
-            warnings.append(f"{here}.topologyKey: {key} is {_LABELS[key]}")
+        if key in DEPRECATED_LABELS:
+            warnings.append(f"{here}.topologyKey: {key} is {DEPRECATED_LABELS[key]}")
         if "labelSelector" not in constraint:
             warnings.append(f"{here}.labelSelector: {_NULL_SELECTOR}")
     annotations = meta.get("annotations") or _EMPTY
@@ -93,24 +86,10 @@ def spec_warnings(spec: Object, meta: Object, path: str, *, is_template: bool) -
 def _node_affinity(affinity: Object, path: str, warnings: Warnings) -> None:
     for index, term in enumerate((affinity.get(_REQUIRED) or _EMPTY).get("nodeSelectorTerms") or ()):
         here = f"{path}.{_REQUIRED}.nodeSelectorTerms[{index}]"
-        warnings.extend(node_term_warnings(term, here, check_values=False))
+        warnings.extend(node_selector_term_warnings(term, here))
     for index, term in enumerate(affinity.get(_PREFERRED) or ()):
         here = f"{path}.{_PREFERRED}[{index}].preference"
-        warnings.extend(node_term_warnings(term.get("preference") or _EMPTY, here, check_values=True))
-
-
-def node_term_warnings(term: Object, path: str, *, check_values: bool) -> Warnings:
-    """Of one node selector term: labels that have been replaced, and values that no label can have."""
-    warnings = []
-    for index, expression in enumerate(term.get("matchExpressions") or ()):
-        key, here = expression.get("key", ""), f"{path}.matchExpressions[{index}]"
-        if key in _LABELS:
-            warnings.append(f"{here}.key: {key} is {_LABELS[key]}")
-        if check_values:
-            for place, value in enumerate(expression.get("values") or ()):
-                for problem in is_label_value(value):
-                    warnings.append(f"{here}.values[{place}]: {value} is invalid, {problem}")
-    return warnings
+        warnings.extend(node_selector_term_warnings(term.get("preference") or _EMPTY, here, check_values=True))
 
 
 def _volumes(volumes: Sequence[Object], path: str, warnings: Warnings) -> None:
