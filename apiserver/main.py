@@ -40,12 +40,18 @@ class ServeOptions:
 
 
 async def open_backend(options: ServeOptions) -> Backend:
-    """The store that the options name. Raises StorageError."""
+    """The store that the options name. Raises StorageError, also for an etcd that is too old."""
     if options.etcd is not None:
         from apiserver.storage.etcd import EtcdBackend
 
         etcd = options.etcd
-        return EtcdBackend(etcd.endpoints, ca=etcd.ca_file, cert=etcd.cert_file, key=etcd.key_file)
+        backend = EtcdBackend(etcd.endpoints, ca=etcd.ca_file, cert=etcd.cert_file, key=etcd.key_file)
+        try:
+            await backend.check_version()
+        except BaseException:
+            await backend.close()
+            raise
+        return backend
     from apiserver.storage.sqlite import SqliteBackend
 
     return SqliteBackend(options.database)

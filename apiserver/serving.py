@@ -100,5 +100,8 @@ class Server:
 
     async def stop(self) -> None:
         """Close the listener and all connections; requests under way are cut off after a moment."""
+        if not self._uvicorn.started:
+            self._socket.close()
+            return
         self._uvicorn.force_exit = True
         await self._uvicorn.shutdown(sockets=[self._socket])

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
-from cluster import options
+from cluster import VERSION, options
 from cluster.errors import CommandError
 
 Run = Callable[[argparse.Namespace], int]
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="wherry", description="A Kubernetes cluster in one command.")
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    parser.add_argument("--version", action="version", version=f"wherry {VERSION}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_up(commands)
     _add_down(commands)
@@ -39,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-Commands = argparse._SubParsersAction  # type: ignore[type-arg]
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _add_up(commands: Commands) -> None:
@@ -125,15 +126,6 @@ def _certificates(arguments: argparse.Namespace) -> int:
     given = options.cluster_options(arguments)
     make_certificates(given, Home(given.data_dir, given.ephemeral))
     return 0
-
-
-class _Version(argparse.Action):
-    """Reads the version only when it is asked for."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from importlib.metadata import version
-
-        parser.exit(message=f"wherry {version('wherry')}\n")
 
 
 if __name__ == "__main__":

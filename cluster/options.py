@@ -67,12 +67,12 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
     add("--port", type=int, metavar="N", default=DEFAULT_PORT, help="port of the API, 0 for any free (default: 6443)")
     add("--bind-address", metavar="IP", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     add("--store", choices=("sqlite", "etcd"), help="where objects are kept (default: sqlite, in the data directory)")
-    add("--etcd-servers", metavar="URLS", default="", help=f"comma-separated, with --store etcd (default: {DEFAULT_ETCD})")
+    add("--etcd-servers", metavar="URLS", default="", help=f"comma-separated (default: {DEFAULT_ETCD})")
     add("--etcd-cafile", type=Path, metavar="FILE", help="CA that signed etcd's certificates")
     add("--etcd-certfile", type=Path, metavar="FILE", help="client certificate for etcd")
     add("--etcd-keyfile", type=Path, metavar="FILE", help="key of the client certificate for etcd")
     add("--ephemeral", action="store_true", help="keep everything in memory; nothing stays on disk but the kubeconfig")
-    add("--kubeconfig", type=Path, metavar="FILE", help="where to write the kubeconfig (default: in the data directory)")
+    add("--kubeconfig", type=Path, metavar="FILE", help="where to write the kubeconfig (default: in the data dir)")
     add(
         "--service-cluster-ip-range",
         metavar="CIDR",

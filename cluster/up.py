@@ -11,7 +11,7 @@ from pathlib import Path
 from cluster.components import Component, choose
 from cluster.errors import CommandError, explain
 from cluster.home import Home, Running, opened
-from cluster.options import ClusterOptions
+from cluster.options import ClusterOptions, default_data_dir
 from cluster.supervisor import Supervisor
 
 
@@ -57,7 +57,7 @@ def _supervise(
 
 
 def _up_in_background(options: ClusterOptions, components: Sequence[Component]) -> int:
-    """The cluster runs in a child with a session of its own; this process ends when the child is ready or has failed."""
+    """The cluster runs in a child with a session of its own; this process ends when that is ready or has failed."""
     reading, writing = os.pipe()
     sys.stdout.flush()
     child = os.fork()
@@ -79,9 +79,8 @@ def _up_in_background(options: ClusterOptions, components: Sequence[Component]) 
 
 def _background(options: ClusterOptions, components: Sequence[Component], tell: int) -> int:
     def ready(home: Home, running: Running) -> None:
-        down = "wherry down --ephemeral" if home.ephemeral else "wherry down"
         _say_next(home, running)
-        _say(f"\n{down} stops it.")
+        _say(f"\n{_down(home)} stops it.")
         log = home.open_log("wherry")
         nothing = os.open(os.devnull, os.O_RDONLY)
         for descriptor, replacement in ((0, nothing), (1, log), (2, log)):
@@ -95,6 +94,12 @@ def _background(options: ClusterOptions, components: Sequence[Component], tell: 
         print(f"wherry: {error}", file=sys.stderr, flush=True)
         return 1
     return 0
+
+
+def _down(home: Home) -> str:
+    if home.ephemeral:
+        return "wherry down --ephemeral"
+    return "wherry down" if home.path == default_data_dir() else f"wherry down --data-dir {home.path}"
 
 
 def _say_next(home: Home, running: Running) -> None:
