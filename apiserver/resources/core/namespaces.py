@@ -100,6 +100,9 @@ class Namespaces(Strategy):
     def ends_on_update(self, obj: Object, old: Object) -> bool:
         return is_released(obj)
 
+    def is_held(self, obj: Object) -> bool:
+        return bool((obj.get("spec") or {}).get("finalizers"))
+
     def mark_deleted(self, obj: Object) -> None:
         obj.setdefault("status", {})["phase"] = TERMINATING
 

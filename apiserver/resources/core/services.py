@@ -15,6 +15,7 @@ from apiserver.resources.addresses import cidr_warnings, ip_warnings
 from apiserver.resources.age import age
 from apiserver.resources.core import columns
 from apiserver.resources.core.allocation import ServiceAllocator
+from apiserver.resources.core.node_ports import TAKEN
 from apiserver.resources.core.service_families import align_cluster_ips, keep_allocated, settle_families
 from apiserver.resources.core.service_spec import (
     NONE,
@@ -35,8 +36,8 @@ from apiserver.resources.core.service_validation import (
 )
 from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.strategy import Finish, Object, StatusOf, Strategy, WriteContext
-from openapi.meta import names
-from openapi.meta.field import FieldError
+from openapi.meta import names, status
+from openapi.meta.field import FieldError, invalid
 
 
 class Services(Strategy):
@@ -57,6 +58,7 @@ class Services(Strategy):
         align_cluster_ips(spec, before)
         settle_families(obj, old, self._allocator.families)
         if before is None:
+            refuse_shared_node_ports(obj)
             obj["status"] = {"loadBalancer": {}}
             return
         assert old is not None
@@ -113,6 +115,19 @@ class ServiceStatus(StatusOf):
         balancer = (obj.get("status") or {}).get("loadBalancer") or {}
         stored = (old.get("status") or {}).get("loadBalancer")
         yield from validate_balancer_status(balancer, kind_of(obj["spec"]), stored)
+
+
+def refuse_shared_node_ports(service: Object) -> None:
+    """A new service gets each port of the nodes for one port number only; that is found out before anything else."""
+    spec = service["spec"]
+    if not may_have_node_ports(spec):
+        return
+    owners: dict[int, int] = {}
+    for i, port in enumerate(spec.get("ports") or ()):
+        wanted = port.get("nodePort", 0)
+        if wanted and owners.setdefault(wanted, port.get("port", 0)) != port.get("port", 0):
+            error = invalid(f"spec.ports[{i}].nodePort", wanted, TAKEN)
+            raise status.invalid("", "Service", service["metadata"].get("name", ""), [error])
 
 
 def drop_by_type(spec: Object, old: Object) -> None:
