@@ -15,12 +15,21 @@ from openapi.schema.decode import DecodeError, decode
 from openapi.schema.defaults import apply_defaults
 from openapi.schema.gojson import JSONSyntaxError
 from openapi.schema.node import Node
-from openapi.schema.parse import parse
+from openapi.schema.parse import in_order, parse
+from openapi.schema.protobuf import (
+    Envelope,
+    ProtobufError,
+    decode_message,
+    has_protobuf,
+    named,
+    open_envelope,
+)
 from openapi.schema.yamlbody import YAMLError, parse_yaml
 
 Object = dict[str, Any]
 
 JSON, YAML = "application/json", "application/yaml"
+PROTOBUF = "application/vnd.kubernetes.protobuf"
 ACCEPTED_BODIES = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
 SCHEME = "pkg/api/legacyscheme/scheme.go:30"
 
@@ -51,13 +60,20 @@ class Bodies:
         self, raw: bytes, content_type: str, gvk: GroupVersionKind, node: Node, *, strict_kind: bool = True
     ) -> tuple[Object, list[str]]:
         media = media_type(content_type)
-        if media not in (JSON, YAML):
+        if media == PROTOBUF and has_protobuf(node):
+            document, problems = self._message(raw, gvk, node), []
+        elif media in (JSON, YAML):
+            document, problems = self._parse(raw, media, gvk)
+            self._check_kind(document, raw, gvk)
+        else:
             raise unsupported()
-        document, problems = self._parse(raw, media, gvk)
-        self._check_kind(document, raw, gvk)
         meta = document.get("metadata")
         resets_ownership = isinstance(meta, dict) and meta.get("managedFields") == []
-        problems += decode_object(document, node, gvk)
+        unknown = decode_object(document, node, gvk)
+        if problems and unknown and media == JSON:
+            problems = in_order(raw, problems, unknown)
+        else:
+            problems += unknown
         if resets_ownership:
             document["metadata"]["managedFields"] = []
         document["kind"] = gvk.kind
@@ -70,12 +86,21 @@ class Bodies:
     ) -> tuple[Object, list[str]]:
         """A body of options (DeleteOptions), which any group's apiVersion may carry."""
         media = media_type(content_type)
-        if media not in (JSON, YAML):
+        if media == PROTOBUF:
+            envelope = _envelope(raw, gvk)
+            document, problems = named(_decode_message(envelope, gvk, node), envelope), []
+        elif media in (JSON, YAML):
+            document, problems = self._parse(raw, media, gvk)
+        else:
             raise unsupported()
-        document, problems = self._parse(raw, media, gvk)
         if document.get("kind", gvk.kind) != gvk.kind:
             raise self._wrong_kind(*split_api_version(document.get("apiVersion", "")), document["kind"], "v1", gvk)
         return document, problems + decode_object(document, node, gvk)
+
+    def _message(self, raw: bytes, gvk: GroupVersionKind, node: Node) -> Object:
+        envelope = _envelope(raw, gvk)
+        self._check_kind(named({}, envelope), raw, gvk)
+        return named(_decode_message(envelope, gvk, node), envelope)
 
     def _parse(self, raw: bytes, media: str, gvk: GroupVersionKind) -> tuple[Object, list[str]]:
         try:
@@ -132,6 +157,20 @@ class Bodies:
 def go_package(group: str) -> str:
     """The name of the package of a group's internal types."""
     return group.split(".", 1)[0] if group else "core"
+
+
+def _envelope(raw: bytes, gvk: GroupVersionKind) -> Envelope:
+    try:
+        return open_envelope(raw)
+    except ProtobufError as err:
+        raise _unrecognized(gvk, raw, str(err)) from err
+
+
+def _decode_message(envelope: Envelope, gvk: GroupVersionKind, node: Node) -> Object:
+    try:
+        return decode_message(envelope.raw, node)
+    except ProtobufError as err:
+        raise cannot_handle(gvk, str(err)) from err
 
 
 def decode_object(document: Object, node: Node, gvk: GroupVersionKind) -> list[str]:

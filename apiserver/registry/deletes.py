@@ -137,6 +137,12 @@ class Deletes:
     def _mark(self, call: Call, options: DeleteOptions, obj: Object) -> tuple[Object | None, bool]:
         """The object to store first (None: leave it as it is) and whether it is removed then."""
         strategy, meta = call.strategy, obj["metadata"]
+        if strategy.is_held(obj):
+            if "deletionTimestamp" in meta:
+                return None, False
+            meta["deletionTimestamp"] = call.now_text
+            strategy.mark_deleted(obj)
+            return obj, False
         graceful, pending = False, False
         grace = 0
         if strategy.graceful:
@@ -163,7 +169,7 @@ class Deletes:
         if meta.get("deletionGracePeriodSeconds") != 0:
             meta["deletionGracePeriodSeconds"] = 0
             newly = True
-        call.strategy.mark_deleted(obj)
+        strategy.mark_deleted(obj)
         return (obj if newly or changed else None), False
 
     def _grace(self, call: Call, options: DeleteOptions, obj: Object) -> tuple[bool, bool, int]:

@@ -248,6 +248,11 @@ def _ordered(obj: Object, order: tuple[str, ...]) -> Object:
     return {**known, **{k: v for k, v in obj.items() if k not in known}}
 
 
+def _sorted_fields(entry: Object) -> Object:
+    fields = orjson.dumps(entry.get("fieldsV1"), option=orjson.OPT_SORT_KEYS)
+    return {**entry, "fieldsV1": orjson.loads(fields)} if "fieldsV1" in entry else entry
+
+
 def _json_text(obj: Any) -> str:
     """A patched document as messages show it: top-level fields by name, metadata in the order of its type."""
     if isinstance(obj, dict):
@@ -257,7 +262,8 @@ def _json_text(obj: Any) -> str:
             meta = _ordered(meta, _META_ORDER)
             if isinstance(meta.get("managedFields"), list):
                 meta["managedFields"] = [
-                    _ordered(m, _OWNER_ORDER) if isinstance(m, dict) else m for m in meta["managedFields"]
+                    _ordered(_sorted_fields(m), _OWNER_ORDER) if isinstance(m, dict) else m
+                    for m in meta["managedFields"]
                 ]
             obj["metadata"] = meta
     return orjson.dumps(obj).decode()

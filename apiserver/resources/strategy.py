@@ -133,6 +133,10 @@ class Strategy:
         meta = obj["metadata"]
         return not meta.get("finalizers") and not meta.get("deletionGracePeriodSeconds")
 
+    def is_held(self, obj: Object) -> bool:
+        """Whether something besides metadata.finalizers keeps the object from being removed."""
+        return False
+
     def mark_deleted(self, obj: Object) -> None:
         """What changes in an object when its deletion begins and it waits for finalizers (a namespace's phase)."""
 

@@ -85,10 +85,9 @@ class BindingAction:
         elif spec.get("schedulingGates"):
             why = f"pod {name} has non-empty .spec.schedulingGates"
         if not why and meta.get("uid") and meta["uid"] != pod["metadata"]["uid"]:
-            raise status.conflict(
-                "", "pods", name,
-                f"Precondition failed: UID in precondition: {meta["uid"]}, UID in object meta: "
-            )  # fmt: skip
+            wanted, actual = meta["uid"], pod["metadata"]["uid"]
+            text = f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {actual}"
+            raise status.conflict("", "pods", name, text)
         if why:
             raise status.conflict("", "pods/binding", name, why)
 
