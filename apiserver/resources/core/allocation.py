@@ -20,7 +20,7 @@ from typing import Any
 from apiserver.resources.addresses import address_text, is_ipv6_text
 from apiserver.resources.core.ip_ranges import IpRange, range_of
 from apiserver.resources.core.ip_records import default_cidr, ip_record, is_ready, parent_of
-from apiserver.resources.core.node_ports import FULL, NodePorts, PortError, PortPlan, PortRange
+from apiserver.resources.core.node_ports import FULL, ROUNDS_BEFORE_CLEANUP, NodePorts, PortError, PortPlan, PortRange
 from apiserver.resources.core.service_families import unchanged_preference
 from apiserver.resources.core.service_spec import (
     IPV4,
@@ -82,12 +82,12 @@ class ServiceAllocator:
     # -- the life of the cluster -------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Make the default ServiceCIDR and repair once. The store must have started."""
+        """Make the default ServiceCIDR and repair once, before the first request. The store must have started."""
         try:
             await self._store.create(SERVICE_CIDRS, "", "kubernetes", default_cidr(self._cidrs, times.now()))
         except KeyExists:
             pass
-        await self.repair()
+        await self.repair(alone=self._store.backend.embedded)
 
     async def run(self) -> None:
         """Repair for ever."""
@@ -98,13 +98,17 @@ class ServiceAllocator:
             except StorageError:
                 log.warning("repair of service addresses failed", exc_info=True)
 
-    async def repair(self) -> None:
-        """Take for the services what they hold, and give back what nobody holds."""
-        services = [entry.object() for entry in (await self._store.fresh(SERVICES)).entries()]
-        await self._ports.repair(port for service in services for port in own_ports(service["spec"]))
-        await self._repair_ips(services)
+    async def repair(self, *, alone: bool = False) -> None:
+        """Take for the services what they hold, and give back what nobody holds.
 
-    async def _repair_ips(self, services: Sequence[Object]) -> None:
+        `alone`: no write is under way anywhere, so what looks left behind is.
+        """
+        services = [entry.object() for entry in (await self._store.fresh(SERVICES)).entries()]
+        used = [port for service in services for port in own_ports(service["spec"])]
+        await self._ports.repair(used, rounds=1 if alone else ROUNDS_BEFORE_CLEANUP)
+        await self._repair_ips(services, 0.0 if alone else GRACE_S)
+
+    async def _repair_ips(self, services: Sequence[Object], grace_s: float) -> None:
         records = await self._store.fresh(IP_ADDRESSES)
         owners: dict[str, tuple[str, str]] = {}
         for service in services:
@@ -116,7 +120,7 @@ class ServiceAllocator:
                     log.error("cluster IP belongs to two services", extra={"key": name, "object": meta["name"]})
                 elif records.get("", name) is None:
                     await self._claim(name, meta["namespace"], meta["name"])
-        oldest = times.now() - timedelta(seconds=GRACE_S)
+        oldest = times.now() - timedelta(seconds=grace_s)
         for entry in records.entries():
             record = entry.object()
             parent = parent_of(record)

@@ -131,14 +131,14 @@ class NodePorts:
         if mask:
             await self._swap(lambda bits: bits & ~mask)
 
-    async def repair(self, used: Iterable[int]) -> None:
-        """`used` are the ports of all services, read before this call."""
+    async def repair(self, used: Iterable[int], *, rounds: int = ROUNDS_BEFORE_CLEANUP) -> None:
+        """`used` are the ports of all services, read before this call; bits unused for `rounds` calls are cleared."""
         wanted = self._mask(used)
         bits, _ = await self._read()
         leaked = bits & ~wanted
         seen = {n: self._unused.get(n, 0) + 1 for n in range(self.ports.size) if leaked >> n & 1}
-        expired = sum(1 << n for n, rounds in seen.items() if rounds >= ROUNDS_BEFORE_CLEANUP)
-        self._unused = {n: rounds for n, rounds in seen.items() if rounds < ROUNDS_BEFORE_CLEANUP}
+        expired = sum(1 << n for n, times in seen.items() if times >= rounds)
+        self._unused = {n: times for n, times in seen.items() if times < rounds}
         if expired or wanted & ~bits:
             await self._swap(lambda present: (present & ~expired) | wanted)
 

@@ -237,6 +237,18 @@ async def test_repair_frees_the_claims_of_a_crash_when_they_are_old(
     await create(store, fresh, service("b", type="NodePort", ports=[{"port": 80}]))
 
 
+async def test_a_start_alone_on_the_store_frees_the_claims_of_a_crash_at_once(store: Store) -> None:
+    made = service("a", type="NodePort", ports=[{"port": 80}])
+    crashed = allocator(store, ports="30000-30000")
+    strategy = build_services(crashed)
+    strategy.prepare(made, None, context())
+    await strategy.begin_write(made, None, context())
+    taker = allocator(store, ports="30000-30000")
+    await taker.start()
+    assert await addresses(store) == []
+    await create(store, taker, service("b", type="NodePort", ports=[{"port": 80}]))
+
+
 async def test_repair_takes_for_services_what_they_hold(store: Store) -> None:
     held = service("a", type="NodePort", clusterIP="10.96.0.9", clusterIPs=["10.96.0.9"], ports=[
         {"port": 80, "nodePort": 30000}
