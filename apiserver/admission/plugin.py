@@ -12,6 +12,7 @@ from typing import Any
 
 from apiserver.resources.strategy import User
 from openapi.catalog import GroupResource, Resource
+from openapi.meta import status
 
 Object = dict[str, Any]
 
@@ -63,3 +64,13 @@ def wants(plugin: Plugin, operation: str, gr: GroupResource, subresource: str) -
         and (plugin.resources is None or gr in plugin.resources)
         and (plugin.subresources is None or subresource in plugin.subresources)
     )
+
+
+def forbidden(attributes: Attributes, why: str) -> status.StatusError:
+    """The refusal of a plugin, in the name of the object; of its generateName while the name is not there yet."""
+    name = attributes.name
+    if not name and attributes.obj is not None:
+        meta = attributes.obj.get("metadata") or {}
+        name = meta.get("name") or meta.get("generateName") or ""
+    row = attributes.resource
+    return status.forbidden(row.group, row.resource, name or "Unknown", why)
