@@ -60,8 +60,9 @@ class Bodies:
         self, raw: bytes, content_type: str, gvk: GroupVersionKind, node: Node, *, strict_kind: bool = True
     ) -> tuple[Object, list[str]]:
         media = media_type(content_type)
+        problems: list[str] = []
         if media == PROTOBUF and has_protobuf(node):
-            document, problems = self._message(raw, gvk, node), []
+            document = self._message(raw, gvk, node)
         elif media in (JSON, YAML):
             document, problems = self._parse(raw, media, gvk)
             self._check_kind(document, raw, gvk)
@@ -86,9 +87,10 @@ class Bodies:
     ) -> tuple[Object, list[str]]:
         """A body of options (DeleteOptions), which any group's apiVersion may carry."""
         media = media_type(content_type)
+        problems: list[str] = []
         if media == PROTOBUF:
             envelope = _envelope(raw, gvk)
-            document, problems = named(_decode_message(envelope, gvk, node), envelope), []
+            document = named(_decode_message(envelope, gvk, node), envelope)
         elif media in (JSON, YAML):
             document, problems = self._parse(raw, media, gvk)
         else:

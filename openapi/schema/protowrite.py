@@ -1,6 +1,7 @@
 """Writing protobuf messages: each definition becomes one closure over its fields in the order of their numbers.
 
-Objects are taken to be canonical, as they lie in the store. What is not there, or null, is not written.
+Objects are taken to be canonical, as they lie in the store. Of what is not there Go still writes scalars and structs
+that are no pointers, with their zero values; so do we, and the bytes are the same.
 Follows: the generated Marshal functions of staging/src/k8s.io/api (generated.pb.go)
 """
 
@@ -15,8 +16,9 @@ import orjson
 
 from openapi.meta.times import parse_micro_time, parse_time
 from openapi.schema import node as types
+from openapi.schema.canonical import ZEROS
 from openapi.schema.gofields import go_fields
-from openapi.schema.node import Node
+from openapi.schema.node import Field, Node
 
 Object = dict[str, Any]
 Struct = Callable[[Object], bytes]
@@ -53,7 +55,17 @@ def lengthed(tag: bytes, value: bytes) -> bytes:
 
 # What a field's value is: a scalar's own bytes, bytes with a length, many of both, a map, or fields of this object.
 _ONE, _LENGTHED, _MANY, _MANY_LENGTHED, _MAP, _INLINE = range(6)
-_Entry = tuple[str, bytes, int, Value]
+_Entry = tuple[str, bytes, int, Value, bytes]
+"""Name, tag, what its value is, how one value is written, and what stands for no value."""
+
+_VALUES_BY_TAG_ONLY = frozenset(
+    (
+        ("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta", "creationTimestamp"),
+        ("io.k8s.api.apps.v1.ControllerRevision", "data"),
+        ("io.k8s.api.resource.v1.OpaqueDeviceConfiguration", "parameters"),
+    )
+)
+"""Leaves that are no pointers although JSON leaves them out or writes null."""
 
 
 def _struct(node: Node) -> Struct:
@@ -64,18 +76,37 @@ def _struct(node: Node) -> Struct:
 
 
 def _compile(node: Node, definition: str) -> Struct:
+    """`definition` is the node's own, or that of a struct whose fields stand among the node's."""
     table: list[_Entry] = []
     for field in sorted(go_fields(definition), key=lambda f: f.number):
         if field.inline:
-            table.append(("", varint(field.number << 3 | _BYTES), _INLINE, _compile(node, field.inline)))
+            tag = varint(field.number << 3 | _BYTES)
+            table.append(("", tag, _INLINE, _compile(node, field.inline), b""))
             continue
-        wire, op, value = _handling(node.fields[field.name].node)
-        table.append((field.name, varint(field.number << 3 | wire), op, value))
+        known = node.fields[field.name]
+        wire, op, value = _handling(known.node)
+        tag = varint(field.number << 3 | wire)
+        if (node.name, field.name) in _VALUES_BY_TAG_ONLY:
+            absent = lengthed(tag, b"")
+        else:
+            absent = _absent(known, tag, value)
+        table.append((field.name, tag, op, value, absent))
     return _closure(table)
 
 
+def _absent(field: Field, tag: bytes, value: Value) -> bytes:
+    """What is written for a field without a value: nothing for pointers, bytes, lists and maps."""
+    kind = field.node.type
+    if kind == types.STRUCT:
+        return lengthed(tag, value({})) if field.value else b""
+    if field.pointer or kind not in ZEROS:
+        return lengthed(tag, b"") if kind in (types.TIME, types.MICRO_TIME) and field.value else b""
+    zero = value(ZEROS[kind])
+    return lengthed(tag, zero) if _VALUES[kind][0] == _BYTES else tag + zero
+
+
 def _handling(node: Node) -> tuple[int, int, Value]:
-    """The wire type, what to do, and how one value is written."""
+    """The wire type, what the value is, and how one value is written."""
     items = node.items
     if node.type == types.LIST and items is not None:
         wire, value = _value(items)
@@ -96,13 +127,13 @@ def _closure(table: list[_Entry]) -> Struct:
     def write(obj: Object) -> bytes:
         parts: list[bytes] = []
         get = obj.get
-        for name, tag, op, value_of in table:
+        for name, tag, op, value_of, absent in table:
             value = get(name)
             if value is None:
-                if op == _INLINE:
-                    inner = value_of(obj)
-                    if inner:
-                        parts.append(lengthed(tag, inner))
+                if absent:
+                    parts.append(absent)
+                elif op == _INLINE:
+                    parts.append(lengthed(tag, value_of(obj)))
             elif op == _LENGTHED:
                 parts.append(lengthed(tag, value_of(value)))
             elif op == _ONE:
