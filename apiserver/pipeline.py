@@ -133,21 +133,30 @@ class Pipeline:
         if not info.at.is_resource:
             return await self._answer_path(info, headers)
         if info.verb == "watch":
-            context = self._context(info, user, headers, receive, send)
-            return await self._watch(context)
+            return await self._watch(self._context(info, user, headers, receive, send))
         await self._fairness.take()
         try:
-            context = self._context(info, user, headers, receive, send)
-            action = self._action(context)
-            if info.verb in _READ_VERBS or context.is_long_running:
-                return await action(context)
-            async with asyncio.timeout(WRITE_TIMEOUT_S):
-                return await action(context)
-        except TimeoutError:
-            text = "request did not complete within the allotted timeout"
-            raise status.timeout(text) from None
+            return await self._perform(self._context(info, user, headers, receive, send))
         finally:
             self._fairness.give_back()
+
+    async def _perform(self, context: Context) -> Reply | None:
+        """Run the action of a verb. What was gathered as warnings goes out with a refusal too."""
+        action = self._action(context)
+        try:
+            if context.info.verb in _READ_VERBS or context.is_long_running:
+                reply = await action(context)
+            else:
+                async with asyncio.timeout(WRITE_TIMEOUT_S):
+                    reply = await action(context)
+        except TimeoutError:
+            raise status.timeout("request did not complete within the allotted timeout") from None
+        except status.StatusError as err:
+            err.warnings = context.warnings
+            raise
+        if reply is not None:
+            reply.warnings = context.warnings
+        return reply
 
     def _context(
         self, info: RequestInfo, user: User, headers: dict[bytes, bytes], receive: Receive, send: Send
@@ -169,7 +178,10 @@ class Pipeline:
         )  # fmt: skip
         agent = headers.get(b"user-agent", b"")
         pretty = info.flag("pretty") if "pretty" in info.query else agent.startswith((b"curl", b"Wget", b"Mozilla"))
-        return Context(info, endpoint, user, headers, negotiated, datetime.now(UTC), receive, send, pretty)
+        context = Context(info, endpoint, user, headers, negotiated, datetime.now(UTC), receive, send, pretty)
+        if endpoint.resource.deprecation:
+            context.warnings.append(endpoint.resource.deprecation)
+        return context
 
     def _action(self, context: Context) -> Action:
         """What answers a verb. Raises 404 for unknown subresources, 405 for verbs that are not served."""

@@ -124,6 +124,7 @@ def object_reply(code: int, obj: Any, negotiated: Negotiated, *, pretty: bool = 
 def status_reply(error: status.StatusError, negotiated: Negotiated = PLAIN) -> Reply:
     reply = object_reply(error.code, error.body(), negotiated)
     reply.headers = error.headers
+    reply.warnings = error.warnings
     return reply
 
 

@@ -76,6 +76,8 @@ class Resource:
     storage_version: str = ""
     custom: bool = False
     selectable_fields: tuple[str, ...] = field(default=())
+    deprecation: str = ""
+    """The text of the Warning header that every request of a deprecated API is answered with."""
 
     @property
     def gvr(self) -> GroupVersionResource:

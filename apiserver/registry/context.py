@@ -34,6 +34,7 @@ class Context:
     send: Send
     pretty: bool = False
     annotations: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def namespace(self) -> str:

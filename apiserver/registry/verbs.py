@@ -108,7 +108,6 @@ class Verbs:
             reply = object_reply(code, status_of(call, deleted.obj), context.negotiated, pretty=context.pretty)
         else:
             reply = self._object_reply(context, code, deleted.obj)
-        reply.warnings = call.warnings
         return reply
 
     async def deletecollection(self, context: Context) -> Reply:
@@ -120,9 +119,7 @@ class Verbs:
         objects = await self.deletes.delete_collection(call, options, listed.entries)
         meta = {"resourceVersion": str(listed.revision)}
         body = transformed_list(context.endpoint, objects, meta, context.negotiated, context.info, context.now)
-        reply = object_reply(200, body, context.negotiated, pretty=context.pretty)
-        reply.warnings = call.warnings
-        return reply
+        return object_reply(200, body, context.negotiated, pretty=context.pretty)
 
     def _options_body(self, raw: bytes, content_type: str) -> Object | None:
         if not raw:
@@ -149,12 +146,12 @@ class Verbs:
             options=options,
             manager=options.manager or manager_from_user_agent(context.user_agent),
             options_kind=kind,
+            warnings=context.warnings,
             annotations=context.annotations,
         )
 
     def _written_reply(self, context: Context, call: Call, written: Written) -> Reply:
         reply = self._object_reply(context, 201 if written.created else 200, written.obj, written.entry)
-        reply.warnings = call.warnings
         return reply
 
     def _entry_reply(self, context: Context, code: int, entry: Entry) -> Reply:

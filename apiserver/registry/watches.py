@@ -181,7 +181,7 @@ class _Stream:
         self.frame = frame
 
     async def start(self) -> None:
-        await self._send(head(Reply(200, (), JSON), length=None))
+        await self._send(head(Reply(200, (), JSON, warnings=self._context.warnings), length=None))
         await self._send({"type": "http.response.body", "body": b"", "more_body": True})
 
     async def send(self, frames: list[bytes]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from openapi.catalog import Resource, Subresource
 from openapi.kinds.row import CONNECT, EVERYDAY, PROXY, READ_WRITE, ApiGroup
 
@@ -9,9 +11,15 @@ CORE = ApiGroup("", "v1", "io.k8s.api.core.v1")
 
 RESOURCES: tuple[Resource, ...] = (
     CORE.computed("bindings", "Binding", namespaced=True),
-    CORE.computed("componentstatuses", "ComponentStatus", "cs", verbs=("get", "list")),
+    replace(
+        CORE.computed("componentstatuses", "ComponentStatus", "cs", verbs=("get", "list")),
+        deprecation="v1 ComponentStatus is deprecated in v1.19+",
+    ),
     CORE.row("configmaps", "ConfigMap", "cm"),
-    CORE.row("endpoints", "Endpoints", "ep", prefix="services/endpoints"),
+    replace(
+        CORE.row("endpoints", "Endpoints", "ep", prefix="services/endpoints"),
+        deprecation="v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+    ),
     CORE.row("events", "Event", "ev"),
     CORE.row("limitranges", "LimitRange", "limits"),
     CORE.row(

@@ -34,6 +34,8 @@ class StatusError(Exception):
         self.message = message
         self.details = details
         self.headers = tuple(headers)
+        self.warnings: Sequence[str] = ()
+        """Texts of Warning headers that the refused request had gathered."""
         self.list_meta: Object = {}
         """Metadata of the Status: the continue token of an expired list."""
 

@@ -48,9 +48,7 @@ class BindingAction:
         if errors:
             raise status.StatusError(500, "", aggregate(errors))
         await self._bind(call, binding)
-        reply = object_reply(201, CREATED, context.negotiated, pretty=context.pretty)
-        reply.warnings = call.warnings
-        return reply
+        return object_reply(201, CREATED, context.negotiated, pretty=context.pretty)
 
     async def _admit(self, call: Call, binding: Object) -> None:
         attributes = Attributes(

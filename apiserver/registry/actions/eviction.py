@@ -48,9 +48,7 @@ class EvictionAction:
         options.dry_run = options.dry_run or call.options.dry_run
         call.options.dry_run = options.dry_run
         await self._evict(call, context, options)
-        reply = object_reply(201, CREATED, context.negotiated, pretty=context.pretty)
-        reply.warnings = call.warnings
-        return reply
+        return object_reply(201, CREATED, context.negotiated, pretty=context.pretty)
 
     async def _evict(self, call: Call, context: Context, options: DeleteOptions) -> None:
         entry = await self._services.reads.get(call.endpoint, call.namespace, call.name, context.info)
@@ -64,9 +62,9 @@ class EvictionAction:
                 raise status.StatusError(500, "InternalError", text)
             if budgets:
                 await self._spend(call, pod, budgets[0])
-            await self._services.writes.adjust(call, _mark_disrupted(call.now_text))
         elif options.resource_version is None and "deletionTimestamp" not in pod["metadata"]:
             options = replace(options, uid=options.uid or pod["metadata"]["uid"])
+        await self._services.writes.adjust(call, _mark_disrupted(call.now_text))
         await self._services.deletes.delete(replace(call, subresource="eviction"), options)
 
     def _budgets(self, pod: Object) -> list[Object]:

@@ -117,7 +117,6 @@ class ScaleAction:
         written = await self._services.writes.update(call, change)
         obj = written.obj if written.entry is None else context.endpoint.object(written.entry)
         reply = self._reply(context, obj)
-        reply.warnings = call.warnings
         return reply
 
     def _reply(self, context: Context, obj: Object) -> Reply:

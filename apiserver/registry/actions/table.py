@@ -12,6 +12,7 @@ from apiserver.registry.actions.access_reviews import (
     SubjectAccessReviews,
 )
 from apiserver.registry.actions.binding import BindingAction
+from apiserver.registry.actions.component_status import ComponentStatuses
 from apiserver.registry.actions.eviction import EvictionAction
 from apiserver.registry.actions.scale import ScaleAction
 from apiserver.registry.actions.self_subject_review import SelfSubjectReviews
@@ -30,8 +31,10 @@ Actions = dict[tuple[str, str, str], Mapping[str, Any]]
 def action_table(services: Services) -> Actions:
     """All actions."""
     binding, eviction = BindingAction(services), EvictionAction(services)
+    components = ComponentStatuses(services)
     actions: Actions = {
         ("", "bindings", ""): {"create": binding.create},
+        ("", "componentstatuses", ""): {"get": components.get, "list": components.list},
         ("", "pods", "binding"): {"create": binding.create},
         ("", "pods", "eviction"): {"create": eviction.create},
     }

@@ -51,9 +51,7 @@ class UnstoredAction:
         await self._admit(context, obj, call.warnings, context.now, dry_run=call.options.dry_run)
         made = await self._creator.create(obj, call.context())
         shown = transformed_object(context.endpoint, made, context.negotiated, context.info, context.now)
-        reply = object_reply(201, shown, context.negotiated, pretty=context.pretty)
-        reply.warnings = call.warnings
-        return reply
+        return object_reply(201, shown, context.negotiated, pretty=context.pretty)
 
     async def _admit(self, context: Context, obj: Object, warnings: list[str], now: datetime, *, dry_run: bool) -> None:
         at = context.info.at

@@ -24,6 +24,7 @@ _ENFORCE_WARNING = (
 
 
 class ServiceAccounts(Strategy):
+    returns_deleted = True
     columns = columns.SERVICE_ACCOUNT
 
     def prepare(self, obj: Object, old: Object | None, context: WriteContext) -> None:

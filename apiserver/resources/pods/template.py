@@ -65,6 +65,7 @@ def container_cells(template: Template) -> tuple[str, str]:
 
 
 class PodTemplateStrategy(Strategy):
+    returns_deleted = True
     """Templates as objects of their own."""
 
     columns = (
