@@ -55,6 +55,7 @@ _RECYCLE = (
     "spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach "
     "is to use dynamic provisioning."
 )
+_ROOTS = ("/", "//")
 _SHORT_MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
 
 
@@ -158,7 +159,7 @@ def validate_volume_spec(volume: Object, old_spec: Object | None) -> Iterator[Fi
     yield from _validate_affinity(spec.get("nodeAffinity"), old_spec)
     yield from validate_volume_sources(spec, volume["metadata"].get("name", ""), "spec")
     host_path = (spec.get("hostPath") or {}).get("path")
-    if host_path is not None and policy == "Recycle" and posixpath.normpath("/" + host_path) == "/":
+    if host_path is not None and policy == "Recycle" and posixpath.normpath(host_path) in _ROOTS:
         text = "may not be 'recycle' for a hostPath mount of '/'"
         yield forbidden("spec.persistentVolumeReclaimPolicy", text)
     if spec.get("storageClassName"):

@@ -26,6 +26,7 @@ from apiserver.resources.core.service_spec import (
     may_have_node_ports,
     needs_cluster_ip,
     needs_health_port,
+    node_ports,
 )
 from apiserver.resources.core.service_validation import (
     TOPOLOGY_HINTS,
@@ -133,13 +134,13 @@ def refuse_shared_node_ports(service: Object) -> None:
 def drop_by_type(spec: Object, old: Object) -> None:
     """What the server filled in for the old type and the new one has no use for goes, unless the client changed it."""
     if needs_cluster_ip(old) and not needs_cluster_ip(spec):
-        if cluster_ips(old) == cluster_ips(spec):
+        if old.get("clusterIP") == spec.get("clusterIP") and cluster_ips(old) == cluster_ips(spec):
             _drop(spec, "clusterIP", "clusterIPs")
         if families(old) == families(spec):
             _drop(spec, "ipFamilies")
         if old.get("ipFamilyPolicy") == spec.get("ipFamilyPolicy"):
             _drop(spec, "ipFamilyPolicy")
-    if may_have_node_ports(old) and not may_have_node_ports(spec) and _port_numbers(old) == _port_numbers(spec):
+    if may_have_node_ports(old) and not may_have_node_ports(spec) and set(node_ports(spec)) <= set(node_ports(old)):
         for port in spec.get("ports") or ():
             port.pop("nodePort", None)
     applies: tuple[tuple[str, bool], ...] = (
@@ -157,10 +158,6 @@ def drop_by_type(spec: Object, old: Object) -> None:
 def _drop(spec: Object, *fields: str) -> None:
     for field in fields:
         spec.pop(field, None)
-
-
-def _port_numbers(spec: Object) -> set[int]:
-    return {port.get("nodePort", 0) for port in spec.get("ports") or ()}
 
 
 def service_warnings(service: Object) -> Iterator[str]:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from ipaddress import IPv6Address, ip_address
+from ipaddress import ip_address
 from typing import Any
 
+from apiserver.resources.addresses import strict_ip
 from apiserver.resources.age import age
 from apiserver.resources.field_rules import immutable, named
 from apiserver.resources.go_values import GoField, go_struct
@@ -49,15 +50,9 @@ class IPAddresses(Strategy):
 
 def _validate_name(name: str, prefix: bool) -> list[str]:
     """The canonical form of an address; nothing may be generated."""
-    try:
-        address = ip_address(name)
-    except ValueError:
-        return ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        return ["must not be an IPv4-mapped IPv6 address"]
-    if str(address) != name:
-        return [f'must be in canonical form ("{address}")']
-    return []
+    problems = [error.detail for error in strict_ip(name, "")]
+    canonical = name if problems else str(ip_address(name))
+    return problems or ([] if canonical == name else [f'must be in canonical form ("{canonical}")'])
 
 
 def _validate_parent(parent: Object | None) -> Iterator[FieldError]:

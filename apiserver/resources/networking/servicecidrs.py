@@ -61,7 +61,11 @@ def _validate_cidrs(cidrs: list[str]) -> Iterator[FieldError]:
         yield invalid("spec.cidrs", cidrs, _ONE_EACH)
         return
     for i, cidr in enumerate(cidrs):
-        yield from strict_cidr(cidr, f"spec.cidrs[{i}]")
+        problems = list(strict_cidr(cidr, f"spec.cidrs[{i}]"))
+        yield from problems
+        canonical = str(names.parse_cidr(cidr))
+        if not problems and cidr != canonical:
+            yield invalid(f"spec.cidrs[{i}]", cidr, f'must be in canonical form ("{canonical}")')
 
 
 def _is_dual(cidrs: list[str]) -> bool:
