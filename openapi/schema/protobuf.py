@@ -8,12 +8,15 @@ Follows: staging/src/k8s.io/apimachinery/pkg/runtime/serializer/protobuf/protobu
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import cache
 from typing import Any, NamedTuple
 
-from openapi.catalog import GroupVersionKind, api_version
+from openapi.catalog import GroupVersionKind, split_api_version
+from openapi.schema import node as types
 from openapi.schema.gofields import is_known
 from openapi.schema.load import node_for, schema_for
-from openapi.schema.node import Node
+from openapi.schema.node import Field, Node
 from openapi.schema.protoread import ProtobufError, read_message, read_text, take_field
 from openapi.schema.protowrite import lengthed, write_message
 
@@ -36,8 +39,7 @@ __all__ = [
 Object = dict[str, Any]
 
 MAGIC = b"k8s\x00"
-_LIST_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"
-_STATUS = "io.k8s.apimachinery.pkg.apis.meta.v1.Status"
+_META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 
 
 class Envelope(NamedTuple):
@@ -119,22 +121,40 @@ def seal(version: str, kind: str, message: bytes) -> bytes:
     return MAGIC + lengthed(b"\x0a", meta) + lengthed(b"\x12", message) + b"\x1a\x00\x22\x00"
 
 
-def encode_message(obj: Object, gvk: GroupVersionKind) -> bytes:
-    """An object of a built-in kind as a bare message."""
-    return write_message(obj, schema_for(gvk))
+def encode_message(obj: Object, node: Node) -> bytes:
+    """An object of the definition `node` as a bare message."""
+    return write_message(obj, node)
 
 
-def encode_protobuf(obj: Object, gvk: GroupVersionKind) -> bytes:
-    """An object of a built-in kind (a Status is one, too) as a body."""
-    node = node_for(_STATUS) if gvk.kind == "Status" else schema_for(gvk)
-    return seal(api_version(gvk.group, gvk.version), gvk.kind, write_message(obj, node))
+def encode_protobuf(obj: Object) -> bytes:
+    """An object as a body of the kind and apiVersion that it names. Raises KeyError for kinds without protobuf."""
+    version, kind = obj["apiVersion"], obj["kind"]
+    return seal(version, kind, write_message(obj, _node_of(version, kind)))
 
 
-def encode_list(gvk: GroupVersionKind, meta: Object, messages: list[bytes]) -> bytes:
-    """A list's body from the messages of its items; `gvk` is the list's kind, `meta` its metadata."""
-    items = b"".join([lengthed(b"\x12", message) for message in messages])
-    head = lengthed(b"\x0a", write_message(meta, node_for(_LIST_META)))
-    return seal(api_version(gvk.group, gvk.version), gvk.kind, head + items)
+@cache
+def _node_of(version: str, kind: str) -> Node:
+    partial = _partial_nodes().get(kind)
+    return partial if partial is not None else schema_for(GroupVersionKind(*split_api_version(version), kind))
+
+
+@cache
+def _partial_nodes() -> dict[str, Node]:
+    """The metadata-only forms, which have no published definitions."""
+    meta = Field("metadata", node_for(_META + "ObjectMeta"), value=True)
+    one = Node(types.STRUCT, _META + "PartialObjectMetadata", "PartialObjectMetadata", {"metadata": meta})
+    fields = {
+        "metadata": Field("metadata", node_for(_META + "ListMeta"), value=True),
+        "items": Field("items", Node(types.LIST, items=one)),
+    }
+    many = Node(types.STRUCT, one.name + "List", one.go_name + "List", fields)
+    return {one.go_name: one, many.go_name: many}
+
+
+def encode_list(version: str, kind: str, meta: Object, messages: Iterable[bytes]) -> bytes:
+    """A list's body from the messages of its items; `kind` is the list's own, `meta` its metadata."""
+    head = lengthed(b"\x0a", write_message(meta, node_for(_META + "ListMeta")))
+    return seal(version, kind, head + b"".join([lengthed(b"\x12", message) for message in messages]))
 
 
 def encode_event(event: str, sealed: bytes) -> bytes:

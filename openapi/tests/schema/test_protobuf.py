@@ -116,7 +116,7 @@ OBJECTS: list[tuple[GroupVersionKind, dict[str, Any]]] = [
 @pytest.mark.parametrize(("gvk", "obj"), OBJECTS, ids=[gvk.kind for gvk, _ in OBJECTS])
 def test_what_is_written_reads_as_the_same_object(gvk: GroupVersionKind, obj: dict[str, Any]) -> None:
     expected = canonical(obj, gvk)
-    raw = encode_protobuf(expected, gvk)
+    raw = encode_protobuf(expected)
     assert canonical(decode_protobuf(raw, gvk), gvk) == expected
 
 
@@ -152,7 +152,7 @@ def test_broken_bytes_are_an_error_in_the_words_of_go(raw: bytes, text: str) -> 
 
 
 def test_random_damage_ends_with_an_object_or_a_protobuf_error() -> None:
-    raw = encode_protobuf(canonical(pod(), POD), POD)
+    raw = encode_protobuf(canonical(pod(), POD))
     dice = random.Random(7)
     for _ in range(3000):
         damaged = bytearray(raw)
@@ -208,31 +208,42 @@ def test_a_status_is_written_byte_for_byte_as_by_go() -> None:
         + text_field(4, b"NotAcceptable")
         + b"\x30\x96\x03"
     )
-    assert encode_protobuf(status, GroupVersionKind("", "v1", "Status")) == seal("v1", "Status", message)
+    assert encode_protobuf(status) == seal("v1", "Status", message)
 
 
 def test_scalars_that_are_no_pointers_are_always_written() -> None:
     node = "io.k8s.api.core.v1.ContainerPort"
     assert [f.name for f in go_fields(node)] == ["name", "hostPort", "containerPort", "protocol", "hostIP"]
-    pod_bytes = encode_message({"metadata": {}, "spec": {"containers": [{"name": "c", "ports": [{}]}]}}, POD)
+    pod_bytes = encode_message(
+        {"metadata": {}, "spec": {"containers": [{"name": "c", "ports": [{}]}]}}, schema_for(POD)
+    )
     assert b"\x32\x0a\x0a\x00\x10\x00\x18\x00\x22\x00\x2a\x00" in pod_bytes
 
 
 def test_a_list_reads_back_with_its_items() -> None:
     gvk = GroupVersionKind("", "v1", "ConfigMapList")
     items = [{"metadata": {"name": n}, "data": {"x": n}} for n in "ab"]
-    raw = encode_list(gvk, {"resourceVersion": "7"}, [encode_message(i, CONFIG_MAP) for i in items])
+    node = schema_for(CONFIG_MAP)
+    raw = encode_list("v1", gvk.kind, {"resourceVersion": "7"}, [encode_message(i, node) for i in items])
     found = canonical(decode_protobuf(raw, gvk), gvk)
     assert (found["kind"], found["metadata"]) == ("ConfigMapList", {"resourceVersion": "7"})
     assert [i["data"]["x"] for i in found["items"]] == ["a", "b"]
 
 
 def test_a_watch_frame_has_its_length_before_it() -> None:
-    sealed = encode_protobuf({"metadata": {"name": "a"}}, CONFIG_MAP)
+    sealed = encode_protobuf({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "a"}})
     frame = encode_event("ADDED", sealed)
     assert int.from_bytes(frame[:4], "big") == len(frame) - 4
     assert frame[4:11] == b"\x0a\x05ADDED"
     assert frame.endswith(sealed)
+
+
+def test_the_metadata_only_forms_are_written_too() -> None:
+    one = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": {"name": "a"}}
+    many = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {}, "items": [one]}
+    message = open_envelope(encode_protobuf(one)).raw
+    assert decode_message(message, schema_for(CONFIG_MAP))["metadata"]["name"] == "a"
+    assert open_envelope(encode_protobuf(many)).raw.endswith(message)
 
 
 def test_every_definition_of_the_api_groups_can_be_read_and_written() -> None:
