@@ -8,6 +8,8 @@ Follows: staging/src/k8s.io/apimachinery/pkg/util/validation/ip.go
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface
 
 from openapi.meta import names
@@ -31,21 +33,50 @@ def is_ipv6_text(value: str) -> bool:
     return isinstance(address, IPv6Address) and address.ipv4_mapped is None
 
 
-def strict_ip(value: str, path: str, stored: Container[str] = ()) -> Iterator[FieldError]:
-    """What is wrong with an address; `stored` are values of the old object, which the lenient form suffices for."""
+@dataclass(frozen=True, slots=True)
+class _Examined:
+    """What is known of one text: why it is no strict address, why it makes no endpoint, how it should be written."""
+
+    strict: str
+    special: tuple[str, ...]
+    wrapped: bool
+    canonical: str
+
+
+@lru_cache(maxsize=16384)
+def _examine(value: str) -> _Examined:
+    """The same addresses come back with every change of their service, so they are looked at once."""
     address = names.parse_ip(value)
     if address is None:
-        yield invalid(path, value, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
-        return
-    if value in stored:
-        return
+        text = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+        return _Examined(text, ("must be a valid IP address",), False, "")
+    strict, canonical = "", address_text(address)
     try:
-        plain = ip_address(value)
+        if isinstance(plain := ip_address(value), IPv6Address) and plain.ipv4_mapped is not None:
+            strict = "must not be an IPv4-mapped IPv6 address"
     except ValueError:
-        yield invalid(path, value, "must not have leading 0s")
-        return
-    if isinstance(plain, IPv6Address) and plain.ipv4_mapped is not None:
-        yield invalid(path, value, "must not be an IPv4-mapped IPv6 address")
+        strict = "must not have leading 0s"
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return _Examined(strict, tuple(_special(address, value)), bool(strict), canonical)
+
+
+def _special(address: Address, value: str) -> Iterator[str]:
+    if address.is_unspecified:
+        yield f"may not be unspecified ({value})"
+    if address.is_loopback:
+        yield "may not be in the loopback range (127.0.0.0/8, ::1/128)"
+    if address.is_link_local:
+        yield "may not be in the link-local range (169.254.0.0/16, fe80::/10)"
+    if _is_link_local_multicast(address):
+        yield "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"
+
+
+def strict_ip(value: str, path: str, stored: Container[str] = ()) -> Iterator[FieldError]:
+    """What is wrong with an address; `stored` are values of the old object, which the lenient form suffices for."""
+    found = _examine(value)
+    if found.strict and (not found.canonical or value not in stored):
+        yield invalid(path, value, found.strict)
 
 
 def strict_cidr(value: str, path: str, stored: Container[str] = ()) -> Iterator[FieldError]:
@@ -77,20 +108,8 @@ def _interface(value: str) -> IPv4Interface | IPv6Interface | None:
 
 def non_special_ip(value: str, path: str) -> Iterator[FieldError]:
     """Addresses that cannot be reached from elsewhere make no endpoints and no external IPs."""
-    address = names.parse_ip(value)
-    if address is None:
-        yield invalid(path, value, "must be a valid IP address")
-        return
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    if address.is_unspecified:
-        yield invalid(path, value, f"may not be unspecified ({value})")
-    if address.is_loopback:
-        yield invalid(path, value, "may not be in the loopback range (127.0.0.0/8, ::1/128)")
-    if address.is_link_local:
-        yield invalid(path, value, "may not be in the link-local range (169.254.0.0/16, fe80::/10)")
-    if _is_link_local_multicast(address):
-        yield invalid(path, value, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")
+    for text in _examine(value).special:
+        yield invalid(path, value, text)
 
 
 def _is_link_local_multicast(address: Address) -> bool:
@@ -102,19 +121,11 @@ def _is_link_local_multicast(address: Address) -> bool:
 
 def ip_warnings(value: str, path: str) -> Iterator[str]:
     """Warnings of an address that is accepted though it is not in its best form."""
-    address = names.parse_ip(value)
-    if address is None:
-        return
-    canonical = address_text(address)
-    try:
-        plain = ip_address(value)
-        wrapped = isinstance(plain, IPv6Address) and plain.ipv4_mapped is not None
-    except ValueError:
-        wrapped = True
-    if wrapped:
-        yield f"{path}: non-standard IP address {quote(value)} {_SOON_INVALID} {quote(canonical)}"
-    elif isinstance(address, IPv6Address) and canonical != value:
-        yield f"{path}: IPv6 address {quote(value)} should be in RFC 5952 canonical format ({quote(canonical)})"
+    found = _examine(value)
+    if found.wrapped:
+        yield f"{path}: non-standard IP address {quote(value)} {_SOON_INVALID} {quote(found.canonical)}"
+    elif found.canonical != value and found.canonical:
+        yield f"{path}: IPv6 address {quote(value)} should be in RFC 5952 canonical format ({quote(found.canonical)})"
 
 
 def cidr_warnings(value: str, path: str) -> Iterator[str]:

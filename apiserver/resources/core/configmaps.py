@@ -41,7 +41,7 @@ class ConfigMaps(Strategy):
                 yield invalid(f"binaryData[{key}]", key, text)
             total += decoded_size(binary[key])
         if total > MAX_BYTES:
-            yield too_long("", MAX_BYTES)
+            yield too_long("[]", MAX_BYTES)
 
     def cells(self, obj: Object, now: datetime) -> list[Any]:
         meta = obj["metadata"]
