@@ -59,6 +59,7 @@ def _row(group: str, resource: str) -> Resource:
 
 
 SERVICES = _row("", "services")
+ENDPOINTS = _row("", "endpoints")
 IP_ADDRESSES = _row("networking.k8s.io", "ipaddresses")
 SERVICE_CIDRS = _row("networking.k8s.io", "servicecidrs")
 
@@ -156,12 +157,26 @@ class ServiceAllocator:
         return finish
 
     async def release(self, service: Object) -> None:
-        """Give back all that a deleted service held. What cannot be given back now, `repair` will."""
+        """Give back all that a deleted service held, and remove its Endpoints with it.
+
+        What cannot be given back now, `repair` will.
+        """
         await self._release_ips(own_ips(service["spec"]), service)
+        await self._drop_endpoints(service["metadata"])
         try:
             await self._ports.give_back(own_ports(service["spec"]))
         except StorageError:
             log.warning("node ports were not given back", extra={"object": service["metadata"]["name"]})
+
+    async def _drop_endpoints(self, meta: Object) -> None:
+        """Endpoints of a service that is gone would be found by the next one of its name."""
+        namespace, name = meta["namespace"], meta["name"]
+        try:
+            entry = await self._store.get(ENDPOINTS, namespace, name)
+            if entry is not None and not entry.object()["metadata"].get("finalizers"):
+                await self._store.delete(ENDPOINTS, namespace, name, entry.revision)
+        except StorageError:
+            log.warning("endpoints of a deleted service remain", extra={"object": name})
 
     # -- addresses ---------------------------------------------------------------------------------------------
 

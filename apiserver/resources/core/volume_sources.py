@@ -196,6 +196,7 @@ def _storage_os(source: Object, path: str) -> Iterator[FieldError]:
 def validate_csi_driver_name(name: str, path: str) -> Iterator[FieldError]:
     if not name:
         yield required(path)
+        return
     if names.size(name) > 63:
         yield too_long(path, 63)
     for text in names.is_dns1123_subdomain(name.lower()):

@@ -91,6 +91,7 @@ def test_a_claim_is_named_by_its_address_and_keeps_its_parent() -> None:
         'metadata.name: Invalid value: "2001:db8:0::1": must be in canonical form ("2001:db8::1")'
     ]
     assert problems(CLAIMS, claim("10.0.0.1", "b"), claim("10.0.0.1", "a")) == [
-        'spec.parentRef: Invalid value: {"Group":"","Resource":"services","Namespace":"x","Name":"b"}: field is immutable'
+        'spec.parentRef: Invalid value: {"Group":"","Resource":"services","Namespace":"x","Name":"b"}: '
+        "field is immutable"
     ]
     assert CLAIMS.cells(claim("10.0.0.1", "a"), NOW)[:2] == ["10.0.0.1", "services/x/a"]

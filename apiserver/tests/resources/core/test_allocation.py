@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from apiserver.resources.core import allocation
-from apiserver.resources.core.allocation import IP_ADDRESSES, SERVICE_CIDRS, SERVICES, ServiceAllocator
+from apiserver.resources.core.allocation import ENDPOINTS, IP_ADDRESSES, SERVICE_CIDRS, SERVICES, ServiceAllocator
 from apiserver.resources.core.node_ports import ROUNDS_BEFORE_CLEANUP, PortRange
 from apiserver.resources.core.services import build_services
 from apiserver.resources.strategy import User, WriteContext
@@ -31,7 +31,7 @@ USER = User("tester")
 @pytest.fixture
 async def store() -> AsyncIterator[Store]:
     store = Store(SqliteBackend(None))
-    for row in (SERVICES, IP_ADDRESSES, SERVICE_CIDRS):
+    for row in (SERVICES, ENDPOINTS, IP_ADDRESSES, SERVICE_CIDRS):
         store.register(row, lambda obj: {})
     await store.start()
     yield store
@@ -170,6 +170,15 @@ async def test_deletion_gives_all_back(store: Store) -> None:
     await taker.release(made)
     assert await addresses(store) == []
     await create(store, taker, service("b", **wanted))
+
+
+async def test_deletion_removes_the_endpoints_of_the_service(store: Store) -> None:
+    taker = allocator(store)
+    made = await create(store, taker, service("a", ports=[{"port": 80}]))
+    endpoints = {"kind": "Endpoints", "apiVersion": "v1", "metadata": {"name": "a", "namespace": "default"}}
+    await store.create(ENDPOINTS, "default", "a", endpoints)
+    await taker.release(made)
+    assert await store.get(ENDPOINTS, "default", "a") is None
 
 
 async def test_another_type_gives_back_what_it_has_no_use_for(store: Store) -> None:
