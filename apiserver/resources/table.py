@@ -38,6 +38,12 @@ from apiserver.resources.policy.pod_disruption_budget import PodDisruptionBudget
 from apiserver.resources.rbac.bindings import ClusterRoleBindingStrategy, RoleBindingStrategy
 from apiserver.resources.rbac.roles import ClusterRoleStrategy, RoleStrategy
 from apiserver.resources.scheduling.priority_class import PriorityClassStrategy
+from apiserver.resources.storage.csi_driver import CsiDriverStrategy
+from apiserver.resources.storage.csi_node import CsiNodeStrategy
+from apiserver.resources.storage.csi_storage_capacity import CsiStorageCapacityStrategy
+from apiserver.resources.storage.storage_class import StorageClassStrategy
+from apiserver.resources.storage.volume_attachment import VolumeAttachmentStrategy
+from apiserver.resources.storage.volume_attributes_class import VolumeAttributesClassStrategy
 from apiserver.resources.strategy import Strategy
 from openapi.catalog import GroupResource
 
@@ -81,4 +87,10 @@ STRATEGIES: dict[GroupResource, Strategy] = {
     GroupResource("rbac.authorization.k8s.io", "rolebindings"): RoleBindingStrategy(),
     GroupResource("rbac.authorization.k8s.io", "roles"): RoleStrategy(),
     GroupResource("scheduling.k8s.io", "priorityclasses"): PriorityClassStrategy(),
+    GroupResource("storage.k8s.io", "csidrivers"): CsiDriverStrategy(),
+    GroupResource("storage.k8s.io", "csinodes"): CsiNodeStrategy(),
+    GroupResource("storage.k8s.io", "csistoragecapacities"): CsiStorageCapacityStrategy(),
+    GroupResource("storage.k8s.io", "storageclasses"): StorageClassStrategy(),
+    GroupResource("storage.k8s.io", "volumeattachments"): VolumeAttachmentStrategy(),
+    GroupResource("storage.k8s.io", "volumeattributesclasses"): VolumeAttributesClassStrategy(),
 }

@@ -37,6 +37,7 @@ from openapi.kinds import (
     scheduling,
     scheduling_defaults,
     storage,
+    storage_defaults,
 )
 from openapi.kinds.row import Defaults
 
@@ -76,3 +77,4 @@ DEFAULTS.update(batch_defaults.DEFAULTS)
 DEFAULTS.update(networking_defaults.DEFAULTS)
 DEFAULTS.update(rbac_defaults.DEFAULTS)
 DEFAULTS.update(scheduling_defaults.DEFAULTS)
+DEFAULTS.update(storage_defaults.DEFAULTS)
