@@ -26,7 +26,7 @@ from apiserver.registry.verbs import Verbs
 from apiserver.registry.watches import Watches
 from apiserver.request import RequestInfo, parse
 from apiserver.resources.strategy import User
-from apiserver.response import PLAIN, Negotiated, Reply, Send, negotiate, send_reply, status_reply
+from apiserver.response import PLAIN, PROTOBUF, Negotiated, Reply, Send, negotiate, send_reply, status_reply
 from openapi.meta import status
 from openapi.meta.selectors import SelectorError, parse_field_selector
 
@@ -172,9 +172,10 @@ class Pipeline:
         if info.method == "HEAD":
             raise status.method_not_allowed()
         collection = not at.name and info.method == "GET"
+        accept = headers.get(b"accept", b"").decode("latin-1")
         negotiated = negotiate(
-            headers.get(b"accept", b"").decode("latin-1"), listing=collection or info.verb == "watch",
-            watching=info.verb == "watch",
+            accept, listing=collection or info.verb == "watch", watching=info.verb == "watch",
+            has_protobuf=PROTOBUF not in accept or endpoint.has_protobuf,
         )  # fmt: skip
         agent = headers.get(b"user-agent", b"")
         pretty = info.flag("pretty") if "pretty" in info.query else agent.startswith((b"curl", b"Wget", b"Mozilla"))

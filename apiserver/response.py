@@ -16,6 +16,7 @@ import orjson
 import yaml
 
 from openapi.meta import status
+from openapi.schema.protobuf import encode_protobuf
 
 Object = dict[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -36,7 +37,7 @@ CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Negotiated:
-    """What the client accepts: `media` JSON or YAML; `form` a Table or metadata form, '' for the object itself."""
+    """What the client accepts: `media` JSON, YAML or protobuf; `form` a Table or metadata form, '' for the object."""
 
     media: str = JSON
     form: str = ""
@@ -68,8 +69,9 @@ def only_accepted(names: Iterable[str]) -> status.StatusError:
 
 
 @lru_cache(maxsize=1024)
-def negotiate(accept: str, *, listing: bool = False, watching: bool = False) -> Negotiated:
+def negotiate(accept: str, *, listing: bool = False, watching: bool = False, has_protobuf: bool = True) -> Negotiated:
     """Choose the form of the answer. `listing`: the path is a collection's, whose routes also stream.
+    `has_protobuf`: whole objects can be sent as protobuf; their metadata alone always can.
 
     Raises a 406 StatusError when nothing that the client accepts can be made.
     """
@@ -79,7 +81,7 @@ def negotiate(accept: str, *, listing: bool = False, watching: bool = False) -> 
     if not any(media in _PRODUCED or media == "*/*" for media, _, _ in clauses):
         raise _not_acceptable(listing)
     for media, parameters, _ in sorted(clauses, key=lambda c: -c[2]):
-        chosen = _accept(media, parameters, watching)
+        chosen = _accept(media, parameters, watching, has_protobuf)
         if chosen is not None:
             return chosen
     raise only_accepted(_STREAMED if watching else _PRODUCED)
@@ -95,14 +97,16 @@ def _clause(text: str) -> tuple[str, dict[str, str], float]:
     return media, parameters, quality
 
 
-def _accept(media: str, parameters: dict[str, str], watching: bool) -> Negotiated | None:
+def _accept(media: str, parameters: dict[str, str], watching: bool, has_protobuf: bool) -> Negotiated | None:
     if media == "*/*":
         media = JSON
-    if media not in (JSON, YAML) or (watching and media != JSON):
+    if media not in _PRODUCED or (watching and media == YAML):
         return None
     form = parameters.get("as", "")
     if not form:
-        return Negotiated(media)
+        return Negotiated(media) if has_protobuf or media != PROTOBUF else None
+    if form == "Table" and media == PROTOBUF:
+        return None
     version = parameters.get("v", "")
     if form not in _FORMS or parameters.get("g") != "meta.k8s.io" or version not in _FORM_VERSIONS:
         return None
@@ -114,6 +118,8 @@ def encode(obj: Any, media: str, *, pretty: bool = False) -> bytes:
     if media == YAML:
         text: str = yaml.dump(obj, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), allow_unicode=True)
         return text.encode()
+    if media == PROTOBUF:
+        return encode_protobuf(obj)
     return orjson.dumps(obj, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE if pretty else 0)
 
 

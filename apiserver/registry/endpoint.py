@@ -15,8 +15,10 @@ import orjson
 from apiserver.resources.strategy import Strategy
 from apiserver.storage.entry import Entry
 from openapi.catalog import Resource
+from openapi.schema.gofields import is_known
 from openapi.schema.load import schema_for
 from openapi.schema.node import Node
+from openapi.schema.protobuf import encode_message, seal
 
 Object = dict[str, Any]
 Convert = Callable[[Object], Object]
@@ -69,6 +71,23 @@ class Endpoint:
             found = _tail_of(self.from_storage(entry.object()))
             entry.memo[key] = found
         return bytes(found)
+
+    @property
+    def has_protobuf(self) -> bool:
+        """Whether its objects can be sent as protobuf."""
+        return not self.resource.custom and is_known(self.resource.schema)
+
+    def message(self, entry: Entry) -> bytes:
+        """The entry as a protobuf message at this version, without its envelope; made once."""
+        key = "protobuf:" + self.resource.api_version
+        found = entry.memo.get(key)
+        if found is None:
+            found = entry.memo[key] = encode_message(self.object(entry), self.node)
+        return bytes(found)
+
+    def sealed(self, entry: Entry) -> bytes:
+        """The entry as a protobuf body."""
+        return seal(self.resource.api_version, self.resource.kind, self.message(entry))
 
     def object(self, entry: Entry) -> Object:
         """A fresh parsed copy at this version."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import orjson
@@ -17,16 +18,19 @@ from apiserver.registry.reads import Listed, Reads
 from apiserver.registry.tables import transformed_list, transformed_object
 from apiserver.registry.writes import Writes, Written, check_name
 from apiserver.resources.strategy import Strategy
-from apiserver.response import JSON, Reply, encode, object_reply
+from apiserver.response import JSON, PROTOBUF, Reply, encode, object_reply
 from apiserver.storage.entry import Entry
 from openapi.catalog import GroupVersionKind
 from openapi.meta import status
 from openapi.schema.load import node_for
 from openapi.schema.ownership import manager_from_user_agent
+from openapi.schema.protobuf import encode_list
 
 Object = dict[str, Any]
 
 DELETE_OPTIONS = GroupVersionKind("", "v1", "DeleteOptions")
+PROTOBUF_BATCH = 100
+"""So many messages of a list are made before others get the loop."""
 _DELETE_OPTIONS_SCHEMA = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
 
 
@@ -49,6 +53,8 @@ class Verbs:
     async def list(self, context: Context) -> Reply:
         options = list_options(context.info, context.endpoint, watching=False)
         listed = await self.reads.list(context.endpoint, context.namespace, options)
+        if context.negotiated.media == PROTOBUF and not context.negotiated.form:
+            return await _protobuf_list(context, listed)
         return self._list_reply(context, listed, options)
 
     # -- writes ------------------------------------------------------------------------------------------------
@@ -156,6 +162,8 @@ class Verbs:
 
     def _entry_reply(self, context: Context, code: int, entry: Entry) -> Reply:
         endpoint, form = context.endpoint, context.negotiated
+        if form.media == PROTOBUF and not form.form:
+            return Reply(code, (endpoint.sealed(entry),), PROTOBUF)
         if form.form or form.media != JSON or context.pretty:
             return self._object_reply(context, code, endpoint.object(entry))
         return Reply(code, (endpoint.object_head, endpoint.tail(entry)))
@@ -165,17 +173,15 @@ class Verbs:
         if entry is not None and not form.form and form.media == JSON and not context.pretty:
             return Reply(code, (context.endpoint.object_head, context.endpoint.tail(entry)))
         if entry is not None:
+            if form.media == PROTOBUF and not form.form:
+                return Reply(code, (context.endpoint.sealed(entry),), PROTOBUF)
             obj = context.endpoint.object(entry)
         shown = transformed_object(context.endpoint, obj, form, context.info, context.now)
         return object_reply(code, shown, form, pretty=context.pretty)
 
     def _list_reply(self, context: Context, listed: Listed, options: ListOptions) -> Reply:
         endpoint, form = context.endpoint, context.negotiated
-        meta: Object = {"resourceVersion": str(listed.revision)}
-        if listed.token:
-            meta["continue"] = listed.token
-            if listed.remaining > 0:
-                meta["remainingItemCount"] = listed.remaining
+        meta = _list_meta(listed)
         if form.form or form.media != JSON or context.pretty:
             objects = [endpoint.object(e) for e in listed.entries]
             body = transformed_list(endpoint, objects, meta, form, context.info, context.now)
@@ -191,6 +197,26 @@ class Verbs:
             parts[3] = opening
         parts.append(b"]}")
         return Reply(200, parts)
+
+
+def _list_meta(listed: Listed) -> Object:
+    meta: Object = {"resourceVersion": str(listed.revision)}
+    if listed.token:
+        meta["continue"] = listed.token
+        if listed.remaining > 0:
+            meta["remainingItemCount"] = listed.remaining
+    return meta
+
+
+async def _protobuf_list(context: Context, listed: Listed) -> Reply:
+    """A list as protobuf; what was never asked for in that form is made now, with pauses for others."""
+    endpoint = context.endpoint
+    messages: list[bytes] = []
+    for begin in range(0, len(listed.entries), PROTOBUF_BATCH):
+        messages += map(endpoint.message, listed.entries[begin : begin + PROTOBUF_BATCH])
+        await asyncio.sleep(0)
+    row = endpoint.resource
+    return Reply(200, (encode_list(row.api_version, row.list_kind, _list_meta(listed), messages),), PROTOBUF)
 
 
 def strategy_of(strategy: Strategy, subresource: str) -> Strategy:

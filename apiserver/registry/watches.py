@@ -18,12 +18,13 @@ from apiserver.registry.endpoint import Endpoint
 from apiserver.registry.list_options import ListOptions, list_options
 from apiserver.registry.reads import Reads
 from apiserver.registry.tables import column_definitions, include_object, internal_type, transformed_object
-from apiserver.response import JSON, Reply, head
+from apiserver.response import JSON, PROTOBUF, Reply, encode, head
 from apiserver.storage.backend import Compacted
 from apiserver.storage.entry import Entry
 from apiserver.storage.store import Store
 from apiserver.storage.watcher import WatchEnded, Watcher
 from openapi.meta import status
+from openapi.schema.protobuf import encode_event
 
 Object = dict[str, Any]
 Frame = Callable[[str, Entry, int], bytes]
@@ -127,7 +128,8 @@ class Watches:
         if options.fields is not None:
             node = options.fields.exact("spec.nodeName")
             index = ("spec.nodeName", node) if node is not None else None
-        names = (endpoint.resource.api_version, form.form, form.form_version, context.info.first("includeObject"))
+        included = context.info.first("includeObject")
+        names = (endpoint.resource.api_version, form.media, form.form, form.form_version, included)
         return self._store.cache(endpoint.stored).watch(
             namespace=context.namespace or options.namespace,
             name=options.name,
@@ -141,6 +143,8 @@ class Watches:
 
     def _frame(self, context: Context) -> Frame:
         endpoint = context.endpoint
+        if context.negotiated.media == PROTOBUF:
+            return _protobuf_frame(context)
         opening = endpoint.object_head
         if not context.negotiated.form:
             tail = endpoint.tail
@@ -157,6 +161,19 @@ class Watches:
             return orjson.dumps({"type": kind, "object": obj}) + b"\n"
 
         return transformed
+
+
+def _protobuf_frame(context: Context) -> Frame:
+    endpoint = context.endpoint
+
+    def whole(kind: str, entry: Entry, revision: int) -> bytes:
+        return encode_event(kind, endpoint.sealed(entry))
+
+    def transformed(kind: str, entry: Entry, revision: int) -> bytes:
+        shown = transformed_object(endpoint, endpoint.object(entry), context.negotiated, context.info, context.now)
+        return encode_event(kind, encode(shown, PROTOBUF))
+
+    return transformed if context.negotiated.form else whole
 
 
 async def _until_gone(context: Context) -> None:
@@ -181,7 +198,8 @@ class _Stream:
         self.frame = frame
 
     async def start(self) -> None:
-        await self._send(head(Reply(200, (), JSON, warnings=self._context.warnings), length=None))
+        media = PROTOBUF + ";stream=watch" if self._context.negotiated.media == PROTOBUF else JSON
+        await self._send(head(Reply(200, (), media, warnings=self._context.warnings), length=None))
         await self._send({"type": "http.response.body", "body": b"", "more_body": True})
 
     async def send(self, frames: list[bytes]) -> None:
@@ -214,12 +232,16 @@ class _Stream:
                 "apiVersion": f"meta.k8s.io/{form.form_version}",
                 "metadata": obj["metadata"],
             }
-        data = orjson.dumps({"type": "BOOKMARK", "object": obj}) + b"\n"
+        data = self._event("BOOKMARK", obj)
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def error(self, error: status.StatusError) -> None:
-        data = orjson.dumps({"type": "ERROR", "object": error.body()}) + b"\n"
-        await self._send({"type": "http.response.body", "body": data})
+        await self._send({"type": "http.response.body", "body": self._event("ERROR", error.body())})
+
+    def _event(self, kind: str, obj: Object) -> bytes:
+        if self._context.negotiated.media == PROTOBUF:
+            return encode_event(kind, encode(obj, PROTOBUF))
+        return orjson.dumps({"type": kind, "object": obj}) + b"\n"
 
     async def end(self) -> None:
         await self._send({"type": "http.response.body", "body": b""})
