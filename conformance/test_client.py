@@ -1,0 +1,178 @@
+"""The official Python client: typed, dynamic and asynchronous calls, watches, informers, leader election, create_from_yaml."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kubernetes import aio, client, config, dynamic, utils, watch
+from kubernetes.client.exceptions import ApiException
+from kubernetes.leaderelection import electionconfig, leaderelection
+from kubernetes.leaderelection.resourcelock.leaselock import LeaseLock
+
+from conformance.test_kubectl_objects import deployment, pod
+
+
+@pytest.fixture(scope="module")
+def api(kubeconfig: Path) -> Iterator[client.ApiClient]:
+    with config.new_client_from_config(str(kubeconfig)) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def core(api: client.ApiClient) -> client.CoreV1Api:
+    return client.CoreV1Api(api)
+
+
+def config_map(name: str, **data: str) -> client.V1ConfigMap:
+    return client.V1ConfigMap(metadata=client.V1ObjectMeta(name=name, labels={"by": "client"}), data=data)
+
+
+def test_typed_objects_go_there_and_back(core: client.CoreV1Api, namespace: str) -> None:
+    made = core.create_namespaced_config_map(namespace, config_map("typed", a="1"))
+    assert made.metadata.uid and made.metadata.creation_timestamp.tzinfo is not None
+    made.data["a"] = "2"
+    assert core.replace_namespaced_config_map("typed", namespace, made).data == {"a": "2"}
+    assert core.patch_namespaced_config_map("typed", namespace, {"data": {"b": "3"}}).data == {"a": "2", "b": "3"}
+    found = core.list_namespaced_config_map(namespace, label_selector="by=client", limit=1)
+    assert [item.metadata.name for item in found.items] == ["typed"]
+    assert core.delete_namespaced_config_map("typed", namespace).status == "Success"
+    with pytest.raises(ApiException) as refused:
+        core.read_namespaced_config_map("typed", namespace)
+    assert refused.value.status == 404
+
+
+def test_typed_deployments_have_their_defaults(api: client.ApiClient, namespace: str) -> None:
+    apps = client.AppsV1Api(api)
+    made = apps.create_namespaced_deployment(namespace, deployment("typed"))
+    assert made.spec.strategy.rolling_update.max_surge == "25%"
+    assert made.spec.template.spec.containers[0].image_pull_policy == "IfNotPresent"
+    scaled = apps.patch_namespaced_deployment_scale("typed", namespace, {"spec": {"replicas": 4}})
+    assert scaled.spec.replicas == 4 and scaled.status.selector == "app=typed"
+
+
+def test_pods_are_made_and_bound(core: client.CoreV1Api, namespace: str) -> None:
+    unplaced = pod("bound")
+    unplaced["spec"]["schedulerName"] = "conformance"
+    core.create_namespaced_pod(namespace, unplaced)
+    target = client.V1ObjectReference(kind="Node", name="somewhere")
+    binding = client.V1Binding(metadata=client.V1ObjectMeta(name="bound"), target=target)
+    core.create_namespaced_pod_binding("bound", namespace, binding, _preload_content=False)
+    assert core.read_namespaced_pod("bound", namespace).spec.node_name == "somewhere"
+    core.delete_namespaced_pod("bound", namespace, grace_period_seconds=0)
+
+
+def test_access_is_reviewed(api: client.ApiClient, namespace: str) -> None:
+    attributes = client.V1ResourceAttributes(namespace=namespace, verb="delete", resource="pods")
+    review = client.V1SubjectAccessReview(
+        spec=client.V1SubjectAccessReviewSpec(user="nobody", resource_attributes=attributes)
+    )
+    assert client.AuthorizationV1Api(api).create_subject_access_review(review).status.allowed is False
+
+
+def test_a_watch_tells_every_change_in_order(core: client.CoreV1Api, namespace: str) -> None:
+    start = core.list_namespaced_config_map(namespace).metadata.resource_version
+    for number in range(5):
+        core.create_namespaced_config_map(namespace, config_map(f"seen-{number}"))
+    core.patch_namespaced_config_map("seen-0", namespace, {"data": {"a": "b"}})
+    core.delete_collection_namespaced_config_map(namespace, label_selector="by=client")
+    events: list[tuple[str, str]] = []
+    stream = watch.Watch()
+    for event in stream.stream(
+        core.list_namespaced_config_map,
+        namespace,
+        label_selector="by=client",
+        resource_version=start,
+        timeout_seconds=20,
+    ):
+        events.append((event["type"], event["object"].metadata.name))
+        if len(events) == 11:
+            stream.stop()
+    created = [("ADDED", f"seen-{number}") for number in range(5)]
+    assert events[:6] == [*created, ("MODIFIED", "seen-0")]
+    assert sorted(events[6:]) == [("DELETED", f"seen-{number}") for number in range(5)]
+
+
+def test_a_watch_from_a_forgotten_revision_is_told_to_start_over(core: client.CoreV1Api, namespace: str) -> None:
+    with pytest.raises(ApiException) as refused:
+        for _ in watch.Watch().stream(
+            core.list_namespaced_config_map, namespace, resource_version="999999999", timeout_seconds=1
+        ):
+            break
+        else:
+            return  # The watch was held open until the revision comes, which is allowed as well.
+    assert refused.value.status in (410, 504)
+
+
+def test_the_dynamic_client_finds_kinds_and_applies(api: client.ApiClient, namespace: str) -> None:
+    found = dynamic.DynamicClient(api)
+    maps = found.resources.get(api_version="v1", kind="ConfigMap")
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "dynamic"}, "data": {"a": "1"}}
+    applied = maps.server_side_apply(body, name="dynamic", namespace=namespace, field_manager="conformance")
+    assert applied.data.a == "1"
+    assert maps.get(name="dynamic", namespace=namespace).metadata.managedFields[0].manager == "conformance"
+    changed = maps.patch(
+        {"data": {"a": "2"}}, name="dynamic", namespace=namespace, content_type="application/merge-patch+json"
+    )
+    assert changed.data.a == "2"
+    events = maps.watch(namespace=namespace, field_selector="metadata.name=dynamic", timeout=1)
+    assert [event["type"] for event in events] == ["ADDED"]
+    maps.delete(name="dynamic", namespace=namespace)
+    assert found.resources.get(api_version="apps/v1", kind="Deployment").namespaced
+
+
+def test_create_from_yaml_makes_all_documents(api: client.ApiClient, core: client.CoreV1Api, namespace: str, tmp_path: Path) -> None:
+    file = tmp_path / "objects.yaml"
+    file.write_text(yaml.safe_dump_all([deployment("from-yaml"), {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "from-yaml"}}]))
+    utils.create_from_yaml(api, str(file), namespace=namespace)
+    assert core.read_namespaced_service_account("from-yaml", namespace).metadata.name == "from-yaml"
+    with pytest.raises(utils.FailToCreateError, match="AlreadyExists"):
+        utils.create_from_yaml(api, str(file), namespace=namespace)
+
+
+def test_leader_election_hands_over_when_the_leader_stops(kubeconfig: Path, namespace: str) -> None:
+    config.load_kube_config(str(kubeconfig))
+    name, led = f"election-{uuid.uuid4().hex[:6]}", []
+
+    def lead(identity: str) -> None:
+        def started() -> None:
+            led.append(identity)
+
+        lock = LeaseLock(name, namespace, identity)
+        settings = electionconfig.Config(
+            lock, lease_duration=3, renew_deadline=2, retry_period=1, onstarted_leading=started, onstopped_leading=None
+        )
+        leaderelection.LeaderElection(settings).run()
+
+    threading.Thread(target=lead, args=("one",), daemon=True).start()
+    deadline = time.monotonic() + 20
+    while not led and time.monotonic() < deadline:
+        time.sleep(0.1)
+    lease = client.CoordinationV1Api().read_namespaced_lease(name, namespace)
+    assert led == ["one"] and lease.spec.holder_identity == "one"
+
+
+async def test_the_asynchronous_client_reads_writes_and_watches(kubeconfig: Path, namespace: str) -> None:
+    await aio.config.load_kube_config(config_file=str(kubeconfig))
+    async with aio.client.ApiClient() as asynchronous:
+        core = aio.client.CoreV1Api(asynchronous)
+        listed = await core.list_namespaced_config_map(namespace)
+        body: dict[str, Any] = {"metadata": {"name": "awaited"}, "data": {"a": "b"}}
+        made = await core.create_namespaced_config_map(namespace, body)
+        assert made.data == {"a": "b"}
+        async with aio.watch.Watch() as stream:
+            async for event in stream.stream(
+                core.list_namespaced_config_map,
+                namespace,
+                resource_version=listed.metadata.resource_version,
+                timeout_seconds=10,
+            ):
+                assert (event["type"], event["object"].metadata.name) == ("ADDED", "awaited")
+                break
+        await core.delete_namespaced_config_map("awaited", namespace)
