@@ -48,7 +48,7 @@ class RequestInfo:
     def flag(self, name: str) -> bool:
         """A boolean parameter as the API reads it: anything but '', 0 and false is true."""
         values = self.query.get(name)
-        return bool(values) and values[0].lower() not in ("false", "0")
+        return values is not None and values[0].lower() not in ("false", "0")
 
 
 @lru_cache(maxsize=16384)
@@ -112,4 +112,4 @@ def parse(method: str, path: str, query_string: bytes) -> RequestInfo:
 
 def _wants_watch(query: dict[str, list[str]]) -> bool:
     values = query.get("watch")
-    return bool(values) and values[0].lower() not in ("false", "0")
+    return values is not None and values[0].lower() not in ("false", "0")

@@ -85,6 +85,7 @@ class Server:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             date_header=True,
             timeout_keep_alive=KEEP_ALIVE_S,
             h11_max_incomplete_event_size=None,

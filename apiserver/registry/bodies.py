@@ -117,7 +117,8 @@ class Bodies:
             kind = {list: "array", str: "string", bool: "bool"}.get(type(document), "number")
             text = (
                 f"couldn't get version/kind; json parse error: json: cannot unmarshal {kind} into Go value of type "
-                'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
+                'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; '
+                'Kind string "json:\\"kind,omitempty\\"" }'
             )
             raise _unrecognized(gvk, raw, text)
         return document, problems

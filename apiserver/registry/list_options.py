@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import orjson
@@ -51,6 +51,17 @@ class ListOptions:
     @property
     def selective(self) -> bool:
         return self.labels is not None or self.fields is not None
+
+    def matching(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """The entries that match. The usual selector, one label with one value, takes the short way."""
+        labels = self.labels
+        if labels is not None and self.fields is None and len(labels.requirements) == 1:
+            key = labels.requirements[0].key
+            value = labels.exact(key)
+            if value is not None:
+                return [entry for entry in entries if entry.labels.get(key) == value]
+        predicate = self.predicate()
+        return entries if predicate is None else [entry for entry in entries if predicate(entry)]
 
     def predicate(self) -> Callable[[Entry], bool] | None:
         """A test of one entry, None when everything matches."""

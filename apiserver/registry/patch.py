@@ -7,6 +7,8 @@ Follows: staging/src/k8s.io/apiserver/pkg/endpoints/handlers/patch.go
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -57,18 +59,18 @@ def patch_change(call: Call, media: str, raw: bytes) -> Change:
         assert current is not None
         if media == STRATEGIC_PATCH:
             obj = _strategic(call, current, document)
-            shown = go_value(document)
+            shown = partial(go_value, document)
             resets = _resets_ownership(obj)
             problems = duplicates + sorted(_converted(call, obj, shown))
         else:
             obj = _patched(current, document, media)
-            shown = _json_text(obj)
+            shown = partial(_patched_text, current, document, media)
             resets = _resets_ownership(obj)
             problems = duplicates + _decoded(call, obj, shown)
         if resets:
             obj["metadata"]["managedFields"] = []
         if problems and call.options.validation == "Strict":
-            raise _invalid_patch(shown, strict_error(problems))
+            raise _invalid_patch(shown(), strict_error(problems))
         return _finished(call, obj, problems)
 
     return change
@@ -187,7 +189,7 @@ _MISMATCH = re.compile(r"json: cannot unmarshal (\w+).* of type (\S+)$")
 _GO_KINDS = {"object": "map", "array": "slice", "number": "int64"}
 
 
-def _converted(call: Call, obj: Object, shown: str) -> list[str]:
+def _converted(call: Call, obj: Object, shown: Callable[[], str]) -> list[str]:
     """As `_decoded`, in the words of the converter that reads merged documents."""
     row = call.endpoint.resource
     try:
@@ -200,29 +202,29 @@ def _converted(call: Call, obj: Object, shown: str) -> list[str]:
                 why = f"cannot restore {'slice' if wanted.startswith('[]') else 'map'} from {kind}"
             elif "." in wanted:
                 why = f"cannot restore struct from: {kind}"
-        raise _invalid_patch(shown, why) from err
+        raise _invalid_patch(shown(), why) from err
 
 
-def _decoded(call: Call, obj: Object, shown: str) -> list[str]:
+def _decoded(call: Call, obj: Object, shown: Callable[[], str]) -> list[str]:
     row = call.endpoint.resource
     node = call.endpoint.node
     kind, version = obj.get("kind", row.kind), obj.get("apiVersion", row.api_version)
-    if (version, kind) != (row.api_version, row.kind) and not row.custom and shown.startswith("{"):
+    if (version, kind) != (row.api_version, row.kind) and not row.custom:
         node = _other_kind(version, kind, shown)
     try:
         return decode(obj, node, row.gvk)
     except DecodeError as err:
-        raise _invalid_patch(shown, str(err)) from err
+        raise _invalid_patch(shown(), str(err)) from err
 
 
-def _other_kind(version: Any, kind: Any, shown: str) -> Node:
+def _other_kind(version: Any, kind: Any, shown: Callable[[], str]) -> Node:
     """A patch that changes the kind is read as that kind. Raises 422 when there is no such kind."""
     group, short = split_api_version(str(version))
     try:
         return schema_for(GroupVersionKind(group, short, str(kind)))
     except LookupError:
         why = f'no kind "{kind}" is registered for version "{version}" in scheme "{SCHEME}"'
-        raise _invalid_patch(shown, why) from None
+        raise _invalid_patch(shown(), why) from None
 
 
 def _invalid_patch(shown: str, why: str) -> status.StatusError:
@@ -251,6 +253,11 @@ def _ordered(obj: Object, order: tuple[str, ...]) -> Object:
 def _sorted_fields(entry: Object) -> Object:
     fields = orjson.dumps(entry.get("fieldsV1"), option=orjson.OPT_SORT_KEYS)
     return {**entry, "fieldsV1": orjson.loads(fields)} if "fieldsV1" in entry else entry
+
+
+def _patched_text(current: Object, document: Any, media: str) -> str:
+    """The patched document for a message. Made anew: decoding has changed the one that it refused."""
+    return _json_text(_patched(current, document, media))
 
 
 def _json_text(obj: Any) -> str:

@@ -161,7 +161,7 @@ def _page(
 ) -> Listed:
     """The matches, at most `limit` of them where there is one."""
     if options.limit == 0 or len(entries) <= options.limit:
-        return Listed(entries if predicate is None else [e for e in entries if predicate(e)], revision)
+        return Listed(options.matching(entries), revision)
     prefix = endpoint.stored.key_prefix(namespace)
     if predicate is None:
         chosen = entries[: options.limit]
