@@ -1,0 +1,56 @@
+"""Content negotiation: the first type that the client lists and the server has."""
+
+from __future__ import annotations
+
+import pytest
+
+from apiserver.response import JSON, PROTOBUF, YAML, Negotiated, negotiate, status_reply
+from openapi.meta.status import StatusError
+from openapi.schema.protobuf import open_envelope
+
+PARTIAL = ";as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+TABLE = ";as=Table;g=meta.k8s.io;v=v1"
+
+
+@pytest.mark.parametrize(
+    ("accept", "media"),
+    [
+        ("", JSON),
+        ("*/*", JSON),
+        (YAML, YAML),
+        (PROTOBUF, PROTOBUF),
+        (f"{PROTOBUF},{JSON}", PROTOBUF),
+        (f"{PROTOBUF}, */*", PROTOBUF),
+        (f"{JSON},{PROTOBUF}", JSON),
+        (f"{PROTOBUF};q=0.5,{JSON}", JSON),
+    ],
+)
+def test_the_first_type_accepted_is_sent(accept: str, media: str) -> None:
+    assert negotiate(accept) == Negotiated(media)
+
+
+def test_kinds_without_protobuf_are_sent_as_json_where_that_is_accepted_too() -> None:
+    assert negotiate(f"{PROTOBUF},{JSON}", has_protobuf=False) == Negotiated(JSON)
+    assert negotiate(PROTOBUF + PARTIAL, has_protobuf=False) == Negotiated(PROTOBUF, "PartialObjectMetadata", "v1")
+
+
+def test_tables_are_never_protobuf() -> None:
+    assert negotiate(f"{PROTOBUF}{TABLE},{JSON}{TABLE}") == Negotiated(JSON, "Table", "v1")
+
+
+def test_a_custom_object_as_protobuf_alone_is_refused_in_protobuf() -> None:
+    with pytest.raises(StatusError) as caught:
+        negotiate(PROTOBUF, has_protobuf=False)
+    text = f"only the following media types are accepted: {JSON}, {YAML}, {PROTOBUF}"
+    assert (caught.value.code, caught.value.message) == (406, text)
+    reply = status_reply(caught.value, Negotiated(PROTOBUF))
+    envelope = open_envelope(b"".join(reply.parts))
+    assert (reply.content_type, envelope.api_version, envelope.kind) == (PROTOBUF, "v1", "Status")
+    assert envelope.raw.endswith(b"\x1at" + text.encode() + b'"\rNotAcceptable0\x96\x03')
+    assert b"\x12\x07Failure" in envelope.raw
+
+
+def test_watches_stream_json_or_protobuf() -> None:
+    assert negotiate(f"{PROTOBUF};stream=watch", watching=True) == Negotiated(PROTOBUF)
+    with pytest.raises(StatusError):
+        negotiate(YAML, watching=True)
