@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from apiserver.resources.apiregistration.api_service import ApiServiceStrategy
 from apiserver.resources.apps.controller_revision import ControllerRevisionStrategy
 from apiserver.resources.apps.daemon_set import DaemonSetStrategy
 from apiserver.resources.apps.deployment import DeploymentStrategy
@@ -26,6 +27,8 @@ from apiserver.resources.core.resourcequotas import ResourceQuotas
 from apiserver.resources.core.secrets import Secrets
 from apiserver.resources.core.serviceaccounts import ServiceAccounts
 from apiserver.resources.discovery.endpointslices import EndpointSlices
+from apiserver.resources.flowcontrol.flow_schema import FlowSchemaStrategy
+from apiserver.resources.flowcontrol.priority_level import PriorityLevelStrategy
 from apiserver.resources.networking.ingress import IngressStrategy
 from apiserver.resources.networking.ingress_class import IngressClassStrategy
 from apiserver.resources.networking.ipaddresses import IPAddresses
@@ -63,6 +66,7 @@ STRATEGIES: dict[GroupResource, Strategy] = {
     GroupResource("", "resourcequotas"): ResourceQuotas(),
     GroupResource("", "secrets"): Secrets(),
     GroupResource("", "serviceaccounts"): ServiceAccounts(),
+    GroupResource("apiregistration.k8s.io", "apiservices"): ApiServiceStrategy(),
     GroupResource("apps", "controllerrevisions"): ControllerRevisionStrategy(),
     GroupResource("apps", "daemonsets"): DaemonSetStrategy(),
     GroupResource("apps", "deployments"): DeploymentStrategy(),
@@ -75,6 +79,8 @@ STRATEGIES: dict[GroupResource, Strategy] = {
     GroupResource("coordination.k8s.io", "leases"): LeaseStrategy(),
     GroupResource("discovery.k8s.io", "endpointslices"): EndpointSlices(),
     GroupResource("events.k8s.io", "events"): NewEvents(),
+    GroupResource("flowcontrol.apiserver.k8s.io", "flowschemas"): FlowSchemaStrategy(),
+    GroupResource("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations"): PriorityLevelStrategy(),
     GroupResource("networking.k8s.io", "ingressclasses"): IngressClassStrategy(),
     GroupResource("networking.k8s.io", "ingresses"): IngressStrategy(),
     GroupResource("networking.k8s.io", "ipaddresses"): IPAddresses(),

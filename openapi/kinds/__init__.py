@@ -11,6 +11,7 @@ from openapi.kinds import (
     admissionregistration,
     apiextensions,
     apiregistration,
+    apiregistration_defaults,
     apps,
     apps_defaults,
     authentication,
@@ -26,6 +27,7 @@ from openapi.kinds import (
     discovery,
     events,
     flowcontrol,
+    flowcontrol_defaults,
     networking,
     networking_defaults,
     node,
@@ -78,3 +80,5 @@ DEFAULTS.update(networking_defaults.DEFAULTS)
 DEFAULTS.update(rbac_defaults.DEFAULTS)
 DEFAULTS.update(scheduling_defaults.DEFAULTS)
 DEFAULTS.update(storage_defaults.DEFAULTS)
+DEFAULTS.update(flowcontrol_defaults.DEFAULTS)
+DEFAULTS.update(apiregistration_defaults.DEFAULTS)

@@ -16,8 +16,9 @@ from apiserver.resources.field_rules import IMMUTABLE, named
 from apiserver.resources.node_selectors import validate_node_selector
 from apiserver.resources.object_meta import validate_object_meta
 from apiserver.resources.spec_rules import EMPTY, verbatim
+from apiserver.resources.status_only import StatusOnly
 from apiserver.resources.storage.columns import VOLUME_ATTACHMENT
-from apiserver.resources.strategy import Object, StatusOf, WithStatus, WriteContext
+from apiserver.resources.strategy import Object, WithStatus, WriteContext
 from openapi.meta.field import FieldError, forbidden, invalid, required, too_long
 from openapi.meta.names import is_dns1123_subdomain, name_is_dns_subdomain, range_text, size
 
@@ -38,17 +39,8 @@ def _validate(obj: Struct) -> Iterator[FieldError]:
     yield from _validate_status(status)
 
 
-class VolumeAttachmentStatus(StatusOf):
+class VolumeAttachmentStatus(StatusOnly):
     allow_unconditional_update = False
-    reset_fields = (("metadata",), ("spec",))
-
-    def prepare(self, obj: Object, old: Object | None, context: WriteContext) -> None:
-        super().prepare(obj, old, context)
-        assert old is not None
-        kept, ownership = old["metadata"], obj["metadata"].get("managedFields")
-        obj["metadata"] = {**kept, "resourceVersion": obj["metadata"].get("resourceVersion", "")}
-        if ownership is not None:
-            obj["metadata"]["managedFields"] = ownership
 
     def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
         return _validate(obj)
