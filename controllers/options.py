@@ -1,0 +1,116 @@
+"""The options of the controllers' process, under the names of kube-controller-manager's flags."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `wherry controllers` is told. Files that are None leave out the controllers that need them.
+
+    `controllers` are names of the table, `-name` to leave one out, `*` for all that are on by default.
+    """
+
+    kubeconfig: Path | None = None
+    controllers: tuple[str, ...] = ("*",)
+    leader_elect: bool = True
+    leader_elect_lease_duration_s: float = 15.0
+    leader_elect_renew_deadline_s: float = 10.0
+    leader_elect_retry_period_s: float = 2.0
+    health_address: str = "127.0.0.1"
+    health_port: int = -1
+    root_ca_file: Path | None = None
+    cluster_signing_cert_file: Path | None = None
+    cluster_signing_key_file: Path | None = None
+    service_account_private_key_file: Path | None = None
+    cluster_cidr: str = ""
+    service_cluster_ip_range: str = ""
+    allocate_node_cidrs: bool = False
+    terminated_pod_gc_threshold: int = 12500
+    node_monitor_grace_period_s: float = 50.0
+    node_monitor_period_s: float = 5.0
+    horizontal_pod_autoscaler_sync_period_s: float = 15.0
+    verbosity: int = 0
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags; `options_of` reads them back."""
+    default = Options()
+    add = parser.add_argument
+    add("--kubeconfig", type=Path, metavar="FILE", help="which server to talk to, and as whom")
+    add("--controllers", metavar="NAMES", default="*", help="'*', names, and -names to leave out (default: *)")
+    add("--leader-elect", type=_boolean, nargs="?", const=True, default=True, metavar="BOOL", help="default: true")
+    _duration(parser, "--leader-elect-lease-duration", default.leader_elect_lease_duration_s)
+    _duration(parser, "--leader-elect-renew-deadline", default.leader_elect_renew_deadline_s)
+    _duration(parser, "--leader-elect-retry-period", default.leader_elect_retry_period_s)
+    add("--health-address", metavar="IP", default=default.health_address, help="where /healthz and /metrics listen")
+    add("--health-port", type=int, metavar="N", default=default.health_port, help="-1: none, 0: any (default: -1)")
+    add("--root-ca-file", type=Path, metavar="FILE", help="CA bundle to publish to every namespace")
+    add("--cluster-signing-cert-file", type=Path, metavar="FILE", help="CA that signs certificate requests")
+    add("--cluster-signing-key-file", type=Path, metavar="FILE", help="key of that CA")
+    add("--service-account-private-key-file", type=Path, metavar="FILE", help="key that signs account tokens")
+    add("--cluster-cidr", metavar="CIDR", default="", help="addresses of pods")
+    add("--service-cluster-ip-range", metavar="CIDR", default="", help="addresses of services")
+    add("--allocate-node-cidrs", type=_boolean, nargs="?", const=True, default=False, metavar="BOOL")
+    add("--terminated-pod-gc-threshold", type=int, metavar="N", default=default.terminated_pod_gc_threshold)
+    _duration(parser, "--node-monitor-grace-period", default.node_monitor_grace_period_s)
+    _duration(parser, "--node-monitor-period", default.node_monitor_period_s)
+    _duration(parser, "--horizontal-pod-autoscaler-sync-period", default.horizontal_pod_autoscaler_sync_period_s)
+    add("-v", "--verbosity", type=int, metavar="N", default=0, help="0: warnings, 1: information, 2: everything")
+
+
+def options_of(arguments: argparse.Namespace) -> Options:
+    return Options(
+        kubeconfig=arguments.kubeconfig,
+        controllers=tuple(name.strip() for name in arguments.controllers.split(",") if name.strip()),
+        leader_elect=arguments.leader_elect,
+        leader_elect_lease_duration_s=arguments.leader_elect_lease_duration,
+        leader_elect_renew_deadline_s=arguments.leader_elect_renew_deadline,
+        leader_elect_retry_period_s=arguments.leader_elect_retry_period,
+        health_address=arguments.health_address,
+        health_port=arguments.health_port,
+        root_ca_file=arguments.root_ca_file,
+        cluster_signing_cert_file=arguments.cluster_signing_cert_file,
+        cluster_signing_key_file=arguments.cluster_signing_key_file,
+        service_account_private_key_file=arguments.service_account_private_key_file,
+        cluster_cidr=arguments.cluster_cidr,
+        service_cluster_ip_range=arguments.service_cluster_ip_range,
+        allocate_node_cidrs=arguments.allocate_node_cidrs,
+        terminated_pod_gc_threshold=arguments.terminated_pod_gc_threshold,
+        node_monitor_grace_period_s=arguments.node_monitor_grace_period,
+        node_monitor_period_s=arguments.node_monitor_period,
+        horizontal_pod_autoscaler_sync_period_s=arguments.horizontal_pod_autoscaler_sync_period,
+        verbosity=arguments.verbosity,
+    )
+
+
+def _duration(parser: argparse.ArgumentParser, flag: str, default_s: float) -> None:
+    parser.add_argument(flag, type=_seconds, metavar="DURATION", default=default_s, help=f"default: {default_s:g}s")
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{text}: true or false")
+    return text.lower() == "true"
+
+
+def _seconds(text: str) -> float:
+    """`15s`, `1m30s`, `500ms`, `1.5h`."""
+    units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+    total, number, unit = 0.0, "", ""
+    for character in text + "0":
+        if (character.isdigit() or character == ".") and unit:
+            if unit not in units or not number:
+                break
+            total, number, unit = total + float(number) * units[unit], "", ""
+        if character.isdigit() or character == ".":
+            number += character
+        else:
+            unit += character
+    else:
+        if text and number == "0":
+            return total
+    raise argparse.ArgumentTypeError(f"{text}: not a duration such as 15s or 1m30s")

@@ -1,0 +1,242 @@
+"""Informers: one list and one watch per resource keep a store that any number of controllers read and listen to.
+
+Guarantees: a handler sees every change in order, exactly once, after the store has it; a gap (410, lost connection) is
+closed by a new list whose differences arrive as ordinary changes; `revision` never promises more than the store holds.
+There is no resync: nothing is delivered that did not change. managedFields are dropped, nobody here reads them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import orjson
+
+from controllers.runtime.client import Client
+from controllers.runtime.errors import ApiError, Expired, from_status
+from controllers.runtime.objects import Key, Object, revision_of
+from controllers.runtime.store import Store
+from openapi.catalog import GroupVersionResource, Resource
+
+log = logging.getLogger(__name__)
+
+WATCH_S = (300, 600)
+"""A watch is asked to end after a random time in this range, so that many do not reconnect at once."""
+
+RETRY_S = (0.1, 10.0)
+"""First and longest pause before another attempt while the server is away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What happened to one object. `old` is what the store held before; `obj` of a DELETED one is its last state."""
+
+    type: Literal["ADDED", "MODIFIED", "DELETED"]
+    obj: Object
+    old: Object | None = None
+
+
+Handler = Callable[[Change], None]
+
+
+class Informer:
+    """Keeps `store` like the server's collection of `resource`, from `run` on."""
+
+    def __init__(self, client: Client, resource: Resource, *, metadata_only: bool = False) -> None:
+        self.resource = resource
+        self.store = Store()
+        self.revision = 0
+        self.synced = asyncio.Event()
+        self._client = client
+        self._metadata_only = metadata_only
+        self._handlers: list[Handler] = []
+        self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
+
+    def add_handler(self, handler: Handler) -> None:
+        """Call `handler` for every change from now on, and now for each object already known."""
+        for obj in self.store.all():
+            handler(Change("ADDED", obj))
+        self._handlers.append(handler)
+
+    def remove_handler(self, handler: Handler) -> None:
+        self._handlers.remove(handler)
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until `holds()`, which is asked after each batch of changes."""
+        if holds():
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        entry = (holds, future)
+        self._waiting.append(entry)
+        try:
+            await future
+        finally:
+            if entry in self._waiting:
+                self._waiting.remove(entry)
+
+    async def run(self) -> None:
+        """List, then watch, for ever; errors of the server are waited out."""
+        pause_s, listed = RETRY_S[0], False
+        while True:
+            started = asyncio.get_running_loop().time()
+            try:
+                if not listed:
+                    await self._list()
+                    listed = True
+                await self._watch()
+            except Expired:
+                log.info("watch expired", extra={"gvr": self.resource.gvr, "revision": self.revision})
+                listed = False
+            except ApiError as error:
+                level = logging.DEBUG if self.synced.is_set() and error.code == 0 else logging.WARNING
+                log.log(level, "watch failed: %s", error, extra={"gvr": self.resource.gvr})
+            else:
+                continue
+            if asyncio.get_running_loop().time() - started > RETRY_S[1]:
+                pause_s = RETRY_S[0]
+            await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))
+            pause_s = min(pause_s * 2, RETRY_S[1])
+
+    def clear(self) -> None:
+        """Report all objects as deleted: the resource is gone."""
+        self._deliver(self._remove(self.store.keys()))
+
+    def _remove(self, keys: Iterable[Key]) -> list[Change]:
+        removed = [old for key in keys if (old := self.store.remove(key)) is not None]
+        return [Change("DELETED", old, old) for old in removed]
+
+    async def _list(self) -> None:
+        answer = await self._client.list(self.resource, metadata_only=self._metadata_only)
+        kind, api_version = self.resource.kind, self.resource.api_version
+        changes, present = [], set()
+        for item in answer.get("items") or ():
+            obj = {"kind": kind, "apiVersion": api_version, **item}
+            metadata = obj["metadata"]
+            metadata.pop("managedFields", None)
+            key = Key(metadata.get("namespace", ""), metadata["name"])
+            present.add(key)
+            change = self._differing(key, obj)
+            if change is not None:
+                changes.append(change)
+        gone = [key for key in self.store.keys() if key not in present]  # noqa: SIM118  a store is no mapping
+        changes += self._remove(gone)
+        self.revision = max(self.revision, int(answer["metadata"].get("resourceVersion") or 0))
+        self._deliver(changes)
+        self.synced.set()
+
+    def _differing(self, key: Key, obj: Object) -> Change | None:
+        """The change that a listed object is, or None if the store has it already."""
+        old = self.store.get(*key)
+        if old is not None and revision_of(old) >= revision_of(obj):
+            return None
+        self.store.put(obj)
+        return Change("ADDED", obj) if old is None else Change("MODIFIED", obj, old)
+
+    async def _watch(self) -> None:
+        """Follow one watch to its end."""
+        watch = self._client.watch(
+            self.resource,
+            str(self.revision),
+            timeout_s=random.randint(*WATCH_S),
+            metadata_only=self._metadata_only,
+        )
+        async with watch as pieces:
+            async for lines in _lines(pieces):
+                self._deliver([change for line in lines if (change := self._take(line)) is not None])
+
+    def _take(self, line: bytes) -> Change | None:
+        """Bring one event into the store."""
+        event = orjson.loads(line)
+        kind, obj = event["type"], event["object"]
+        if kind == "ERROR":
+            raise from_status(obj)
+        metadata = obj["metadata"]
+        self.revision = max(self.revision, int(metadata["resourceVersion"]))
+        if kind == "BOOKMARK":
+            return None
+        metadata.pop("managedFields", None)
+        if kind == "DELETED":
+            old = self.store.remove(Key(metadata.get("namespace", ""), metadata["name"]))
+            return Change("DELETED", obj, old)
+        old = self.store.put(obj)
+        return Change("ADDED", obj) if old is None else Change("MODIFIED", obj, old)
+
+    def _deliver(self, changes: list[Change]) -> None:
+        for change in changes:
+            for handler in self._handlers:
+                try:
+                    handler(change)
+                except Exception:
+                    log.exception("handler failed", extra={"gvr": self.resource.gvr})
+        for entry in [entry for entry in self._waiting if entry[0]()]:
+            self._waiting.remove(entry)
+            if not entry[1].done():
+                entry[1].set_result(None)
+
+
+async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
+    """The whole lines in each piece of a stream; a line may span pieces."""
+    rest: list[bytes] = []
+    async for piece in pieces:
+        head, newline, tail = piece.rpartition(b"\n")
+        if not newline:
+            rest.append(tail)
+            continue
+        whole = b"".join([*rest, head]) if rest else head
+        rest = [tail] if tail else []
+        yield [line for line in whole.split(b"\n") if line]
+
+
+class Informers:
+    """The informers of a process: one per resource, started at first use and shared by all who ask."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._informers: dict[tuple[GroupVersionResource, bool], Informer] = {}
+        self._tasks: dict[tuple[GroupVersionResource, bool], asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
+
+    def get(self, resource: Resource, *, metadata_only: bool = False) -> Informer:
+        """The informer of `resource`. One that knows whole objects also serves those who need metadata only."""
+        whole = self._informers.get((resource.gvr, False))
+        if whole is not None:
+            return whole
+        identity = (resource.gvr, metadata_only)
+        informer = self._informers.get(identity)
+        if informer is None:
+            informer = Informer(self._client, resource, metadata_only=metadata_only)
+            self._informers[identity] = informer
+            self._start(identity)
+        return informer
+
+    def find(self, gvr: GroupVersionResource) -> Informer | None:
+        """A running informer of that resource, if there is one."""
+        return self._informers.get((gvr, False)) or self._informers.get((gvr, True))
+
+    def drop(self, resource: Resource) -> None:
+        """Stop watching a resource that is served no more; its last objects are reported as deleted."""
+        for identity in ((resource.gvr, False), (resource.gvr, True)):
+            task, informer = self._tasks.pop(identity, None), self._informers.pop(identity, None)
+            if task is not None:
+                task.cancel()
+            if informer is not None:
+                informer.clear()
+
+    def start(self, group: asyncio.TaskGroup) -> None:
+        """Run all informers, and those asked for later, as tasks of `group`."""
+        self._group = group
+        for identity in self._informers:
+            self._start(identity)
+
+    async def synced(self) -> None:
+        """Wait until every informer has its first list."""
+        await asyncio.gather(*(informer.synced.wait() for informer in list(self._informers.values())))
+
+    def _start(self, identity: tuple[GroupVersionResource, bool]) -> None:
+        if self._group is not None and identity not in self._tasks:
+            name = f"informer {identity[0].resource}"
+            self._tasks[identity] = self._group.create_task(self._informers[identity].run(), name=name)

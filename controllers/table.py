@@ -1,0 +1,52 @@
+"""The controllers of the process: one line each, under the name that `--controllers` selects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from controllers.options import Options
+from controllers.replicaset.controller import ReplicaSetController, ReplicationController
+from controllers.runtime.controller import Controller, Runtime
+
+Factory = Callable[[Runtime, Options], Controller | None]
+"""Makes the controller, or None where the options lack what it needs."""
+
+TABLE: Mapping[str, Factory] = {
+    "replicaset-controller": lambda runtime, _options: ReplicaSetController(runtime),
+    "replicationcontroller-controller": lambda runtime, _options: ReplicationController(runtime),
+}
+
+OFF_BY_DEFAULT: frozenset[str] = frozenset({"bootstrap-signer-controller", "token-cleaner-controller"})
+
+ALIASES: Mapping[str, str] = {
+    "replicationcontroller": "replicationcontroller-controller",
+    "daemonset": "daemonset-controller",
+    "job": "job-controller",
+    "deployment": "deployment-controller",
+    "replicaset": "replicaset-controller",
+    "statefulset": "statefulset-controller",
+    "cronjob": "cronjob-controller",
+}
+"""Older names that the flag still takes."""
+
+
+class UnknownController(ValueError):
+    """A name that no controller has."""
+
+
+def select(wanted: Sequence[str]) -> list[str]:
+    """The names of the table chosen by `--controllers`, in the table's order. Raises UnknownController."""
+    included: set[str] = set()
+    excluded: set[str] = set()
+    everything = False
+    for word in wanted:
+        if word == "*":
+            everything = True
+            continue
+        name = word.removeprefix("-")
+        name = ALIASES.get(name, name)
+        if name not in TABLE:
+            raise UnknownController(f"{word!r} is not in the list of known controllers: {', '.join(sorted(TABLE))}")
+        (excluded if word.startswith("-") else included).add(name)
+    by_default = set(TABLE) - OFF_BY_DEFAULT if everything else set()
+    return [name for name in TABLE if name in included or (name in by_default and name not in excluded)]
