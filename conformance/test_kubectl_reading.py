@@ -20,7 +20,8 @@ from conformance.test_kubectl_objects import deployment, pod
 @pytest.fixture(scope="module")
 def stocked(k: Kubectl) -> Kubectl:
     """A namespace with a deployment, three labelled pods, a service, and eleven configmaps."""
-    objects = [deployment("shop", 3), pod("red", colour="red"), pod("green", colour="green"), pod("blue", colour="blue")]
+    pods = [pod(colour, colour=colour) for colour in ("red", "green", "blue")]
+    objects = [deployment("shop", 3), *pods]
     for number in range(11):
         meta = {"name": f"page-{number:02}", "labels": {"set": "pages"}}
         objects.append({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta})
