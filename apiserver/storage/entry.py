@@ -2,8 +2,8 @@
 
 Stored values are JSON that begins with kind, apiVersion and metadata, in this order, and carry no resourceVersion; it
 is spliced in right after `"metadata":{` when an entry is built, so an object is never parsed on its way from the store
-to a client. Values another server wrote in another order are parsed and brought to this layout once. Entries are
-immutable and shared by all readers.
+to a client. Values another server wrote, in another order or as protobuf, are parsed and brought to this layout once.
+Entries are immutable and shared by all readers.
 """
 
 from __future__ import annotations
@@ -15,6 +15,10 @@ from typing import Any
 import orjson
 
 from apiserver.storage.backend import StorageError
+from openapi.catalog import GroupVersionKind, split_api_version
+from openapi.schema.decode import DecodeError, decode
+from openapi.schema.load import schema_for
+from openapi.schema.protobuf import MAGIC, ProtobufError, decode_message, named, open_envelope
 
 Object = dict[str, Any]
 Extract = Callable[[Object], dict[str, str]]
@@ -22,7 +26,6 @@ Extract = Callable[[Object], dict[str, str]]
 
 _METADATA = b'"metadata":{'
 _SPLICE = b'"metadata":{"resourceVersion":"'
-_PROTOBUF_MAGIC = b"k8s\x00"
 _NO_LABELS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -194,18 +197,34 @@ class EntryReader:
 
 
 def _parse(key: str, value: bytes) -> Object:
-    if value.startswith(_PROTOBUF_MAGIC):
-        raise UndecodableValue(key, "it is stored as protobuf, only JSON is supported")
-    try:
-        obj = orjson.loads(value)
-    except orjson.JSONDecodeError as error:
-        raise UndecodableValue(key, f"it is not JSON: {error}") from error
+    if value.startswith(MAGIC):
+        obj = _parse_protobuf(key, value)
+    else:
+        try:
+            obj = orjson.loads(value)
+        except orjson.JSONDecodeError as error:
+            raise UndecodableValue(key, f"it is not JSON: {error}") from error
     if not isinstance(obj, dict):
         raise UndecodableValue(key, "it is not a JSON object")
     if not isinstance(obj.get("kind"), str) or not isinstance(obj.get("apiVersion"), str):
         raise UndecodableValue(key, "it has no kind and apiVersion")
     if not isinstance(obj.get("metadata"), dict):
         raise UndecodableValue(key, "it has no metadata")
+    return obj
+
+
+def _parse_protobuf(key: str, value: bytes) -> Object:
+    """A kube-apiserver stores Kubernetes' own kinds so, where it is not told otherwise."""
+    try:
+        envelope = open_envelope(value)
+        gvk = GroupVersionKind(*split_api_version(envelope.api_version), envelope.kind)
+        node = schema_for(gvk)
+        obj = named(decode_message(envelope.raw, node), envelope)
+        decode(obj, node)
+    except (ProtobufError, DecodeError) as error:
+        raise UndecodableValue(key, f"it is no sound protobuf: {error}") from error
+    except KeyError as error:
+        raise UndecodableValue(key, "it is protobuf of an unknown kind") from error
     return obj
 
 

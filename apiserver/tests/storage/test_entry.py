@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from apiserver.storage.entry import EntryReader, UndecodableValue, encode
+from openapi.schema.protobuf import encode_protobuf
 
 KEY = "/registry/pods/default/a"
 POD: dict[str, Any] = {
@@ -119,10 +120,20 @@ def test_a_deletion_shows_the_last_state_under_its_own_revision(revision: int) -
     assert gone.stored() == STORED
 
 
+def test_values_that_a_kube_apiserver_stored_as_protobuf_are_read() -> None:
+    meta = {"name": "a", "namespace": "default", "uid": "u", "creationTimestamp": "2024-01-01T00:00:00Z"}
+    stored: dict[str, Any] = {"metadata": meta, "spec": {"containers": [{"name": "c", "resources": {}}]}, "status": {}}
+    stored = {"kind": "Pod", "apiVersion": "v1", **stored}
+    entry = reader().read(KEY, encode_protobuf(stored), 7, 3)
+    assert entry.object() == {**stored, "metadata": {"resourceVersion": "7", **meta}}
+    assert orjson.loads(entry.stored()) == stored
+
+
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
-        (b"k8s\x00\n\x09\x0a\x02v1\x12\x03Pod", "protobuf"),
+        (b"k8s\x00\n\x09\x0a\x02v1\x12\x03Pod\x12\x02\x0a\x05", "no sound protobuf: unexpected EOF"),
+        (b"k8s\x00\n\x09\x0a\x02v1\x12\x03Odd", "an unknown kind"),
         (b"\xff\xfe", "not JSON"),
         (b"", "not JSON"),
         (b"[1]", "not a JSON object"),
