@@ -6,9 +6,10 @@ import asyncio
 import logging
 import os
 import socket
+import ssl
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -49,11 +50,13 @@ from apiserver.registry.role_escalation import RoleEscalation
 from apiserver.registry.verbs import Verbs
 from apiserver.registry.watches import Watches
 from apiserver.registry.writes import Writes
+from apiserver.resources.core.allocation import ServiceAllocator
+from apiserver.resources.core.services import build_services
 from apiserver.resources.table import STRATEGIES
 from apiserver.storage.backend import Backend, StorageError
 from apiserver.storage.cache import ResourceCache
 from apiserver.storage.store import Store
-from openapi.catalog import Catalog
+from openapi.catalog import Catalog, GroupResource
 from openapi.documents import Documents
 from openapi.documents.service import GIT_VERSION
 from openapi.kinds import RESOURCES
@@ -62,6 +65,7 @@ log = logging.getLogger(__name__)
 
 ISSUER = "https://kubernetes.default.svc"
 AUDIENCES = ("https://kubernetes.default.svc",)
+NODE_PORTS = "30000-32767"
 COMPACT_EVERY_S = 300.0
 RENEW_EVERY_S = 10.0
 
@@ -76,8 +80,8 @@ class Settings:
     service_account_key: Path
     client_ca: Path
     token_file: Path | None = None
+    node_tls: ssl.SSLContext | None = None
     anonymous: bool = True
-    extra: Mapping[str, str] = field(default_factory=dict)
 
 
 class ApiServer:
@@ -90,7 +94,9 @@ class ApiServer:
         self.catalog = Catalog(RESOURCES)
         self.store = Store(backend, observe=self.metrics.store_operation)
         self._key = SigningKey(settings.service_account_key.read_bytes())
-        self._endpoints = Endpoints(self.catalog, STRATEGIES)
+        self._allocator = ServiceAllocator(self.store, settings.service_cidrs, NODE_PORTS)
+        services = {GroupResource("", "services"): build_services(self._allocator)}
+        self._endpoints = Endpoints(self.catalog, {**STRATEGIES, **services})
         self._rbac = RbacIndex()
         self._nodes = NodeGraph()
         self._bootstrapped = False
@@ -131,6 +137,7 @@ class ApiServer:
             issuer=TokenIssuer(ISSUER, self._key),
             audiences=AUDIENCES,
             bound=bound,
+            node_tls=settings.node_tls,
         )
         return Pipeline(
             endpoints=self._endpoints,
@@ -207,7 +214,9 @@ class ApiServer:
         facts = self._facts()
         writer = SystemWriter(self.store)
         await ensure(writer, self.catalog, facts, datetime.now(UTC))
+        await self._allocator.start()
         self._bootstrapped = True
+        self._tasks.append(asyncio.create_task(self._allocator.run()))
         self._tasks.append(asyncio.create_task(self._renew(writer, facts)))
         self._tasks.append(asyncio.create_task(self._compact()))
 

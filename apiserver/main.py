@@ -11,6 +11,7 @@ from pathlib import Path
 from apiserver.app import ApiServer, Settings
 from apiserver.serving import Server, listen, tls_context
 from apiserver.storage.backend import Backend
+from apiserver.streams import node_tls
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class ServeOptions:
     database: Path | None = None
     etcd: EtcdOptions | None = None
     token_file: Path | None = None
+    node_client_cert: Path | None = None
+    node_client_key: Path | None = None
 
 
 async def open_backend(options: ServeOptions) -> Backend:
@@ -69,8 +72,17 @@ async def serve(options: ServeOptions, on_ready: Callable[[int], None], stop: as
     except BaseException:
         sock.close()
         raise
+    nodes = None
+    if options.node_client_cert is not None and options.node_client_key is not None:
+        nodes = node_tls(str(options.node_client_cert), str(options.node_client_key), str(options.client_ca))
     settings = Settings(
-        options.address, port, options.service_cidrs, options.service_account_key, options.client_ca, options.token_file
+        address=options.address,
+        port=port,
+        service_cidrs=options.service_cidrs,
+        service_account_key=options.service_account_key,
+        client_ca=options.client_ca,
+        token_file=options.token_file,
+        node_tls=nodes,
     )
     api = ApiServer(backend, settings)
     tls = tls_context(str(options.cert_file), str(options.key_file), str(options.client_ca))

@@ -133,10 +133,10 @@ class Pipeline:
         if not info.at.is_resource:
             return await self._answer_path(info, headers)
         if info.verb == "watch":
-            return await self._watch(self._context(info, user, headers, receive, send))
+            return await self._watch(self._context(scope, info, user, headers, receive, send))
         await self._fairness.take()
         try:
-            return await self._perform(self._context(info, user, headers, receive, send))
+            return await self._perform(self._context(scope, info, user, headers, receive, send))
         finally:
             self._fairness.give_back()
 
@@ -159,7 +159,7 @@ class Pipeline:
         return reply
 
     def _context(
-        self, info: RequestInfo, user: User, headers: dict[bytes, bytes], receive: Receive, send: Send
+        self, scope: Scope, info: RequestInfo, user: User, headers: dict[bytes, bytes], receive: Receive, send: Send
     ) -> Context:
         """Look the resource up and negotiate. Raises 404, 405, 406."""
         at = info.at
@@ -179,7 +179,9 @@ class Pipeline:
         )  # fmt: skip
         agent = headers.get(b"user-agent", b"")
         pretty = info.flag("pretty") if "pretty" in info.query else agent.startswith((b"curl", b"Wget", b"Mozilla"))
-        context = Context(info, endpoint, user, headers, negotiated, datetime.now(UTC), receive, send, pretty)
+        context = Context(info, endpoint, user, headers, negotiated, datetime.now(UTC), receive, send)
+        context.pretty = pretty
+        context.connection = scope["state"].get("connection")
         if endpoint.resource.deprecation:
             context.warnings.append(endpoint.resource.deprecation)
         return context

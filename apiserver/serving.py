@@ -58,6 +58,23 @@ class Protocol(HttpToolsProtocol):
             self._head_timer = None
         super().on_headers_complete()
 
+    def take_over(self, protocol: asyncio.Protocol) -> asyncio.Transport:
+        """Give the connection to `protocol` for good; HTTP says nothing on it any more, and nobody times it out."""
+        self._unset_keepalive_if_required()
+        cycle, transport = self.cycle, self.transport
+        cycle.response_started = cycle.response_complete = cycle.disconnected = True
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        transport.resume_reading()
+        return transport
+
+    def release(self) -> None:
+        """The connection that was taken over has ended."""
+        self.connections.discard(self)
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """The application takes upgraded connections over itself."""
+
     def connection_lost(self, exc: Exception | None) -> None:
         if self._head_timer is not None:
             self._head_timer.cancel()

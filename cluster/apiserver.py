@@ -34,6 +34,8 @@ def run_apiserver(options: ClusterOptions, home: Home, ready: Ready) -> None:
             database=home.database,
             etcd=etcd if options.etcd_servers else None,
             token_file=options.token_auth_file,
+            node_client_cert=pki.clients["apiserver-kubelet-client"].cert,
+            node_client_key=pki.clients["apiserver-kubelet-client"].key,
         )
         run(serve, lambda port: _announce(options, home, pki, port, ready))
     except StorageError as error:

@@ -32,6 +32,8 @@ class Context:
     now: datetime
     receive: Receive
     send: Send
+    connection: Any = None
+    """The client's connection, for what streams beyond HTTP."""
     pretty: bool = False
     annotations: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)

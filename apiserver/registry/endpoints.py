@@ -39,7 +39,7 @@ class Endpoints:
 
     def _make(self, row: Resource) -> Endpoint:
         stored = self.stored_row(row)
-        strategy = self.strategy(stored)
+        strategy = self._strategies.get(row.gr) or self.strategy(stored)
         to_storage = from_storage = None
         if stored is not row and (row.api_version, stored.api_version, row.kind) in CONVERSIONS:
             to_storage = CONVERSIONS[row.api_version, stored.api_version, row.kind]

@@ -77,8 +77,15 @@ class Writes:
             except KeyExists as err:
                 if generated and attempt < NAME_ATTEMPTS - 1:
                     continue
-                raise already_exists(call, err.args[0] if err.args else meta.get("name", "")) from err
+                raise await self._taken(call, err.args[0] if err.args else meta.get("name", "")) from err
         raise AssertionError("unreachable: the last attempt raises")
+
+    async def _taken(self, call: Call, name: str) -> status.StatusError:
+        """The 409 for a name that is in use; it tells when its holder is on its way out."""
+        error, current = already_exists(call, name), await self._current(call, name)
+        if current is not None and "deletionTimestamp" in current.object()["metadata"]:
+            error.message = f"object is being deleted: {error.message}"
+        return error
 
     async def _create_once(self, call: Call, obj: Object) -> Written:
         endpoint, meta = call.endpoint, obj["metadata"]

@@ -10,6 +10,7 @@ from typing import Any
 from apiserver.registry.actions.services import Services
 from apiserver.registry.context import Context
 from apiserver.registry.tables import transformed_list, transformed_object
+from apiserver.resources.core.componentstatuses import component_status
 from apiserver.response import Reply, object_reply
 from apiserver.storage.backend import StorageError
 from openapi.meta import status
@@ -42,9 +43,7 @@ class ComponentStatuses:
 
     async def _component(self, context: Context, name: str) -> Object:
         problem = await self._store_problem() if name == STORE else self._lease_problem(context, LEASES[name])
-        condition: Object = {"type": "Healthy", "status": "False" if problem else "True"}
-        condition["message" if not problem else "error"] = problem or "ok"
-        return {"kind": "ComponentStatus", "apiVersion": "v1", "metadata": {"name": name}, "conditions": [condition]}
+        return component_status(name, healthy=not problem, message="" if problem else "ok", error=problem)
 
     async def _store_problem(self) -> str:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -49,6 +50,7 @@ class Services:
     issuer: TokenIssuer
     audiences: Sequence[str]
     bound: Objects
+    node_tls: ssl.SSLContext | None = None
     _scales: dict[str, Endpoint] = field(default_factory=dict)
 
     def scale_endpoint(self, parent: Endpoint) -> Endpoint:

@@ -14,6 +14,9 @@ from apiserver.registry.actions.access_reviews import (
 from apiserver.registry.actions.binding import BindingAction
 from apiserver.registry.actions.component_status import ComponentStatuses
 from apiserver.registry.actions.eviction import EvictionAction
+from apiserver.registry.actions.nodes import Nodes
+from apiserver.registry.actions.pod_streams import PodStreams
+from apiserver.registry.actions.proxy import Proxy
 from apiserver.registry.actions.scale import ScaleAction
 from apiserver.registry.actions.self_subject_review import SelfSubjectReviews
 from apiserver.registry.actions.services import Services
@@ -23,6 +26,8 @@ from apiserver.registry.actions.unstored import UnstoredAction
 from openapi.catalog import GroupVersionKind
 
 AUTHENTICATION, AUTHORIZATION = "authentication.k8s.io", "authorization.k8s.io"
+
+PROXY_VERBS = ("create", "delete", "get", "patch", "update")
 
 Actions = dict[tuple[str, str, str], Mapping[str, Any]]
 """(group, resource, subresource) -> verb -> handler."""
@@ -38,6 +43,13 @@ def action_table(services: Services) -> Actions:
         ("", "pods", "binding"): {"create": binding.create},
         ("", "pods", "eviction"): {"create": eviction.create},
     }
+    nodes = Nodes(services, services.node_tls)
+    streams, proxy = PodStreams(services, nodes), Proxy(services, nodes)
+    actions["", "pods", "log"] = {"get": streams.log}
+    for name, stream in (("exec", streams.execute), ("attach", streams.attach), ("portforward", streams.port_forward)):
+        actions["", "pods", name] = {"create": stream, "get": stream}
+    for resource, carried in (("pods", proxy.pod), ("services", proxy.service), ("nodes", proxy.node)):
+        actions["", resource, "proxy"] = dict.fromkeys(PROXY_VERBS, carried)
     for (group, resource, subresource), (creator, gvk) in _unstored(services).items():
         action = UnstoredAction(services, creator, gvk)
         actions[group, resource, subresource] = {"create": action.create}

@@ -1,0 +1,133 @@
+"""log, exec, attach and portforward of a pod: checked here, answered by the pod's node.
+
+Follows: pkg/registry/core/pod/strategy.go LogLocation, streamLocation, PortForwardLocation
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+from apiserver.admission.plugin import CONNECT, Attributes
+from apiserver.registry.actions.nodes import Nodes
+from apiserver.registry.actions.services import Services
+from apiserver.registry.context import Context
+from apiserver.registry.options import parse_int
+from apiserver.response import Reply
+from apiserver.streams import carry, query_text
+from openapi.meta import status
+from openapi.meta.field import FieldError, forbidden, invalid, required
+from openapi.meta.times import TimeError, parse_time
+
+Object = dict[str, Any]
+
+_CONTAINERS = ("initContainers", "containers", "ephemeralContainers")
+_NUMBERS = (("tailLines", 0), ("limitBytes", 1), ("sinceSeconds", 1))
+_STREAM_FLAGS = ("stdin", "stdout", "stderr", "tty")
+
+
+class PodStreams:
+    """The connecting subresources of pods."""
+
+    def __init__(self, services: Services, nodes: Nodes) -> None:
+        self._services = services
+        self._nodes = nodes
+
+    async def log(self, context: Context) -> Reply | None:
+        pod = await self._pod(context)
+        query, name = context.info.query, context.info.at.name
+        errors = list(_log_errors(context))
+        if errors:
+            raise status.invalid("", "PodLogOptions", name, errors)
+        container = _container(pod, context.info.first("container"), name)
+        node = pod["spec"].get("nodeName")
+        if not node:
+            return Reply(204, (), "")
+        wanted = {k: v for k, v in query.items() if k not in ("container", "insecureSkipTLSVerifyBackend", "pretty")}
+        meta = pod["metadata"]
+        path = f"/containerLogs/{meta['namespace']}/{name}/{quote(container)}{query_text(wanted)}"
+        await carry(context, self._nodes.target(node, path))
+        return None
+
+    async def execute(self, context: Context) -> None:
+        await self._stream(context, "exec")
+
+    async def attach(self, context: Context) -> None:
+        await self._stream(context, "attach")
+
+    async def port_forward(self, context: Context) -> None:
+        pod = await self._pod(context)
+        await self._admit(context)
+        node = _node_of(pod)
+        meta = pod["metadata"]
+        path = f"/portForward/{meta['namespace']}/{meta['name']}{query_text(context.info.query)}"
+        await carry(context, self._nodes.target(node, path))
+
+    async def _stream(self, context: Context, verb: str) -> None:
+        pod = await self._pod(context)
+        info, meta = context.info, pod["metadata"]
+        await self._admit(context)
+        container = _container(pod, info.first("container"), meta["name"])
+        node = _node_of(pod)
+        if verb == "exec" and not info.query.get("command"):
+            error = required("command")
+            raise status.invalid("", "PodExecOptions", "", [error])
+        query: dict[str, list[str]] = {}
+        for flag in _STREAM_FLAGS:
+            if info.flag(flag):
+                query["input" if flag == "stdin" else "output" if flag == "stdout" else
+                      "error" if flag == "stderr" else flag] = ["1"]  # fmt: skip
+        if verb == "exec":
+            query["command"] = info.query["command"]
+        path = f"/{verb}/{meta['namespace']}/{meta['name']}/{quote(container)}{query_text(query)}"
+        await carry(context, self._nodes.target(node, path))
+
+    async def _pod(self, context: Context) -> Object:
+        entry = await self._services.reads.get(context.endpoint, context.namespace, context.info.at.name, context.info)
+        return entry.object()
+
+    async def _admit(self, context: Context) -> None:
+        at = context.info.at
+        attributes = Attributes(
+            CONNECT, context.endpoint.resource, at.subresource, context.namespace, at.name, None, None, context.user,
+            context.now, {}, False, context.warnings,
+        )  # fmt: skip
+        await self._services.chain.mutate(attributes)
+        await self._services.chain.validate(attributes)
+
+
+def _node_of(pod: Object) -> str:
+    node: str = pod["spec"].get("nodeName", "")
+    if not node:
+        raise status.bad_request(f"pod {pod['metadata']['name']} does not have a host assigned")
+    return node
+
+
+def _container(pod: Object, wanted: str, name: str) -> str:
+    """The container that is meant. Raises 400 when that is not clear."""
+    names = [c["name"] for field in _CONTAINERS for c in pod["spec"].get(field) or ()]
+    if wanted:
+        if wanted not in names:
+            raise status.bad_request(f"container {wanted} is not valid for pod {name}")
+        return wanted
+    if len(names) == 1:
+        return str(names[0])
+    raise status.bad_request(f"a container name must be specified for pod {name}, choose one of: [{' '.join(names)}]")
+
+
+def _log_errors(context: Context) -> Iterator[FieldError]:
+    info = context.info
+    for field, least in _NUMBERS:
+        text = info.first(field)
+        if text and parse_int(text) < least:
+            detail = "must be greater than 0" if least else "must be greater than or equal to 0"
+            yield invalid(field, parse_int(text), detail)
+    since = info.first("sinceTime")
+    if since and info.first("sinceSeconds"):
+        yield forbidden("[]", "at most one of `sinceTime` or `sinceSeconds` may be specified")
+    if since:
+        try:
+            parse_time(since)
+        except TimeError as err:
+            raise status.bad_request(str(err)) from err

@@ -1,0 +1,135 @@
+"""The proxy subresources: requests carried on to pods, services and nodes by any method.
+
+Follows: pkg/registry/core/{pod,service,node}/rest, pkg/registry/core/service/storage/storage.go ResourceLocation
+"""
+
+from __future__ import annotations
+
+import random
+from ipaddress import ip_address
+from typing import Any
+
+from apiserver.registry.actions.nodes import Nodes
+from apiserver.registry.actions.services import Services
+from apiserver.registry.context import Context
+from apiserver.streams import Target, carry, insecure_tls, query_text
+from openapi.catalog import Resource
+from openapi.meta import status
+
+Object = dict[str, Any]
+
+SERVICE_LABEL = "kubernetes.io/service-name"
+
+
+class Proxy:
+    """One handler for all methods; the path says what is asked for."""
+
+    def __init__(self, services: Services, nodes: Nodes) -> None:
+        self._services = services
+        self._nodes = nodes
+
+    async def pod(self, context: Context) -> None:
+        scheme, name, port = split_name(context.info.at.name)
+        entry = self._cached("pods").get(context.namespace, name)
+        if entry is None:
+            raise status.not_found("", "pods", name)
+        pod = entry.object()
+        address = (pod.get("status") or {}).get("podIP", "")
+        ports = [p for c in pod["spec"]["containers"] for p in c.get("ports") or ()]
+        number = _port_number(port, ports, "containerPort") if port else ports[0]["containerPort"] if ports else 80
+        await self._carry(context, scheme, address, number)
+
+    async def service(self, context: Context) -> None:
+        scheme, name, port = split_name(context.info.at.name)
+        entry = self._cached("services").get(context.namespace, name)
+        if entry is None:
+            raise status.not_found("", "services", name)
+        address, number = self._endpoint(context, entry.object(), name, port)
+        await self._carry(context, scheme, address, number)
+
+    async def node(self, context: Context) -> None:
+        _, name, port = split_name(context.info.at.name)
+        path = f"/{context.info.at.trailing}{query_text(context.info.query)}"
+        number = int(port) if port.isdigit() else 0
+        await carry(context, self._nodes.target(name, path, number), body=await _body(context))
+
+    def _endpoint(self, context: Context, service: Object, name: str, port: str) -> tuple[str, int]:
+        """An address and port behind the service. Raises 404 when nothing is known of any, 503 when none is ready."""
+        wanted = _service_port(service, port)
+        slices = [
+            entry.object()
+            for entry in self._cached("endpointslices", "discovery.k8s.io").entries(context.namespace)
+            if entry.labels.get(SERVICE_LABEL) == name
+        ]
+        if not slices or wanted is None:
+            raise status.not_found("", "services", name)
+        found: list[tuple[str, int]] = []
+        for piece in slices:
+            for known in piece.get("ports") or ():
+                if known.get("name", "") != wanted or not known.get("port"):
+                    continue
+                for each in piece.get("endpoints") or ():
+                    if (each.get("conditions") or {}).get("ready", True):
+                        found.append((each["addresses"][0], known["port"]))
+        if not found:
+            raise status.service_unavailable(f'no endpoints available for service "{context.info.at.name}"')
+        return random.choice(found)
+
+    async def _carry(self, context: Context, scheme: str, address: str, port: int) -> None:
+        if not _is_allowed(address):
+            raise status.bad_request("address not allowed")
+        path = f"/{context.info.at.trailing}{query_text(context.info.query)}"
+        tls = insecure_tls() if scheme == "https" else None
+        await carry(context, Target(address, port, path, tls), body=await _body(context))
+
+    def _cached(self, resource: str, group: str = "") -> Any:
+        row: Resource | None = self._services.catalog.by_gvr(group, "v1", resource)
+        assert row is not None
+        return self._services.store.cache(row)
+
+
+def split_name(text: str) -> tuple[str, str, str]:
+    """Scheme, name and port of `[scheme:]name[:port]`. Raises 400."""
+    parts = text.split(":")
+    if len(parts) == 1:
+        return "", text, ""
+    if len(parts) == 2:
+        return "", parts[0], parts[1]
+    if len(parts) == 3 and parts[0] in ("http", "https", ""):
+        return parts[0], parts[1], parts[2]
+    raise status.bad_request(f'invalid service request "{text}"')
+
+
+def _service_port(service: Object, port: str) -> str | None:
+    """The name of the service's port that is meant; None when it has no such port."""
+    ports = service["spec"].get("ports") or []
+    if not port:
+        return str(ports[0].get("name", "")) if ports else None
+    for known in ports:
+        if known.get("name") == port or str(known["port"]) == port:
+            return str(known.get("name", ""))
+    return None
+
+
+def _port_number(port: str, ports: list[Object], field: str) -> int:
+    if port.isdigit():
+        return int(port)
+    for known in ports:
+        if known.get("name") == port:
+            return int(known[field])
+    raise status.bad_request(f'invalid port "{port}"')
+
+
+def _is_allowed(address: str) -> bool:
+    """Not the server's own host: loopback and link-local addresses are refused."""
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return False
+    return not (ip.is_loopback or ip.is_link_local or ip.is_multicast or ip.is_unspecified)
+
+
+async def _body(context: Context) -> bytes | None:
+    if b"content-length" not in context.headers and b"transfer-encoding" not in context.headers:
+        return None
+    return await context.body()
