@@ -16,6 +16,7 @@ from pathlib import Path
 from apiserver.admission.chain import Chain
 from apiserver.admission.plugins import admission_plugins
 from apiserver.auth import node_graph, rbac
+from apiserver.auth.attributes import Attributes
 from apiserver.auth.authenticator import Authenticator, TokenAuthenticator
 from apiserver.auth.authorizer import Chain as Authorizers
 from apiserver.auth.authorizer import MastersAuthorizer
@@ -52,6 +53,7 @@ from apiserver.registry.watches import Watches
 from apiserver.registry.writes import Writes
 from apiserver.resources.core.allocation import ServiceAllocator
 from apiserver.resources.core.services import build_services
+from apiserver.resources.strategy import User
 from apiserver.resources.table import STRATEGIES
 from apiserver.storage.backend import Backend, StorageError
 from apiserver.storage.cache import ResourceCache
@@ -118,7 +120,12 @@ class ApiServer:
         node = NodeAuthorizer(self._nodes, [as_policy_rule(rule) for rule in CLUSTER_ROLES["system:node"]])
         authorizer = Authorizers(MastersAuthorizer(), node, RbacAuthorizer(self._rbac))
         escalation = RoleEscalation(EscalationCheck(self._rbac, authorizer), store, self.catalog)
-        chain = Chain((*admission_plugins(store, self.catalog), escalation))
+
+        def may_sign(user: User, verb: str, signer: str) -> bool:
+            asked = Attributes(user, verb, "certificates.k8s.io", "*", "signers", name=signer)
+            return authorizer.authorize(asked).allowed
+
+        chain = Chain((*admission_plugins(store, self.catalog, may_sign), escalation))
         reads, writes, deletes = Reads(store), Writes(store, chain), Deletes(store, chain)
         bodies = Bodies(self.catalog)
         verbs = Verbs(reads, writes, deletes, bodies)

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from apiserver.admission.certificates import (
+    CertificateApproval,
+    CertificateSigning,
+    CertificateSubjectRestriction,
+    ClusterTrustBundleAttest,
+    MaySign,
+)
 from apiserver.admission.claim_resize import PersistentVolumeClaimResize
 from apiserver.admission.default_class import DefaultIngressClass, DefaultStorageClass
 from apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
 from apiserver.admission.in_use_protection import StorageObjectInUseProtection
 from apiserver.admission.limit_ranger import LimitRanger
 from apiserver.admission.namespace_lifecycle import NamespaceLifecycle
+from apiserver.admission.node_restriction import NodeRestriction
 from apiserver.admission.plugin import Plugin
 from apiserver.admission.pod_resize import PodResizeValidator
+from apiserver.admission.pod_security import PodSecurity
 from apiserver.admission.pod_topology_labels import PodTopologyLabels
 from apiserver.admission.priority import Priority
 from apiserver.admission.resource_quota import ResourceQuota
@@ -20,19 +29,25 @@ from apiserver.storage.store import Store
 from openapi.catalog import Catalog
 
 
-def admission_plugins(store: Store, catalog: Catalog) -> tuple[Plugin, ...]:
-    """All plugins, each given what it looks at."""
+def admission_plugins(store: Store, catalog: Catalog, may_sign: MaySign) -> tuple[Plugin, ...]:
+    """All plugins, each given what it looks at. `may_sign` tells who has rights to certificate signers."""
     return (
         NamespaceLifecycle(store, catalog),
         LimitRanger(store, catalog),
         ServiceAccount(store, catalog),
+        NodeRestriction(store, catalog),
         TaintNodesByCondition(),
+        PodSecurity(store, catalog),
         Priority(store, catalog),
         DefaultTolerationSeconds(),
         DefaultStorageClass(store, catalog),
         StorageObjectInUseProtection(),
         PersistentVolumeClaimResize(store, catalog),
         RuntimeClass(store, catalog),
+        CertificateApproval(may_sign),
+        CertificateSigning(may_sign),
+        ClusterTrustBundleAttest(may_sign),
+        CertificateSubjectRestriction(),
         DefaultIngressClass(store, catalog),
         PodTopologyLabels(store, catalog),
         PodResizeValidator(store, catalog),
