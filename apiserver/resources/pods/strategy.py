@@ -122,14 +122,6 @@ class EphemeralContainersStrategy(Strategy):
 class ResizeStrategy(Strategy):
     """The resources of containers and of the pod, and their resize policies."""
 
-    only_fields: tuple[FieldPath, ...] = (
-        ("spec", "containers", "*", "resources"),
-        ("spec", "containers", "*", "resizePolicy"),
-        ("spec", "initContainers", "*", "resources"),
-        ("spec", "initContainers", "*", "resizePolicy"),
-        ("spec", "resources"),
-    )
-
     def prepare(self, obj: Object, old: Object | None, context: WriteContext) -> None:
         assert old is not None
         _drop_all_but_resources(obj, old)
