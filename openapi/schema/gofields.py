@@ -1,8 +1,9 @@
-"""The fields of the Go structs behind the published definitions: their order and their protobuf numbers.
+"""The fields of the Go structs behind the published definitions: their order, names and protobuf numbers.
 
-The facts lie in `go_fields.json`, one line per struct: JSON names in Go's order; a number follows its name where it is
-not the one after the name before; `~` names a struct whose fields are written as the outer one's own; `*` stands for
-kind and apiVersion. Definitions are named without `io.k8s.` or `io.k8s.api.`. Read at the first use.
+The facts lie in `go_fields.json`, one line per struct: JSON names in Go's order; behind `@` the name in Go where it is
+not the same with a capital; behind `=` the number where it is not the next one; `~` names a struct whose fields are
+written as the outer one's own; `*` stands for kind and apiVersion. Definitions are named without `io.k8s.` or
+`io.k8s.api.`. Read at the first use.
 Follows: the struct tags of staging/src/k8s.io/{api,apimachinery}/**/types.go
 """
 
@@ -18,10 +19,12 @@ _TYPE_META = "*"
 
 
 class GoField(NamedTuple):
-    """A field with its protobuf number. `inline`: the struct whose fields stand here, `name` is '' then."""
+    """A field with its protobuf number and its name in Go. `inline`: the struct whose fields stand here; `name` is ''
+    then."""
 
     name: str
     number: int
+    go: str
     inline: str = ""
 
 
@@ -43,9 +46,13 @@ def go_fields(definition: str) -> tuple[GoField, ...]:
     for word in _facts()[_short(definition)].split():
         if word == _TYPE_META:
             continue
-        name, _, given = word.partition("=")
+        names, _, given = word.partition("=")
         number = int(given) if given else number + 1
-        fields.append(GoField("", number, name[1:]) if name[0] == "~" else GoField(name, number))
+        if names[0] == "~":
+            fields.append(GoField("", number, names.rpartition(".")[2], names[1:]))
+            continue
+        name, _, go = names.partition("@")
+        fields.append(GoField(name, number, go or name[:1].upper() + name[1:]))
     return tuple(fields)
 
 

@@ -153,11 +153,10 @@ def _compile(node: Node, definition: str) -> Struct:
     names: dict[int, str] = {}
     for field in go_fields(definition):
         number = field.number << 3
+        names[field.number] = field.go
         if field.inline:
-            names[field.number] = field.inline.rpartition(".")[2]
             table[number | BYTES] = ("", _INLINE, _compile(node, field.inline))
             continue
-        names[field.number] = field.name[:1].upper() + field.name[1:]
         for wire, op, argument in _handling(node.fields[field.name].node):
             table[number | wire] = (field.name, op, argument)
     return _closure(table, names)

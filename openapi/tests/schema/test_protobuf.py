@@ -140,7 +140,7 @@ def test_the_envelope_names_the_kind_of_the_body() -> None:
         (MAGIC + b"\x12" + b"\xff" * 9 + b"\x01", "proto: negative length found during unmarshaling"),
         (MAGIC + b"\x0c", "proto: wiretype end group for non-group"),
         (MAGIC + b"\x0f", "proto: illegal wireType 7"),
-        (seal("v1", "Pod", b"\x08\x01"), "proto: wrong wireType = 0 for field Metadata"),
+        (seal("v1", "Pod", b"\x08\x01"), "proto: wrong wireType = 0 for field ObjectMeta"),
         (seal("v1", "Pod", b"\x0a\x7f"), "unexpected EOF"),
         (seal("v1", "Pod", b"\x0a\x02\x38\xff"), "unexpected EOF"),
     ],
