@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from controllers.garbage_collector.controller import GarbageCollector
 from controllers.options import Options
 from controllers.replicaset.controller import ReplicaSetController, ReplicationController
 from controllers.runtime.controller import Controller, Runtime
@@ -14,6 +15,7 @@ Factory = Callable[[Runtime, Options], Controller | None]
 TABLE: Mapping[str, Factory] = {
     "replicaset-controller": lambda runtime, _options: ReplicaSetController(runtime),
     "replicationcontroller-controller": lambda runtime, _options: ReplicationController(runtime),
+    "garbage-collector-controller": lambda runtime, _options: GarbageCollector(runtime),
 }
 
 OFF_BY_DEFAULT: frozenset[str] = frozenset({"bootstrap-signer-controller", "token-cleaner-controller"})

@@ -142,15 +142,26 @@ class Client:
         return answer
 
     async def delete_collection(
-        self, resource: Resource, namespace: str = "", *, labels: str = "", fields: str = ""
+        self,
+        resource: Resource,
+        namespace: str = "",
+        *,
+        labels: str = "",
+        fields: str = "",
+        propagation: Literal["", "Foreground", "Background", "Orphan"] = "",
     ) -> Object:
         query = query_of({"labelSelector": labels, "fieldSelector": fields})
         options = {"kind": "DeleteOptions", "apiVersion": "v1"}
+        if propagation:
+            options["propagationPolicy"] = propagation
         return await self._call("DELETE", path_of(resource, namespace) + query, options)
 
-    async def raw(self, method: str, path: str, body: Any = None, timeout_s: float | None = None) -> bytes:
+    async def raw(
+        self, method: str, path: str, body: Any = None, *, timeout_s: float | None = None, accept: str = ""
+    ) -> bytes:
         """Any path of the server (`/readyz`, discovery); the answer as it is."""
-        return await self._transport.send(method, path, self._headers, body, timeout_s or self._timeout_s)
+        headers = {**self._headers, "Accept": accept} if accept else self._headers
+        return await self._transport.send(method, path, headers, body, timeout_s or self._timeout_s)
 
     def watch(
         self,
