@@ -24,6 +24,7 @@ from openapi.meta import field as field_errors
 from openapi.meta import status
 from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 from openapi.meta.names import name_is_path_segment
+from openapi.schema.gostruct import in_internal_form
 from openapi.schema.ownership import restore_times, track_update
 from openapi.schema.stored import forget_empty
 
@@ -284,6 +285,8 @@ class Writes:
         if not errors and old is None:
             errors += validate_object_meta(obj["metadata"], namespaced=row.namespaced, name=name_is_path_segment)
         if errors:
+            if not row.custom:
+                errors = in_internal_form(errors, call.endpoint.stored_node)
             raise status.invalid(row.group, row.kind, obj["metadata"].get("name", ""), errors)
 
     def _attributes(self, call: Call, operation: str, obj: Object, old: Object | None) -> Attributes:

@@ -7,17 +7,21 @@ Follows: pkg/apis/*/types.go, whose fields are those of staging/src/k8s.io/api/*
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
-from openapi.meta.field import Verbatim
+from openapi.meta.field import FieldError, Verbatim
 from openapi.schema import node as types
 from openapi.schema.canonical import ZEROS
 from openapi.schema.gofields import go_fields, go_order, is_known
 from openapi.schema.load import node_for
 from openapi.schema.node import Field, Node
 
+_STEPS = re.compile(r"\[[^\]]*\]|[^.\[\]]+")
 _MACHINERY = "io.k8s.apimachinery."
 _EMBEDDED = frozenset(("ObjectMeta", "ListMeta"))
 
@@ -28,6 +32,39 @@ def internal_text(value: Any, definition: str) -> Verbatim:
     shown = [_shown(item, node) for item in value] if isinstance(value, list) else _shown(value, node)
     text = orjson.dumps(shown).decode()
     return Verbatim(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def in_internal_form(errors: Iterable[FieldError], node: Node) -> list[FieldError]:
+    """Errors of an object of `node` whose values, if they are structs, are shown in the internal form."""
+    return [replace(e, value=_value_at(e, node)) if isinstance(e.value, dict | list) else e for e in errors]
+
+
+def _value_at(error: FieldError, node: Node) -> Any:
+    """An error's value as it is shown. Empty ones stay: some messages show {} for what is no struct."""
+    found = _node_at(node, error.path)
+    value = error.value
+    if not value or found is None:
+        return value
+    items = value if isinstance(value, list) else [value]
+    struct = found.items if found.type == types.LIST and isinstance(value, list) else found
+    if struct is None or struct.type != types.STRUCT or not is_known(struct.name):
+        return value
+    if not all(isinstance(item, dict) and item.keys() <= struct.fields.keys() for item in items):
+        return value
+    return internal_text(value, struct.name)
+
+
+def _node_at(node: Node | None, path: str) -> Node | None:
+    """What a path like `spec.ports[0].port` leads to; None where it leads out of the schema."""
+    for step in _STEPS.findall(path):
+        if node is None:
+            return None
+        if node.type == types.STRUCT and step[0] != "[":
+            field = node.fields.get(step)
+            node = field.node if field is not None else None
+        else:
+            node = node.items if node.type in (types.LIST, types.MAP) else None
+    return node
 
 
 def _shown(value: Any, node: Node) -> Any:

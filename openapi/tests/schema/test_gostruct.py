@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from openapi.schema.gostruct import internal_text
+from openapi.meta.field import Verbatim, duplicate, invalid
+from openapi.schema.gostruct import in_internal_form, internal_text
+from openapi.schema.load import node_for
 
 CORE = "io.k8s.api.core.v1."
 
@@ -70,3 +72,29 @@ def test_structs_of_the_machinery_keep_their_json_names() -> None:
     text = '{"apiVersion":"v1","kind":"A","name":"o","uid":"x","controller":true}'
     assert internal_text(owner, meta + "OwnerReference") == text
     assert internal_text({}, meta + "LabelSelector") == "{}"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "body"),
+    [
+        (
+            "spec.taints[0]",
+            {"key": "k", "effect": "NoSchedule"},
+            'Duplicate value: {"Key":"k","Value":"","Effect":"NoSchedule","TimeAdded":null}',
+        ),
+        ("status.addresses", [{"type": "t"}], 'Duplicate value: [{"Type":"t","Address":""}]'),
+        ("metadata.labels", {"a": "b"}, 'Duplicate value: {"a":"b"}'),
+        ("spec.taints[0]", {}, "Duplicate value: {}"),
+        ("spec.taints[0]", {"other": 1}, 'Duplicate value: {"other":1}'),
+        ("spec.nowhere.a", {"key": "k"}, 'Duplicate value: {"key":"k"}'),
+        ("spec.podCIDRs", ["a"], 'Duplicate value: ["a"]'),
+    ],
+)
+def test_errors_show_the_structs_that_their_paths_lead_to(path: str, value: Any, body: str) -> None:
+    [found] = in_internal_form([duplicate(path, value)], node_for(CORE + "Node"))
+    assert found.body == body
+
+
+def test_errors_keep_texts_and_scalars() -> None:
+    errors = [invalid("spec.taints[0]", Verbatim("{}"), "no"), invalid("spec.podCIDR", "x", "no")]
+    assert in_internal_form(errors, node_for(CORE + "Node")) == errors
