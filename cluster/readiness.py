@@ -19,13 +19,10 @@ class Ready:
     """The component's end. Without a descriptor nobody listens and nothing is watched."""
 
     def __init__(self, descriptor: int | None) -> None:
+        self.is_supervised = descriptor is not None
         self._descriptor = descriptor
-        if descriptor is not None:
+        if self.is_supervised:
             threading.Thread(target=_end_with_supervisor, name="lifeline", daemon=True).start()
-
-    @property
-    def is_supervised(self) -> bool:
-        return self._descriptor is not None
 
     def tell(self, **facts: str | int) -> None:
         """Say that the component serves, with what the others need to know of it."""

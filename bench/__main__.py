@@ -1,0 +1,194 @@
+"""`python -m bench`: what the API server's operations cost, beside their budgets.
+
+The figures are CPU time of the server's process per operation, on this machine; compare only runs of one machine.
+They are kept as JSON under `bench/results/`. They are figures, not a test: the exit code is 0 whatever they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bench.load import Request, Result, has_wrk, measure
+from bench.server import Server, running
+from bench.watchers import fan_out
+
+PODS = 3_900
+FIRST_PODS = 1_000
+WATCHERS = 500
+CHANGES = 100
+STARTS = 5
+NAMESPACE = "/api/v1/namespaces/bench"
+RESULTS = Path(__file__).parent / "results"
+
+CONTAINER = {
+    "name": "main",
+    "image": "registry.example.com/team/service:1.27.3",
+    "args": ["--listen=:8080", "--log-level=info", "--config=/etc/service/config.yaml"],
+    "env": [{"name": f"SETTING_{number}", "value": f"value-{number}"} for number in range(6)],
+    "ports": [{"name": "http", "containerPort": 8080}],
+    "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "256Mi"}},
+    "readinessProbe": {"httpGet": {"path": "/ready", "port": "http"}, "periodSeconds": 5},
+    "volumeMounts": [{"name": "config", "mountPath": "/etc/service"}],
+}
+SPEC = {"containers": [CONTAINER], "volumes": [{"name": "config", "configMap": {"name": "service"}}]}
+POD = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "p%d", "labels": {"app": "service", "number": "n%d"}},
+    "spec": SPEC,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table. `rate` is per second; both may be absent."""
+
+    work: str
+    measured: float
+    unit: str
+    budget: float | None
+    rate: float | None = None
+    failed: int = 0
+
+    def line(self) -> str:
+        budget = f"{self.budget:g} {self.unit}" if self.budget is not None else ""
+        verdict = "" if self.budget is None else ("ok" if self.measured <= self.budget else "over")
+        rate = f"{self.rate:,.0f}/s" if self.rate is not None else ""
+        failures = f"  {self.failed} failed" if self.failed else ""
+        return f"{self.work:<34} {self.measured:>9.3f} {self.unit:<4} {budget:>10}  {verdict:<5} {rate:>10}{failures}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure the API server against its budgets.")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of load for each row (default: 5)")
+    parser.add_argument("--pods", type=int, default=PODS, help=f"in the lists (default: {PODS})")
+    parser.add_argument("--etcd-servers", default="", help="measure on etcd instead of the embedded store")
+    parser.add_argument("--only", default="", help="only rows whose text contains this")
+    arguments = parser.parse_args()
+    options = ["--etcd-servers", arguments.etcd_servers] if arguments.etcd_servers else []
+    load = "wrk" if has_wrk() else "a client of our own (wrk is not installed)"
+    print(f"Python {platform.python_version()}, load by {load}\n", flush=True)
+    rows: list[Row] = []
+
+    def show(row: Row) -> None:
+        rows.append(row)
+        print(row.line(), flush=True)
+
+    with tempfile.TemporaryDirectory(prefix="wherry-bench-") as home:
+        _measure(Path(home), options, arguments, show)
+    _keep(rows, arguments)
+    return 0
+
+
+def _measure(home: Path, options: list[str], arguments: argparse.Namespace, show: Callable[[Row], None]) -> None:
+    starts = []
+    for _ in range(STARTS):
+        with running(home, options) as server:
+            starts.append(server.start_s)
+    show(Row("first start to readyz (makes the PKI)", starts[0], "s", None))
+    show(Row("start to readyz", statistics.median(starts[1:]), "s", 0.8))
+    with running(home, options) as server:
+        time.sleep(1)
+        show(Row("memory, idle", server.memory_mib(), "MiB", 90))
+        _stock(server)
+        for work, request, budget in _writes(arguments.pods):
+            if arguments.only in work:
+                show(_row(work, measure(server, request, arguments.seconds), budget))
+        _fill(server, arguments.pods)
+        show(Row(f"memory, {arguments.pods:,} pods", server.memory_mib(), "MiB", 200))
+        for work, request, budget in _reads(arguments.pods):
+            if arguments.only in work:
+                show(_row(work, measure(server, request, arguments.seconds), budget))
+        show(Row(f"memory, {arguments.pods:,} pods, after all lists", server.memory_mib(), "MiB", None))
+        events, cpu_s, seconds = fan_out(server, WATCHERS, CHANGES)
+        show(Row(f"watch event to one of {WATCHERS} watchers", cpu_s / events * 1e6, "µs", 25, events / seconds))
+    with running(home, options) as server:
+        time.sleep(1)
+        show(Row(f"memory, {arguments.pods:,} pods, restarted", server.memory_mib(), "MiB", None))
+
+
+Operation = tuple[str, Request, float]
+
+
+def _writes(pods: int) -> list[Operation]:
+    merge, label = "application/merge-patch+json", '{"metadata":{"labels":{"round":"r%n"}}}'
+    patch = Request("PATCH", f"{NAMESPACE}/pods/p%d", label, merge, wrap=min(pods, FIRST_PODS))
+    return [
+        ("CREATE a pod", Request("POST", f"{NAMESPACE}/pods", json.dumps(POD), first=10_000), 0.8),
+        ("PATCH (merge) a pod's label", patch, 0.9),
+    ]
+
+
+def _reads(pods: int) -> list[Operation]:
+    return [
+        ("GET a pod", Request("GET", f"{NAMESPACE}/pods/p0"), 0.15),
+        (f"LIST {pods:,} pods", Request("GET", f"{NAMESPACE}/pods"), 30),
+        ("LIST limit=500", Request("GET", f"{NAMESPACE}/pods?limit=500"), 4),
+        (f"LIST by label, 1 of {pods:,}", Request("GET", f"{NAMESPACE}/pods?labelSelector=number%3Dn7"), 1.5),
+    ]
+
+
+def _row(work: str, result: Result, budget: float) -> Row:
+    return Row(work, result.cpu_ms, "ms", budget, result.rate, result.failed)
+
+
+def _stock(server: Server) -> None:
+    """The namespace, its account, and the first pods to read and patch."""
+    server.request("POST", "/api/v1/namespaces", {"metadata": {"name": "bench"}})
+    server.request("POST", f"{NAMESPACE}/serviceaccounts", {"metadata": {"name": "default"}})
+    _make(server, FIRST_PODS)
+
+
+def _make(server: Server, pods: int, first: int = 0) -> None:
+    template = json.dumps(POD)
+    for number in range(first, first + pods):
+        server.request("POST", f"{NAMESPACE}/pods", json.loads(template.replace("%d", str(number))))
+
+
+def _fill(server: Server, pods: int) -> None:
+    """Bring the namespace to exactly so many pods, whatever creating under load has left."""
+    listed = server.request("GET", f"{NAMESPACE}/pods")
+    names = sorted((item["metadata"]["name"] for item in listed["items"]), key=lambda name: int(name[1:]))
+    for name in names[pods:]:
+        server.request("DELETE", f"{NAMESPACE}/pods/{name}")
+    if len(names) < pods:
+        _make(server, pods - len(names), first=1_000_000)
+
+
+def _keep(rows: list[Row], arguments: argparse.Namespace) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    taken = time.strftime("%Y-%m-%dT%H%M%S")
+    facts = {
+        "taken": taken,
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "load": "wrk" if has_wrk() else "own client",
+        "store": "etcd" if arguments.etcd_servers else "sqlite",
+        "seconds": arguments.seconds,
+        "rows": [asdict(row) for row in rows],
+    }
+    path = RESULTS / f"{taken}.json"
+    path.write_text(json.dumps(facts, indent=2) + "\n")
+    print(f"\nkept in {path}")
+
+
+def _commit() -> str:
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=RESULTS.parent, capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
