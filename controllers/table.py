@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from controllers.garbage_collector.controller import GarbageCollector
+from controllers.namespace.controller import NamespaceController
 from controllers.options import Options
 from controllers.replicaset.controller import ReplicaSetController, ReplicationController
 from controllers.runtime.controller import Controller, Runtime
@@ -16,6 +17,7 @@ TABLE: Mapping[str, Factory] = {
     "replicaset-controller": lambda runtime, _options: ReplicaSetController(runtime),
     "replicationcontroller-controller": lambda runtime, _options: ReplicationController(runtime),
     "garbage-collector-controller": lambda runtime, _options: GarbageCollector(runtime),
+    "namespace-controller": lambda runtime, _options: NamespaceController(runtime),
 }
 
 OFF_BY_DEFAULT: frozenset[str] = frozenset({"bootstrap-signer-controller", "token-cleaner-controller"})
