@@ -51,16 +51,12 @@ class NamespaceLifecycle(Plugin):
     def _delete(self, attributes: Attributes) -> None:
         if attributes.name in PROTECTED:
             raise status.forbidden("", "namespaces", attributes.name, "this namespace may not be deleted")
-        self._doubtful[attributes.name] = time.monotonic() + _DOUBT_S
+        now = time.monotonic()
+        self._doubtful = {name: end for name, end in self._doubtful.items() if end > now}
+        self._doubtful[attributes.name] = now + _DOUBT_S
 
     def _is_doubtful(self, namespace: str) -> bool:
-        until = self._doubtful.get(namespace)
-        if until is None:
-            return False
-        if until > time.monotonic():
-            return True
-        self._doubtful = {name: end for name, end in self._doubtful.items() if end > time.monotonic()}
-        return False
+        return self._doubtful.get(namespace, 0.0) > time.monotonic()
 
 
 def _is_terminating(namespace: Object) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from apiserver.admission.plugin import CREATE, UPDATE, Attributes
@@ -252,6 +253,7 @@ _SPECIAL: dict[GroupResource, Measure] = {
 }
 
 
+@lru_cache(maxsize=512)
 def measure_for(gr: GroupResource) -> Measure:
     """The measure of a resource; whatever has none of its own counts by number."""
     return _SPECIAL.get(gr) or Measure(gr)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import secrets
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -122,7 +121,7 @@ def _mount_token(spec: Object) -> None:
     """Mount the token into all containers that have nothing else in its place."""
     volumes = spec.get("volumes") or []
     known = next((v for v in volumes if v.get("projected") and v.get("name", "").startswith(TOKEN_VOLUME)), None)
-    name = known["name"] if known else TOKEN_VOLUME + "".join(secrets.choice(_LETTERS) for _ in range(5))
+    name = known["name"] if known else TOKEN_VOLUME + "".join(random.choices(_LETTERS, k=5))
     needed = False
     for field in ("initContainers", "containers"):
         for container in spec.get(field) or ():
