@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from apiserver.resources.admissionregistration.bindings import MutatingPolicyBindings, ValidatingPolicyBindings
+from apiserver.resources.admissionregistration.policies import MutatingPolicyStrategy, ValidatingPolicyStrategy
+from apiserver.resources.admissionregistration.webhooks import MutatingWebhooks, ValidatingWebhooks
 from apiserver.resources.apiregistration.api_service import ApiServiceStrategy
 from apiserver.resources.apps.controller_revision import ControllerRevisionStrategy
 from apiserver.resources.apps.daemon_set import DaemonSetStrategy
@@ -66,6 +69,12 @@ STRATEGIES: dict[GroupResource, Strategy] = {
     GroupResource("", "resourcequotas"): ResourceQuotas(),
     GroupResource("", "secrets"): Secrets(),
     GroupResource("", "serviceaccounts"): ServiceAccounts(),
+    GroupResource("admissionregistration.k8s.io", "mutatingadmissionpolicies"): MutatingPolicyStrategy(),
+    GroupResource("admissionregistration.k8s.io", "mutatingadmissionpolicybindings"): MutatingPolicyBindings(),
+    GroupResource("admissionregistration.k8s.io", "mutatingwebhookconfigurations"): MutatingWebhooks(),
+    GroupResource("admissionregistration.k8s.io", "validatingadmissionpolicies"): ValidatingPolicyStrategy(),
+    GroupResource("admissionregistration.k8s.io", "validatingadmissionpolicybindings"): ValidatingPolicyBindings(),
+    GroupResource("admissionregistration.k8s.io", "validatingwebhookconfigurations"): ValidatingWebhooks(),
     GroupResource("apiregistration.k8s.io", "apiservices"): ApiServiceStrategy(),
     GroupResource("apps", "controllerrevisions"): ControllerRevisionStrategy(),
     GroupResource("apps", "daemonsets"): DaemonSetStrategy(),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from openapi.catalog import Resource
 from openapi.kinds import (
     admissionregistration,
+    admissionregistration_defaults,
     apiextensions,
     apiregistration,
     apiregistration_defaults,
@@ -82,3 +83,4 @@ DEFAULTS.update(scheduling_defaults.DEFAULTS)
 DEFAULTS.update(storage_defaults.DEFAULTS)
 DEFAULTS.update(flowcontrol_defaults.DEFAULTS)
 DEFAULTS.update(apiregistration_defaults.DEFAULTS)
+DEFAULTS.update(admissionregistration_defaults.DEFAULTS)

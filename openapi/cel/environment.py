@@ -1,0 +1,139 @@
+"""Compiling expressions against declared variables, and running them on plain JSON values.
+
+Environments are made once per set of variables and kept; programs may be run any number of times.
+Follows: staging/src/k8s.io/apiserver/pkg/cel/environment/base.go (which libraries there are)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from cel_expr_python import cel
+from cel_expr_python.ext import ext_bindings, ext_encoders, ext_math, ext_optional, ext_strings
+
+from openapi.cel.errors import CompileError, EvaluationError, evaluation_text, report
+from openapi.cel.libraries import functions
+from openapi.cel.literals import rewrite
+from openapi.cel.messages import Pool
+from openapi.cel.types import DYN, CelType, ListOf, MapOf, StructOf
+from openapi.cel.values import plain
+
+Variables = tuple[tuple[str, CelType], ...]
+
+_SCALARS = {
+    "bool": cel.Type.BOOL,
+    "bytes": cel.Type.BYTES,
+    "double": cel.Type.DOUBLE,
+    "duration": cel.Type.DURATION,
+    "dyn": cel.Type.DYN,
+    "int": cel.Type.INT,
+    "string": cel.Type.STRING,
+    "timestamp": cel.Type.TIMESTAMP,
+}
+_NAMES = {"NULL": "null_type", "TIMESTAMP": "google.protobuf.Timestamp", "DURATION": "google.protobuf.Duration"}
+_WORD = re.compile(r"[A-Za-z_.]+")
+
+
+class Program:
+    """A compiled expression. `result_type` is as messages show it: `bool`, `list(string)`, `dyn`."""
+
+    __slots__ = ("_given", "_run", "result_type", "text")
+
+    def __init__(self, text: str, result_type: str, run: Any, given: Mapping[str, Any]) -> None:
+        self.text = text
+        self.result_type = result_type
+        self._run = run
+        self._given = given
+
+    def evaluate(self, values: Mapping[str, Any]) -> Any:
+        """The value for these variables, as plain JSON. Raises EvaluationError."""
+        try:
+            result = self._run.eval(data={**self._given, **values})
+        except RuntimeError as err:
+            raise EvaluationError(evaluation_text(str(err))) from err
+        if result.type() == cel.Type.ERROR:
+            raise EvaluationError(evaluation_text(str(result.plain_value())))
+        return plain(result.plain_value())
+
+
+class Environment:
+    """Compiles expressions over the same variables."""
+
+    def __init__(self, variables: Variables) -> None:
+        pool = Pool()
+        for _, kind in variables:
+            _declare(pool, kind)
+        extensions = [
+            ext_bindings.ExtBindings(),
+            ext_encoders.ExtEncoders(),
+            ext_math.ExtMath(),
+            ext_optional.ExtOptional(),
+            ext_strings.ExtStrings(),
+        ]
+        declared = functions(pool)
+        checked = {name: _cel_type(kind, structs=True) for name, kind in variables}
+        loose = {name: _cel_type(kind, structs=False) for name, kind in variables}
+        self._checker = cel.NewEnv(pool.descriptors, variables=checked, functions=declared, extensions=extensions)
+        self._runner = self._checker
+        # Variables of opaque types (the authorizer) have no other value than their empty one.
+        self._given = {
+            name: pool.message_class(kind)() for name, kind in variables if isinstance(kind, str) and "." in kind
+        }
+        if any(_has_struct(kind) for _, kind in variables):
+            self._runner = cel.NewEnv(pool.descriptors, variables=loose, functions=declared, extensions=extensions)
+
+    def compile(self, text: str) -> Program:
+        """Raises CompileError."""
+        rewritten = rewrite(text)
+        try:
+            checked = self._checker.compile(rewritten)
+            run = checked if self._runner is self._checker else self._runner.compile(rewritten)
+        except RuntimeError as err:
+            raise CompileError(report(err)) from err
+        return Program(text, _type_name(checked.return_type().name()), run, self._given)
+
+
+@lru_cache(maxsize=256)
+def environment(variables: Variables) -> Environment:
+    """The environment of these variables, made once."""
+    return Environment(variables)
+
+
+@lru_cache(maxsize=1024)
+def compile_expression(text: str, variables: Variables) -> Program:
+    """The program of an expression. Raises CompileError."""
+    return environment(variables).compile(text)
+
+
+def _declare(pool: Pool, kind: CelType) -> None:
+    if isinstance(kind, StructOf):
+        pool.add(kind)
+    elif isinstance(kind, ListOf):
+        _declare(pool, kind.item)
+    elif isinstance(kind, MapOf):
+        _declare(pool, kind.value)
+
+
+def _has_struct(kind: CelType) -> bool:
+    if isinstance(kind, ListOf):
+        return _has_struct(kind.item)
+    return _has_struct(kind.value) if isinstance(kind, MapOf) else isinstance(kind, StructOf)
+
+
+def _cel_type(kind: CelType, *, structs: bool) -> Any:
+    if isinstance(kind, ListOf):
+        return cel.Type.List(_cel_type(kind.item, structs=structs))
+    if isinstance(kind, MapOf):
+        return cel.Type.Map(cel.Type.STRING, _cel_type(kind.value, structs=structs))
+    if isinstance(kind, StructOf):
+        return cel.Type(kind.name) if structs else _SCALARS[DYN]
+    return _SCALARS.get(kind) or cel.Type(kind)
+
+
+def _type_name(name: str) -> str:
+    """`LIST<STRING>` as `list(string)`."""
+    text = name.replace("<", "(").replace(">", ")")
+    return _WORD.sub(lambda m: _NAMES.get(m.group(), m.group().lower() if m.group().isupper() else m.group()), text)

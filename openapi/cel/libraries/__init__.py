@@ -1,0 +1,19 @@
+"""Kubernetes' own function libraries, declared for the CEL library: one module per topic, joined here.
+
+Follows: staging/src/k8s.io/apiserver/pkg/cel/library
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from openapi.cel.libraries import authorization, lists, network, objects, quantities, regex, semver, sets
+from openapi.cel.messages import Pool
+
+
+def functions(pool: Pool) -> list[Any]:
+    """The declarations of all functions, their values made with the pool's types."""
+    declared: list[Any] = []
+    for module in (authorization, lists, network, objects, quantities, regex, semver, sets):
+        declared += module.declare(pool)
+    return declared

@@ -1,0 +1,132 @@
+"""Addresses, networks and URLs: ip, cidr, url and what can be asked of them."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+from openapi.cel.libraries.declaring import T, function, method, overload
+from openapi.cel.messages import Pool
+
+IP, CIDR, URL = "net.IP", "net.CIDR", "kubernetes.URL"
+Address = IPv4Address | IPv6Address
+
+
+def _address(text: str) -> Address:
+    try:
+        found = ip_address(text)
+    except ValueError:
+        raise ValueError(f"IP Address {text!r} parse error during conversion from string") from None
+    if isinstance(found, IPv6Address) and (found.ipv4_mapped is not None or found.scope_id is not None):
+        raise ValueError(f"IP Address {text!r} is not allowed")
+    return found
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    if "/" not in text:
+        raise ValueError(f"network address parse error during conversion from string: {text!r}")
+    return ip_network(text, strict=False)
+
+
+def _parses(parse: Any, text: str) -> bool:
+    try:
+        parse(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _url(text: str) -> Any:
+    parts = urlsplit(text)
+    if not (parts.scheme and (parts.netloc or parts.path)) and not text.startswith("/"):
+        raise ValueError(f"URL parse error during conversion from string: parse {text!r}: invalid URI for request")
+    return parts
+
+
+def _contains_cidr(outer: Any, inner: Any) -> bool:
+    a, b = _network(outer.text), _network(inner.text if not isinstance(inner, str) else inner)
+    return a.version == b.version and a.network_address <= b.network_address and a.prefixlen <= b.prefixlen \
+        and b.broadcast_address <= a.broadcast_address  # type: ignore[operator]
+
+
+def _contains_ip(network: Any, address: Any) -> bool:
+    return _address(address if isinstance(address, str) else address.text) in _network(network.text)
+
+
+def _host(url: Any) -> str:
+    parts = urlsplit(url.text)
+    return parts.netloc.rpartition("@")[2]
+
+
+def _hostname(url: Any) -> str:
+    parts = urlsplit(url.text)
+    return parts.hostname or ""
+
+
+def declare(pool: Pool) -> list[Any]:
+    return [*_addresses(pool), *_urls(pool)]
+
+
+def _addresses(pool: Pool) -> list[Any]:
+    ip_kind, cidr_kind = T(IP), T(CIDR)
+    make_ip, make_cidr = pool.message_class(IP), pool.message_class(CIDR)
+
+    def parse_ip(text: str) -> Any:
+        return make_ip(text=str(_address(text)))
+
+    def parse_cidr(text: str) -> Any:
+        _network(text)
+        return make_cidr(text=text)
+
+    def test(name: str) -> Any:
+        return lambda value: bool(getattr(_address(value.text), name))
+
+    return [
+        function("ip", overload("string_to_ip", (T.STRING,), ip_kind, parse_ip),
+                 overload("cidr_ip", (cidr_kind,), ip_kind, lambda c: parse_ip(c.text.split("/")[0]), member=True)),
+        function("isIP", overload("is_ip", (T.STRING,), T.BOOL, lambda text: _parses(_address, text))),
+        function("ip.isCanonical",
+                 overload("ip_is_canonical", (T.STRING,), T.BOOL, lambda text: str(_address(text)) == text)),
+        function("cidr", overload("string_to_cidr", (T.STRING,), cidr_kind, parse_cidr)),
+        function("isCIDR", overload("is_cidr", (T.STRING,), T.BOOL, lambda text: _parses(_network, text))),
+        method("family", "ip_family", (ip_kind,), T.INT, lambda value: _address(value.text).version),
+        method("isUnspecified", "ip_is_unspecified", (ip_kind,), T.BOOL, test("is_unspecified")),
+        method("isLoopback", "ip_is_loopback", (ip_kind,), T.BOOL, test("is_loopback")),
+        method("isLinkLocalUnicast", "ip_is_link_local", (ip_kind,), T.BOOL, test("is_link_local")),
+        method("isGlobalUnicast", "ip_is_global_unicast", (ip_kind,), T.BOOL, _is_global_unicast),
+        function("containsIP", overload("cidr_contains_ip", (cidr_kind, ip_kind), T.BOOL, _contains_ip, member=True),
+                 overload("cidr_contains_ip_string", (cidr_kind, T.STRING), T.BOOL, _contains_ip, member=True)),
+        function("containsCIDR",
+                 overload("cidr_contains_cidr", (cidr_kind, cidr_kind), T.BOOL, _contains_cidr, member=True),
+                 overload("cidr_contains_cidr_string", (cidr_kind, T.STRING), T.BOOL, _contains_cidr, member=True)),
+        method("prefixLength", "cidr_prefix_length", (cidr_kind,), T.INT, lambda c: _network(c.text).prefixlen),
+        method("masked", "cidr_masked", (cidr_kind,), cidr_kind, lambda c: make_cidr(text=str(_network(c.text)))),
+    ]  # fmt: skip
+
+
+def _is_global_unicast(value: Any) -> bool:
+    address = _address(value.text)
+    odd = address.is_unspecified or address.is_loopback or address.is_multicast or address.is_link_local
+    return not odd and str(address) != "255.255.255.255"
+
+
+def _urls(pool: Pool) -> list[Any]:
+    kind, make = T(URL), pool.message_class(URL)
+
+    def parse(text: str) -> Any:
+        _url(text)
+        return make(text=text)
+
+    return [
+        function("url", overload("string_to_url", (T.STRING,), kind, parse)),
+        function("isURL", overload("is_url", (T.STRING,), T.BOOL, lambda text: _parses(_url, text))),
+        method("getScheme", "url_get_scheme", (kind,), T.STRING, lambda u: urlsplit(u.text).scheme),
+        method("getHost", "url_get_host", (kind,), T.STRING, _host),
+        method("getHostname", "url_get_hostname", (kind,), T.STRING, _hostname),
+        method("getPort", "url_get_port", (kind,), T.STRING, lambda u: str(urlsplit(u.text).port or "")),
+        method("getEscapedPath", "url_get_escaped_path", (kind,), T.STRING,
+               lambda u: quote(urlsplit(u.text).path, safe="/%:@!$&'()*+,;=~-._")),
+        method("getQuery", "url_get_query", (kind,), T.Map(T.STRING, T.List(T.STRING)),
+               lambda u: parse_qs(urlsplit(u.text).query, keep_blank_values=True)),
+    ]  # fmt: skip
