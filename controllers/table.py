@@ -9,6 +9,9 @@ from controllers.namespace.controller import NamespaceController
 from controllers.options import Options
 from controllers.replicaset.controller import ReplicaSetController, ReplicationController
 from controllers.runtime.controller import Controller, Runtime
+from controllers.service_account.accounts import ServiceAccountController
+from controllers.service_account.factories import root_ca_publisher, token_controller
+from controllers.service_account.token_cleaner import LegacyTokenCleaner
 
 Factory = Callable[[Runtime, Options], Controller | None]
 """Makes the controller, or None where the options lack what it needs."""
@@ -18,6 +21,10 @@ TABLE: Mapping[str, Factory] = {
     "replicationcontroller-controller": lambda runtime, _options: ReplicationController(runtime),
     "garbage-collector-controller": lambda runtime, _options: GarbageCollector(runtime),
     "namespace-controller": lambda runtime, _options: NamespaceController(runtime),
+    "serviceaccount-controller": lambda runtime, _options: ServiceAccountController(runtime),
+    "legacy-serviceaccount-token-cleaner-controller": lambda runtime, _options: LegacyTokenCleaner(runtime),
+    "root-ca-certificate-publisher-controller": root_ca_publisher,
+    "serviceaccount-token-controller": token_controller,
 }
 
 OFF_BY_DEFAULT: frozenset[str] = frozenset({"bootstrap-signer-controller", "token-cleaner-controller"})

@@ -46,13 +46,14 @@ Handler = Callable[[Change], None]
 class Informer:
     """Keeps `store` like the server's collection of `resource`, from `run` on."""
 
-    def __init__(self, client: Client, resource: Resource, *, metadata_only: bool = False) -> None:
+    def __init__(self, client: Client, resource: Resource, *, metadata_only: bool = False, fields: str = "") -> None:
         self.resource = resource
         self.store = Store()
         self.revision = 0
         self.synced = asyncio.Event()
         self._client = client
         self._metadata_only = metadata_only
+        self._fields = fields
         self._handlers: list[Handler] = []
         self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
 
@@ -110,7 +111,7 @@ class Informer:
         return [Change("DELETED", old, old) for old in removed]
 
     async def _list(self) -> None:
-        answer = await self._client.list(self.resource, metadata_only=self._metadata_only)
+        answer = await self._client.list(self.resource, fields=self._fields, metadata_only=self._metadata_only)
         kind, api_version = self.resource.kind, self.resource.api_version
         changes, present = [], set()
         for item in answer.get("items") or ():
@@ -141,6 +142,7 @@ class Informer:
         watch = self._client.watch(
             self.resource,
             str(self.revision),
+            fields=self._fields,
             timeout_s=random.randint(*WATCH_S),
             metadata_only=self._metadata_only,
         )
@@ -198,6 +200,7 @@ class Informers:
         self._client = client
         self._informers: dict[tuple[GroupVersionResource, bool], Informer] = {}
         self._tasks: dict[tuple[GroupVersionResource, bool], asyncio.Task[None]] = {}
+        self._filtered: dict[tuple[GroupVersionResource, str], Informer] = {}
         self._group: asyncio.TaskGroup | None = None
 
     def get(self, resource: Resource, *, metadata_only: bool = False) -> Informer:
@@ -212,6 +215,13 @@ class Informers:
             self._informers[identity] = informer
             self._start(identity)
         return informer
+
+    def filtered(self, resource: Resource, fields: str) -> Informer:
+        """The informer of the objects that a field selector chooses. Ask for it before the start."""
+        identity = (resource.gvr, fields)
+        if identity not in self._filtered:
+            self._filtered[identity] = Informer(self._client, resource, fields=fields)
+        return self._filtered[identity]
 
     def find(self, gvr: GroupVersionResource) -> Informer | None:
         """A running informer of that resource, if there is one."""
@@ -231,10 +241,13 @@ class Informers:
         self._group = group
         for identity in self._informers:
             self._start(identity)
+        for informer in self._filtered.values():
+            group.create_task(informer.run(), name=f"informer {informer.resource.resource}")
 
     async def synced(self) -> None:
         """Wait until every informer has its first list."""
-        await asyncio.gather(*(informer.synced.wait() for informer in list(self._informers.values())))
+        informers = [*self._informers.values(), *self._filtered.values()]
+        await asyncio.gather(*(informer.synced.wait() for informer in informers))
 
     def _start(self, identity: tuple[GroupVersionResource, bool]) -> None:
         if self._group is not None and identity not in self._tasks:

@@ -1,0 +1,79 @@
+"""What a token Secret lacks, and when an old one has served its time."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from controllers.service_account.token_cleaner import INVALID_SINCE, LAST_USED, Verdict, judge, secrets_of_pod
+from controllers.service_account.tokens import lacking
+
+NOW = datetime(2026, 6, 1, tzinfo=timezone.utc)
+ACCOUNT = {"metadata": {"name": "a", "uid": "u"}, "secrets": [{"name": "s"}]}
+
+
+def secret(age_days: int = 800, **labels: str) -> dict[str, Any]:
+    created = (NOW - timedelta(days=age_days)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"metadata": {"name": "s", "namespace": "n", "creationTimestamp": created, "labels": labels}}
+
+
+def days_ago(count: int) -> str:
+    return (NOW - timedelta(days=count)).date().isoformat()
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({}, {"token", "namespace", "ca.crt"}),
+        ({"token": "x", "namespace": "x", "ca.crt": "ca"}, set()),
+        ({"token": "x", "namespace": "x", "ca.crt": "old"}, {"ca.crt"}),
+    ],
+    ids=["empty", "full", "old-certificate"],
+)
+def test_what_a_secret_lacks(data: dict[str, str], expected: set[str]) -> None:
+    assert lacking({"data": data}, "ca") == expected
+
+
+@pytest.mark.parametrize(
+    ("labels", "mounted", "expected"),
+    [
+        ({}, frozenset(), Verdict.MARK),
+        ({LAST_USED: days_ago(10)}, frozenset(), Verdict.KEEP),
+        ({LAST_USED: "yesterday"}, frozenset(), Verdict.KEEP),
+        ({LAST_USED: days_ago(400)}, frozenset({"s"}), Verdict.KEEP),
+        ({LAST_USED: days_ago(900), INVALID_SINCE: days_ago(10)}, frozenset(), Verdict.KEEP),
+        ({LAST_USED: days_ago(900), INVALID_SINCE: days_ago(400)}, frozenset(), Verdict.DELETE),
+    ],
+    ids=["never-used", "used-lately", "unreadable", "mounted", "marked-lately", "marked-long-ago"],
+)
+def test_unused_tokens_are_marked_then_deleted(
+    labels: dict[str, str], mounted: frozenset[str], expected: Verdict
+) -> None:
+    assert judge(secret(**labels), ACCOUNT, mounted, NOW) is expected
+
+
+def test_secret_that_its_account_does_not_list_is_kept() -> None:
+    assert judge(secret(), {**ACCOUNT, "secrets": []}, frozenset(), NOW) is Verdict.KEEP
+
+
+def test_secrets_of_a_pod_are_found_wherever_they_are() -> None:
+    pod = {
+        "spec": {
+            "imagePullSecrets": [{"name": "pull"}],
+            "volumes": [
+                {"name": "v", "secret": {"secretName": "mounted"}},
+                {"name": "p", "projected": {"sources": [{"secret": {"name": "projected"}}]}},
+                {"name": "c", "csi": {"driver": "d", "nodePublishSecretRef": {"name": "published"}}},
+            ],
+            "containers": [
+                {
+                    "name": "c",
+                    "env": [{"name": "E", "valueFrom": {"secretKeyRef": {"name": "key", "key": "k"}}}],
+                    "envFrom": [{"secretRef": {"name": "all"}}],
+                }
+            ],
+        }
+    }
+    assert secrets_of_pod(pod) == {"pull", "mounted", "projected", "published", "key", "all"}
