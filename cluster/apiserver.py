@@ -14,6 +14,7 @@ from cluster.readiness import Ready
 if TYPE_CHECKING:
     from cluster.pki import Pki
 
+ETCD_PACKAGES = ("aetcd", "grpc")
 GC_THRESHOLD = 20_000
 """New containers between two collections: a request makes thousands that counting references frees again, and
 looking for cycles every 700 of them (the default) costs a fifth of a CREATE, measured by `python -m bench`."""
@@ -43,6 +44,10 @@ def run_apiserver(options: ClusterOptions, home: Home, ready: Ready) -> None:
             node_client_key=pki.clients["apiserver-kubelet-client"].key,
         )
         run(serve, lambda port: _announce(options, home, pki, port, ready))
+    except ModuleNotFoundError as error:
+        if error.name not in ETCD_PACKAGES:
+            raise
+        raise CommandError("the etcd store needs more packages: pip install 'wherry[etcd]'") from None
     except StorageError as error:
         raise CommandError(str(error)) from None
     except OSError as error:
