@@ -58,6 +58,7 @@ from apiserver.resources.table import STRATEGIES
 from apiserver.storage.backend import Backend, StorageError
 from apiserver.storage.cache import ResourceCache
 from apiserver.storage.store import Store
+from apiserver.upkeep import Upkeep
 from openapi.catalog import Catalog, GroupResource
 from openapi.documents import Documents
 from openapi.documents.service import GIT_VERSION
@@ -101,6 +102,7 @@ class ApiServer:
         self._endpoints = Endpoints(self.catalog, {**STRATEGIES, **services})
         self._rbac = RbacIndex()
         self._nodes = NodeGraph()
+        self._upkeep = Upkeep(self.store, self.catalog)
         self._bootstrapped = False
         self._tasks: list[asyncio.Task[None]] = []
         self._register()
@@ -180,6 +182,7 @@ class ApiServer:
                 "/openid/v1/jwks": lambda: json_web_keys(keys),
             },
             server_address=server,
+            is_delegated=self._upkeep.is_delegated,
         )
 
     def _checks(self) -> dict[str, dict[str, Callable[[], Awaitable[bool]]]]:
@@ -224,6 +227,8 @@ class ApiServer:
         await self._allocator.start()
         self._bootstrapped = True
         self._tasks.append(asyncio.create_task(self._allocator.run()))
+        self._upkeep.start()
+        self._tasks.append(asyncio.create_task(self._upkeep.run()))
         self._tasks.append(asyncio.create_task(self._renew(writer, facts)))
         self._tasks.append(asyncio.create_task(self._compact()))
 

@@ -31,6 +31,7 @@ class SystemPaths:
         metrics: Metrics,
         well_known: Mapping[str, Callable[[], Object]],
         server_address: str,
+        is_delegated: Callable[[str, str], bool],
     ) -> None:
         self._catalog = catalog
         self._documents = documents
@@ -38,9 +39,14 @@ class SystemPaths:
         self._metrics = metrics
         self._well_known = well_known
         self._server_address = server_address
+        self._is_delegated = is_delegated
 
     def serves_group(self, group: str) -> bool:
         return group in self._catalog.group_names()
+
+    def is_delegated(self, group: str, version: str) -> bool:
+        """Whether the group and version are another server's, behind an API service."""
+        return self._is_delegated(group, version)
 
     async def answer(self, info: RequestInfo, headers: Mapping[bytes, bytes]) -> Reply | None:
         path = info.at.path

@@ -40,6 +40,7 @@ ActionKey = tuple[str, str, str]
 
 WRITE_TIMEOUT_S = 60.0
 _READ_VERBS = frozenset(("get", "list"))
+_PLAIN_503 = Reply(503, (b"service unavailable\n",), "text/plain; charset=utf-8")
 _PLAIN_404 = Reply(404, (b"404 page not found\n",), "text/plain; charset=utf-8")
 
 
@@ -51,6 +52,8 @@ class Paths(Protocol):
         ...
 
     def serves_group(self, group: str) -> bool: ...
+
+    def is_delegated(self, group: str, version: str) -> bool: ...
 
 
 class Pipeline:
@@ -97,8 +100,8 @@ class Pipeline:
         stream = _Sent(send)
         try:
             reply = await self._answer(scope, info, headers, receive, stream.send)
-        except _PageNotFound:
-            reply = _PLAIN_404
+        except _PlainAnswer as answer:
+            reply = answer.reply
         except status.StatusError as err:
             reply = status_reply(err, _error_form(headers))
         except asyncio.CancelledError:
@@ -165,8 +168,10 @@ class Pipeline:
         at = info.at
         endpoint = self._endpoints.find(at.group, at.version, at.resource)
         if endpoint is None:
+            if at.group and self._paths.is_delegated(at.group, at.version):
+                raise _PlainAnswer(_PLAIN_503)
             if at.group and not self._paths.serves_group(at.group):
-                raise _PageNotFound()
+                raise _PlainAnswer(_PLAIN_404)
             raise status.page_not_found()
         _check_scope(endpoint, info)
         if info.method == "HEAD":
@@ -244,8 +249,12 @@ class _Sent:
         await self._send(message)
 
 
-class _PageNotFound(Exception):
-    """A path that no API group serves: plain text, not a Status."""
+class _PlainAnswer(Exception):
+    """A path that no API group of this server serves: plain text, not a Status."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply.code)
+        self.reply = reply
 
 
 def _attributes(user: User, info: RequestInfo) -> Attributes:
