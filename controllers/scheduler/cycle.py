@@ -1,0 +1,220 @@
+"""The placing of one pod from top to bottom: rules out nodes, ranks those that are left, picks one.
+
+Pure: reads the world, decides, changes nothing. Rules that see one node at a time are kept per workload and refreshed
+only for rows that changed, so the cost of a pod hardly grows with the cluster. All nodes are always looked at.
+Follows: pkg/scheduler/schedule_one.go
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from controllers.scheduler.framework import (
+    ALL,
+    Bools,
+    Cycle,
+    Diagnosis,
+    Filter,
+    Finding,
+    Ints,
+    NodeScore,
+    Only,
+    PreFilter,
+    Refuse,
+    Rows,
+    Score,
+    Skip,
+)
+
+NO_NODES = "no nodes available to schedule pods"
+MANY_CHANGES = 64
+"""With more changed rows than this a fresh look at all of them costs less."""
+
+
+@dataclass(slots=True)
+class NodeView:
+    """What the per-node rules of a profile say about such pods, row by row, as of `position` in the log of changes."""
+
+    position: int
+    failing: Bools
+    scores: list[Ints | None]
+
+
+def feasible_rows(cycle: Cycle) -> Ints | Diagnosis:
+    """The rows where the pod fits, or why there are none."""
+    snapshot = cycle.snapshot
+    diagnosis = Diagnosis(len(snapshot.rows))
+    if not snapshot.rows:
+        diagnosis.refusal = NO_NODES
+        return diagnosis
+    limit = _pre_filter(cycle, diagnosis)
+    if diagnosis.refusal:
+        return diagnosis
+    nominated = snapshot.rows.get(cycle.pod.nominated, -1)
+    if nominated >= 0 and not row_findings(cycle, nominated):
+        return np.array([nominated])
+    candidates = snapshot.alive if limit is None else snapshot.alive & snapshot.named(limit)
+    fitting = _fitting(cycle, candidates)
+    blocked: list[Finding] = []
+    for row in cycle.nominations.rows(snapshot, cycle.pod):
+        if candidates[row]:
+            found = row_findings(cycle, row)
+            if found:
+                fitting[row] = False
+                blocked += found
+    rows = np.flatnonzero(fitting)
+    if len(rows):
+        return rows
+    _explain(cycle, candidates, blocked, diagnosis)
+    return diagnosis
+
+
+def _pre_filter(cycle: Cycle, diagnosis: Diagnosis) -> frozenset[str] | None:
+    """Ask the plugins about the pod itself. The names of the only nodes left, if they limit them."""
+    limit: frozenset[str] | None = None
+    limiting: set[str] = set()
+    for plugin in cycle.profile.of(PreFilter):  # type: ignore[type-abstract]
+        answer = plugin.pre_filter(cycle)
+        if answer is None:
+            continue
+        if isinstance(answer, Skip):
+            cycle.skipped.add(plugin.name)
+        elif isinstance(answer, Only):
+            limit = answer.names if limit is None else limit & answer.names
+            limiting.add(plugin.name)
+            if not limit:
+                diagnosis.refusal = _no_common_node(limiting)
+                diagnosis.plugins |= limiting
+                return limit
+        elif isinstance(answer, Refuse):
+            diagnosis.refusal = answer.reason
+            diagnosis.plugins.add(plugin.name)
+            return limit
+    if limit is not None:
+        diagnosis.plugins |= limiting
+        diagnosis.absent = len(cycle.snapshot.rows) - sum(name in cycle.snapshot.rows for name in limit)
+        diagnosis.absent_reason = f"node(s) didn't satisfy plugin(s) [{' '.join(sorted(limiting))}]"
+    return limit
+
+
+def _no_common_node(limiting: Iterable[str]) -> str:
+    names = sorted(limiting)
+    if len(names) == 1:
+        return f"node(s) didn't satisfy plugin {names[0]}"
+    return f"node(s) didn't satisfy plugin(s) [{' '.join(names)}] simultaneously"
+
+
+def _fitting(cycle: Cycle, candidates: Bools) -> Bools:
+    """The candidates that no plugin turns away, leaving nominated pods aside."""
+    fitting = candidates & ~_node_view(cycle).failing
+    for plugin in cycle.profile.of(Filter):  # type: ignore[type-abstract]
+        if plugin.per_node or plugin.name in cycle.skipped or not fitting.any():
+            continue
+        for rejection in plugin.filter(cycle, ALL):
+            fitting = fitting & ~rejection.failing
+    return fitting
+
+
+def _node_view(cycle: Cycle) -> NodeView:
+    template, snapshot = cycle.template, cycle.snapshot
+    view: NodeView | None = template.memo.get(cycle.profile)
+    changed = None if view is None or len(view.failing) != snapshot.size else snapshot.changed_since(view.position)
+    if view is None or changed is None or len(changed) > MANY_CHANGES:
+        view = template.memo[cycle.profile] = NodeView(
+            snapshot.position, _node_failing(cycle, ALL), _node_scores(cycle, ALL)
+        )
+        return view
+    if changed:
+        rows = np.array(sorted(set(changed)))
+        view.failing[rows] = _node_failing(cycle, rows)
+        scores = _node_scores(cycle, rows)
+        for index, fresh in enumerate(scores):
+            kept = view.scores[index]
+            if fresh is not None and kept is not None:
+                kept[rows] = fresh
+            elif fresh is not kept:
+                view.scores = _node_scores(cycle, ALL)
+                break
+        view.position = snapshot.position
+    return view
+
+
+def _node_failing(cycle: Cycle, rows: Rows) -> Bools:
+    failing = ~cycle.snapshot.alive[rows]
+    for plugin in cycle.profile.of(Filter):  # type: ignore[type-abstract]
+        if plugin.per_node and plugin.name not in cycle.skipped:
+            for rejection in plugin.filter(cycle, rows):
+                failing = failing | rejection.failing
+    return failing
+
+
+def _node_scores(cycle: Cycle, rows: Rows) -> list[Ints | None]:
+    return [plugin.raw_score(cycle, rows) for plugin in cycle.profile.of(NodeScore)]  # type: ignore[type-abstract]
+
+
+def findings(cycle: Cycle, rows: Ints) -> list[Finding]:
+    """What turns down which of `rows`: of the plugins in order, each row's first, with all its reasons."""
+    found: list[Finding] = []
+    left = rows
+    for plugin in cycle.profile.of(Filter):  # type: ignore[type-abstract]
+        if plugin.name in cycle.skipped or not len(left):
+            continue
+        failing = np.zeros(len(left), dtype=np.bool_)
+        for rejection in plugin.filter(cycle, left):
+            mask = np.zeros(cycle.snapshot.size, dtype=np.bool_)
+            mask[left[rejection.failing]] = True
+            found.append(Finding(plugin.name, mask, rejection.reason, rejection.final))
+            failing |= rejection.failing
+        left = left[~failing]
+    return found
+
+
+def row_findings(cycle: Cycle, row: int) -> list[Finding]:
+    """What turns down one row, with the pods that are to come there; they must neither hinder nor be needed."""
+    rows, node = np.array([row]), cycle.snapshot.names[row]
+    guests = cycle.nominations.at_least_as_important(node, cycle.pod)
+    if guests:
+        with cycle.snapshot.with_pods(guests, node):
+            found = findings(cycle, rows)
+        if found:
+            return found
+    return findings(cycle, rows)
+
+
+def _explain(cycle: Cycle, candidates: Bools, blocked: Sequence[Finding], into: Diagnosis) -> None:
+    """Find out why each candidate was turned down. `blocked` says it for rows that nominated pods fill."""
+    rest = candidates.copy()
+    for finding in blocked:
+        rest &= ~finding.rows
+    into.findings = [*blocked, *findings(cycle, np.flatnonzero(rest))]
+    into.plugins |= {finding.plugin for finding in into.findings}
+
+
+def choose(cycle: Cycle, rows: Ints, extra: Ints | None, rng: random.Random) -> int:
+    """The best of the feasible rows; of several that are equally good any one. `extra` are points of extenders."""
+    if len(rows) == 1:
+        return int(rows[0])
+    total = total_scores(cycle, rows)
+    if extra is not None:
+        total = total + extra
+    best = np.flatnonzero(total == total.max())
+    return int(rows[best[0] if len(best) == 1 else best[rng.randrange(len(best))]])
+
+
+def total_scores(cycle: Cycle, rows: Ints) -> Ints:
+    """The weighted sum of all scores for each feasible row."""
+    total = np.zeros(len(rows), dtype=np.int64)
+    view = _node_view(cycle)
+    for plugin, raw in zip(cycle.profile.of(NodeScore), view.scores, strict=True):  # type: ignore[type-abstract]
+        if raw is not None:
+            total += plugin.normalize(raw[rows]) * cycle.profile.weight(plugin)
+    for scorer in cycle.profile.of(Score):  # type: ignore[type-abstract]
+        scores = scorer.score(cycle, rows)
+        if scores is not None:
+            total += scores * cycle.profile.weight(scorer)
+    return total
+

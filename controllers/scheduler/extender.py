@@ -1,0 +1,189 @@
+"""Extenders: other programs that have a say by HTTP in filtering, ranking, preempting and binding.
+
+Follows: pkg/scheduler/extender.go, staging/src/k8s.io/kube-scheduler/extender/v1/types.go
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import ssl
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+
+from controllers.scheduler.framework import MAX_SCORE, Cycle, Diagnosis, Finding, Ints, SchedulingError, Victims
+from controllers.scheduler.pod import PodInfo
+
+log = logging.getLogger(__name__)
+
+MAX_POINTS = 10
+"""Extenders give points from 0 to 10."""
+DEFAULT_TIMEOUT_S = 5.0
+NAME = "Extender"
+
+View = Mapping[str, Any]
+_UNITS_S = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 1e-6, "ns": 1e-9}
+
+
+def duration_s(text: str | None) -> float:
+    """The seconds of a Go duration (`1m30s`)."""
+    parts = re.findall(r"([0-9.]+)(h|ms|m|s|us|ns)", text or "")
+    return sum(float(number) * _UNITS_S[unit] for number, unit in parts) or DEFAULT_TIMEOUT_S
+
+
+class Extender:
+    """One extender of the configuration."""
+
+    def __init__(self, spec: View) -> None:
+        self._prefix = spec["urlPrefix"].rstrip("/")
+        self._verbs = {verb: spec.get(f"{verb}Verb") or "" for verb in ("filter", "prioritize", "preempt", "bind")}
+        self._timeout_s = duration_s(spec.get("httpTimeout"))
+        self._tls = _tls(spec)
+        self._managed = frozenset(resource["name"] for resource in spec.get("managedResources") or ())
+        self.weight = int(spec.get("weight") or 0)
+        self.keeps_nodes = bool(spec.get("nodeCacheCapable"))
+        self.is_ignorable = bool(spec.get("ignorable"))
+
+    def does(self, verb: str) -> bool:
+        return bool(self._verbs[verb])
+
+    def cares_for(self, pod: PodInfo) -> bool:
+        """Whether the pod uses one of its resources; without a list it cares for all."""
+        return not self._managed or not self._managed.isdisjoint(pod.template.requests)
+
+    async def call(self, verb: str, body: View) -> Any:
+        """Ask; raises SchedulingError where no good answer comes."""
+        import aiohttp
+
+        timeout = aiohttp.ClientTimeout(total=self._timeout_s)
+        url = f"{self._prefix}/{self._verbs[verb]}"
+        headers = {"Content-Type": "application/json"}
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as session,
+                session.post(url, data=orjson.dumps(body), headers=headers, ssl=self._tls) as response,
+            ):
+                answer = await response.read()
+                if response.status != 200:
+                    raise SchedulingError(f"failed {verb} with extender at URL {url}, code {response.status}")
+                return orjson.loads(answer)
+        except (aiohttp.ClientError, TimeoutError, OSError, orjson.JSONDecodeError) as error:
+            raise SchedulingError(f"{verb} with extender at URL {url}: {error or type(error).__name__}") from error
+
+
+def _tls(spec: View) -> ssl.SSLContext | bool:
+    config = spec.get("tlsConfig")
+    if not spec.get("enableHTTPS") and not config:
+        return True
+    config = config or {}
+    if config.get("insecure"):
+        return False
+    data = b64decode(config["caData"]).decode() if config.get("caData") else None
+    context = ssl.create_default_context(cafile=config.get("caFile") or None, cadata=data)
+    if config.get("certFile"):
+        context.load_cert_chain(config["certFile"], config.get("keyFile"))
+    return context
+
+
+class Extenders:
+    """All extenders, asked one after the other."""
+
+    def __init__(self, specs: Sequence[View]) -> None:
+        self._extenders = [Extender(spec) for spec in specs]
+
+    def care_for(self, pod: PodInfo) -> bool:
+        return any(extender.cares_for(pod) for extender in self._extenders)
+
+    def _asked(self, pod: PodInfo, verb: str) -> list[Extender]:
+        return [e for e in self._extenders if e.does(verb) and e.cares_for(pod)]
+
+    async def filter(self, cycle: Cycle, rows: Ints) -> Ints | Diagnosis:
+        """The rows that all extenders accept, or why there are none left."""
+        findings: list[Finding] = []
+        for extender in self._asked(cycle.pod, "filter"):
+            try:
+                answer = await extender.call("filter", _arguments(cycle, rows, extender))
+                if answer.get("error"):
+                    raise SchedulingError(answer["error"])
+            except SchedulingError as error:
+                if extender.is_ignorable:
+                    log.warning("extender passed over: %s", error)
+                    continue
+                raise
+            kept = _kept(answer, extender)
+            findings += _refusals(cycle, answer)
+            rows = np.array([row for row in rows if cycle.snapshot.names[row] in kept], dtype=np.int64)
+            if not len(rows):
+                return Diagnosis(len(cycle.snapshot.rows), findings, plugins={NAME})
+        return rows
+
+    async def prioritize(self, cycle: Cycle, rows: Ints) -> Ints | None:
+        """Points for each row; an extender that fails has none to give."""
+        total: Ints | None = None
+        for extender in self._asked(cycle.pod, "prioritize"):
+            try:
+                answer = await extender.call("prioritize", _arguments(cycle, rows, extender))
+            except SchedulingError as error:
+                log.warning("extender gives no points: %s", error)
+                continue
+            points = {entry["host"]: entry["score"] for entry in answer or ()}
+            mine = np.array([points.get(cycle.snapshot.names[row], 0) for row in rows], dtype=np.int64)
+            mine *= extender.weight * (MAX_SCORE // MAX_POINTS)
+            total = mine if total is None else total + mine
+        return total
+
+    async def preempt(self, cycle: Cycle, victims: Victims) -> bool:
+        """Whether the extenders agree to the victims."""
+        for extender in self._asked(cycle.pod, "preempt"):
+            uids = [{"uid": pod.uid} for pod in victims.pods]
+            arguments = {
+                "pod": cycle.pod.obj,
+                "nodeNameToMetaVictims": {victims.node: {"pods": uids, "numPDBViolations": victims.violations}},
+            }
+            try:
+                answer = await extender.call("preempt", arguments)
+            except SchedulingError:
+                if extender.is_ignorable:
+                    continue
+                return False
+            if victims.node not in (answer.get("nodeNameToMetaVictims") or {}):
+                return False
+        return True
+
+    async def bind(self, pod: PodInfo, node: str) -> bool:
+        """Whether an extender has bound the pod. Raises SchedulingError."""
+        for extender in self._asked(pod, "bind"):
+            arguments = {"podName": pod.name, "podNamespace": pod.namespace, "podUID": pod.uid, "node": node}
+            answer = await extender.call("bind", arguments)
+            if (answer or {}).get("error"):
+                raise SchedulingError(answer["error"])
+            return True
+        return False
+
+
+def _arguments(cycle: Cycle, rows: Ints, extender: Extender) -> View:
+    names = [cycle.snapshot.names[row] for row in rows]
+    if extender.keeps_nodes:
+        return {"pod": cycle.pod.obj, "nodenames": names}
+    nodes = [cycle.snapshot.nodes[row] for row in rows]
+    return {"pod": cycle.pod.obj, "nodes": {"kind": "NodeList", "apiVersion": "v1", "metadata": {}, "items": nodes}}
+
+
+def _kept(answer: View, extender: Extender) -> frozenset[str]:
+    if extender.keeps_nodes and answer.get("nodenames") is not None:
+        return frozenset(answer["nodenames"])
+    return frozenset(node["metadata"]["name"] for node in (answer.get("nodes") or {}).get("items") or ())
+
+
+def _refusals(cycle: Cycle, answer: View) -> list[Finding]:
+    found: list[Finding] = []
+    final = answer.get("failedAndUnresolvableNodes") or {}
+    for names, is_final in ((final, True), (answer.get("failedNodes") or {}, False)):
+        for name, reason in names.items():
+            if is_final or name not in final:
+                found.append(Finding(NAME, cycle.snapshot.named((name,)), reason, is_final))
+    return found

@@ -1,0 +1,1 @@
+"""One module per rule of scheduling; `table` lists them all."""

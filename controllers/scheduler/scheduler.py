@@ -1,0 +1,391 @@
+"""The scheduler at work: takes pods from the queue, decides, and carries out in the background what was decided.
+
+Decisions are made one after the other without waiting for anything (but extenders), each seeing all earlier ones:
+a pod counts on its node from the moment it is chosen. Binding, preempting and telling why not run beside that.
+Follows: pkg/scheduler/schedule_one.go
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any
+
+from controllers.runtime.client import Client
+from controllers.runtime.errors import ApiError, NotFound
+from controllers.runtime.informer import Informer, Informers
+from controllers.runtime.kinds import NAMESPACES, NODES, PODS
+from controllers.runtime.objects import Object
+from controllers.scheduler.config import SchedulerConfiguration
+from controllers.scheduler.cycle import NO_NODES, choose, feasible_rows
+from controllers.scheduler.events import EventRecorder
+from controllers.scheduler.extender import Extenders
+from controllers.scheduler.framework import (
+    Bind,
+    Cycle,
+    Diagnosis,
+    Ints,
+    PostFilter,
+    PostFilterResult,
+    PreBind,
+    Reserve,
+    SchedulingError,
+    Victims,
+)
+from controllers.scheduler.intake import Intake
+from controllers.scheduler.kinds import COLLECTIONS
+from controllers.scheduler.metrics import SchedulerMetrics
+from controllers.scheduler.nomination import Nominations
+from controllers.scheduler.plugins.default_preemption import BY_SCHEDULER
+from controllers.scheduler.pod import PodInfo
+from controllers.scheduler.profile import Profile
+from controllers.scheduler.queue import QueuedPod, SchedulingQueue
+from controllers.scheduler.world import World
+from openapi.meta.times import Clock, format_time
+
+log = logging.getLogger(__name__)
+
+MAX_BACKGROUND = 256
+"""So many pods may be on their way at once; more would only fill memory while the API server is the limit."""
+FLUSH_S = 30.0
+
+
+class Scheduler:
+    """One scheduler process. `start` fills its stores, `run` schedules for ever."""
+
+    def __init__(
+        self,
+        client: Client,
+        informers: Informers,
+        configuration: SchedulerConfiguration,
+        metrics: SchedulerMetrics,
+        clock: Clock,
+        host: str,
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._rng = random.Random()
+        self.metrics = metrics
+        self.world = World()
+        self.profiles: Mapping[str, Profile] = configuration.build_profiles(self.world)
+        self.nominations = Nominations()
+        self.queue = SchedulingQueue(
+            self.profiles, time.monotonic, configuration.initial_backoff_s, configuration.max_backoff_s
+        )
+        self.intake = Intake(self.world, self.queue, self.nominations, frozenset(self.profiles))
+        self.recorder = EventRecorder(client, clock, host)
+        self._extenders = Extenders(configuration.extenders)
+        self._informers = self._listen(informers)
+        self._wake = asyncio.Event()
+        self.queue.on_ready = self._wake.set
+        self._background: set[asyncio.Task[None]] = set()
+        self._room = asyncio.Event()
+
+    def _listen(self, informers: Informers) -> Mapping[str, Informer]:
+        """Attach the handlers: namespaces and nodes first, pods last, so that pods find their nodes."""
+        found = {name: informers.get(resource) for name, resource in COLLECTIONS.items()}
+        for name, informer in found.items():
+            informer.add_handler(lambda change, name=name: self.intake.on_object(name, change))
+        informers.get(NAMESPACES).add_handler(self.intake.on_namespace)
+        informers.get(NODES).add_handler(self.intake.on_node)
+        pods = informers.get(PODS)
+        pods.add_handler(self.intake.on_pod)
+        return {**found, "pods": pods}
+
+    async def run(self) -> None:
+        """Schedule until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.recorder.run(), name="events")
+            group.create_task(self._flush(), name="flush")
+            group.create_task(self._schedule(), name="schedule")
+
+    async def _flush(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_S)
+            self.queue.flush()
+
+    async def _schedule(self) -> None:
+        while True:
+            queued = self.queue.pop()
+            if queued is None:
+                await self._wait()
+                continue
+            try:
+                await self._attempt(queued)
+            except Exception as error:
+                log.exception("scheduling failed", extra={"pod": queued.info.key})
+                self._failed(queued, self._profile(queued.info), "SchedulerError", str(error), None, is_error=True)
+            while len(self._background) >= MAX_BACKGROUND:
+                self._room.clear()
+                await self._room.wait()
+            # Changes that have arrived must not wait for the end of a long queue.
+            await asyncio.sleep(0)
+
+    async def _wait(self) -> None:
+        """Until a pod may be popped."""
+        self._wake.clear()
+        due = self.queue.next_due()
+        pause_s = None if due is None else max(due - time.monotonic(), 0.001)
+        try:
+            async with asyncio.timeout(pause_s):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    def _profile(self, pod: PodInfo) -> Profile:
+        return self.profiles[pod.template.scheduler]
+
+    # one attempt
+
+    async def _attempt(self, queued: QueuedPod) -> None:
+        pod, profile = queued.info, self._profile(queued.info)
+        started = time.perf_counter()
+        cycle = Cycle(pod, self.world, profile, self.nominations)
+        rows = feasible_rows(cycle)
+        extra: Ints | None = None
+        if not isinstance(rows, Diagnosis) and self._extenders.care_for(pod):
+            rows = await self._extenders.filter(cycle, rows)
+            if not isinstance(rows, Diagnosis) and len(rows) > 1:
+                extra = await self._extenders.prioritize(cycle, rows)
+        if isinstance(rows, Diagnosis):
+            await self._unschedulable(queued, cycle, rows)
+            self.metrics.attempt("unschedulable", profile.scheduler_name, time.perf_counter() - started)
+            return
+        node = self.world.snapshot.names[choose(cycle, rows, extra, self._rng)]
+        self._assume(pod, node)
+        for plugin in profile.of(Reserve):  # type: ignore[type-abstract]
+            refusal = plugin.reserve(cycle, node)
+            if refusal is not None:
+                self._forget(cycle, node)
+                self._failed(queued, profile, "Unschedulable", refusal.reason, "", plugins={plugin.name})
+                return
+        self._start(self._bind(queued, cycle, node, started))
+
+    def _assume(self, pod: PodInfo, node: str) -> None:
+        self.nominations.drop(pod.uid)
+        pod.node = node
+        self.intake.assumed.add(pod.uid)
+        self.world.snapshot.add_pod(pod)
+
+    def _forget(self, cycle: Cycle, node: str) -> None:
+        """Take back what was assumed."""
+        pod = cycle.pod
+        for plugin in cycle.profile.of(Reserve):  # type: ignore[type-abstract]
+            plugin.unreserve(cycle, node)
+        self.intake.assumed.discard(pod.uid)
+        if self.world.snapshot.pods.get(pod.uid) is pod:
+            self.world.snapshot.remove_pod(pod.uid)
+        pod.node = ""
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._background.discard(task)
+        self._room.set()
+        if not task.cancelled() and task.exception() is not None:
+            log.error("background work failed", exc_info=task.exception())
+
+    # binding
+
+    async def _bind(self, queued: QueuedPod, cycle: Cycle, node: str, started: float) -> None:
+        pod, profile = cycle.pod, cycle.profile
+        binder = ApiBinder(self._client, self._informers)
+        try:
+            for plugin in profile.of(PreBind):  # type: ignore[type-abstract]
+                await plugin.pre_bind(cycle, node, binder)
+            if not await self._extenders.bind(pod, node):
+                for binding in profile.of(Bind):  # type: ignore[type-abstract]
+                    if await binding.bind(cycle, node, binder):
+                        break
+        except (SchedulingError, ApiError) as error:
+            log.info("pod not bound: %s", error, extra={"pod": pod.key, "node": node})
+            self._forget(cycle, node)
+            self._failed(queued, profile, "SchedulerError", str(error), "", is_error=True)
+            self.metrics.attempt("error", profile.scheduler_name, time.perf_counter() - started)
+            return
+        self.queue.remove(pod.uid)
+        self.metrics.attempt("scheduled", profile.scheduler_name, time.perf_counter() - started)
+        note = f"Successfully assigned {pod.namespace}/{pod.name} to {node}"
+        self.recorder.record(pod.obj, "Normal", "Scheduled", "Binding", note, profile.scheduler_name)
+
+    # failing
+
+    async def _unschedulable(self, queued: QueuedPod, cycle: Cycle, diagnosis: Diagnosis) -> None:
+        """Try to make room, then put the pod back and say why."""
+        profile = cycle.profile
+        if diagnosis.refusal == NO_NODES:
+            self._failed(queued, profile, "Unschedulable", NO_NODES, "", plugins=_EVERY_NODE_EVENT)
+            return
+        result = self._post_filter(cycle, diagnosis)
+        if result.victims is not None and self._extenders.care_for(cycle.pod):
+            allowed = await self._extenders.preempt(cycle, result.victims)
+            if not allowed:
+                result = PostFilterResult(False, "preemption: no candidate node for preemption")
+        diagnosis.post_filter = result.message
+        if result.victims is not None:
+            self.world.preempting.add(cycle.pod.uid)
+            self._start(self._preempt(cycle.pod, result.victims, profile))
+        self._failed(
+            queued, profile, "Unschedulable", diagnosis.message(), result.nominate, plugins=diagnosis.plugins
+        )
+
+    @staticmethod
+    def _post_filter(cycle: Cycle, diagnosis: Diagnosis) -> PostFilterResult:
+        """Ask the plugins in order; the first success ends it, and so does an error."""
+        messages: list[str] = []
+        nominate: str | None = None
+        for plugin in cycle.profile.of(PostFilter):  # type: ignore[type-abstract]
+            result = plugin.post_filter(cycle, diagnosis)
+            if result.success or result.failed:
+                return result
+            messages.append(result.message)
+            nominate = result.nominate if result.nominate is not None else nominate
+        return PostFilterResult(False, ", ".join(messages), nominate=nominate)
+
+    def _failed(
+        self,
+        queued: QueuedPod,
+        profile: Profile,
+        reason: str,
+        message: str,
+        nominate: str | None,
+        *,
+        plugins: set[str] | frozenset[str] = frozenset(),
+        is_error: bool = False,
+    ) -> None:
+        """Put the pod back into the queue and tell why. `nominate`: as in PostFilterResult."""
+        pod = queued.info
+        if self.queue.get(pod.uid) is not queued:
+            return  # it was deleted, or is on a node already
+        if nominate is not None:
+            self.nominations.set(pod, nominate)
+        self.queue.put_back(queued, plugins, is_error=is_error)
+        self.recorder.record(pod.obj, "Warning", "FailedScheduling", "Scheduling", message, profile.scheduler_name)
+        patch = self._failure_patch(pod.obj, reason, message, nominate)
+        if patch is not None:
+            self._start(self._patch_status(pod, patch))
+
+    def _failure_patch(self, pod: Mapping[str, Any], reason: str, message: str, nominate: str | None) -> Object | None:
+        """The change of the pod's status; None where it says all that already."""
+        status = pod.get("status") or {}
+        wanted = {
+            "type": "PodScheduled",
+            "status": "False",
+            "reason": reason,
+            "message": message,
+            "observedGeneration": pod["metadata"].get("generation", 1),
+        }
+        patch = condition_patch(pod, wanted, self._clock)
+        if nominate is not None and nominate != (status.get("nominatedNodeName") or ""):
+            patch = patch or {"metadata": {"uid": pod["metadata"]["uid"]}, "status": {}}
+            patch["status"]["nominatedNodeName"] = nominate or None
+        return patch
+
+    async def _patch_status(self, pod: PodInfo, patch: Object) -> None:
+        try:
+            await self._client.patch(PODS, pod.namespace, pod.name, patch, type="strategic", subresource="status")
+        except NotFound:
+            return
+        except ApiError as error:
+            log.info("status not written: %s", error, extra={"pod": pod.key})
+
+    # preempting
+
+    async def _preempt(self, pod: PodInfo, victims: Victims, profile: Profile) -> None:
+        """Delete the victims. The pod is not tried again before that is under way."""
+        try:
+            for lesser in self.nominations.on(victims.node):
+                if lesser.uid != pod.uid and lesser.priority < pod.priority:
+                    await self._take_promise_back(lesser)
+            await asyncio.gather(*(self._evict(victim, pod, victims.node, profile) for victim in victims.pods))
+        except ApiError as error:
+            log.info("preemption failed: %s", error, extra={"pod": pod.key, "node": victims.node})
+            self.world.preempting.discard(pod.uid)
+            self.queue.activate(pod.uid)
+        finally:
+            self.world.preempting.discard(pod.uid)
+            self.queue.recheck_gated()
+
+    async def _take_promise_back(self, pod: PodInfo) -> None:
+        self.nominations.drop(pod.uid)
+        patch = {"metadata": {"uid": pod.uid}, "status": {"nominatedNodeName": None}}
+        await self._patch_status(pod, patch)
+
+    async def _evict(self, victim: PodInfo, pod: PodInfo, node: str, profile: Profile) -> None:
+        wanted = {
+            "type": "DisruptionTarget",
+            "status": "True",
+            "reason": BY_SCHEDULER,
+            "message": f"{profile.scheduler_name}: preempting to accommodate a higher priority pod",
+            "observedGeneration": victim.obj["metadata"].get("generation", 1),
+        }
+        patch = condition_patch(victim.obj, wanted, self._clock)
+        try:
+            if patch is not None:
+                await self._client.patch(
+                    PODS, victim.namespace, victim.name, patch, type="strategic", subresource="status"
+                )
+            await self._client.delete(PODS, victim.namespace, victim.name, uid=victim.uid)
+        except NotFound:
+            return
+        note = f"Preempted by pod {pod.uid} on node {node}"
+        self.recorder.record(victim.obj, "Normal", "Preempted", "Preempting", note, profile.scheduler_name)
+        self.metrics.victims(1)
+
+
+_EVERY_NODE_EVENT = frozenset(("NodeUnschedulable",))
+"""Who answers for a pod that found no node at all: any usable one helps."""
+
+
+def condition_patch(pod: Mapping[str, Any], wanted: Mapping[str, Any], clock: Clock) -> Object | None:
+    """A strategic merge patch that sets one condition of a pod; None where it is set already."""
+    conditions: Sequence[Mapping[str, Any]] = (pod.get("status") or {}).get("conditions") or ()
+    current = next((c for c in conditions if c["type"] == wanted["type"]), None)
+    if current is not None and all(current.get(field) == value for field, value in wanted.items()):
+        return None
+    same = current is not None and current["status"] == wanted["status"]
+    since = current["lastTransitionTime"] if current is not None and same else format_time(clock())
+    order = [{"type": c["type"]} for c in conditions]
+    if current is None:
+        order.append({"type": wanted["type"]})
+    condition = {"lastProbeTime": None, "lastTransitionTime": since, **wanted}
+    return {
+        "metadata": {"uid": pod["metadata"]["uid"]},
+        "status": {"$setElementOrder/conditions": order, "conditions": [condition]},
+    }
+
+
+class ApiBinder:
+    """What binding asks of the API server."""
+
+    def __init__(self, client: Client, informers: Mapping[str, Informer]) -> None:
+        self._client = client
+        self._informers = informers
+
+    async def bind(self, pod: PodInfo, node: str) -> None:
+        binding = {
+            "kind": "Binding",
+            "apiVersion": "v1",
+            "metadata": {"name": pod.name, "namespace": pod.namespace, "uid": pod.uid},
+            "target": {"kind": "Node", "name": node},
+        }
+        await self._client.create(PODS, binding, namespace=pod.namespace, name=pod.name, subresource="binding")
+
+    async def update(self, collection: str, obj: Mapping[str, Any], subresource: str = "") -> Mapping[str, Any]:
+        return await self._client.update(COLLECTIONS[collection], obj, subresource)
+
+    async def until(self, holds: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait for a change of claims that makes it hold."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not holds():
+                    await self._informers["claims"].until(holds)
+        except TimeoutError:
+            return False
+        return True
