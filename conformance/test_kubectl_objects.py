@@ -42,6 +42,14 @@ def test_apply_reads_several_documents(k: Kubectl) -> None:
     assert printed == "deployment.apps/several created\nconfigmap/several created\n"
 
 
+def test_a_list_is_checked_by_kubectl_itself(k: Kubectl) -> None:
+    """It reads the version 2 document for that, in protobuf, as lists are no kind of the server's."""
+    one = {**SETTINGS, "metadata": {"name": "listed"}}
+    assert k("create", "-f", "-", stdin={"apiVersion": "v1", "kind": "List", "items": [one]}).count("created") == 1
+    wrong = {"apiVersion": "v1", "kind": "List", "items": [{**one, "colour": "red"}]}
+    assert 'unknown field "colour" in io.k8s.api.core.v1.ConfigMap' in k.refused("apply", "-f", "-", stdin=wrong)
+
+
 def test_apply_on_the_server_keeps_owners_apart(k: Kubectl) -> None:
     ours = {**SETTINGS, "metadata": {"name": "shared"}}
     assert k("apply", "--server-side", "-f", "-", stdin=ours) == "configmap/shared serverside-applied\n"

@@ -25,7 +25,7 @@ def stocked(k: Kubectl) -> Kubectl:
     for number in range(11):
         meta = {"name": f"page-{number:02}", "labels": {"set": "pages"}}
         objects.append({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta})
-    k("create", "-f", "-", stdin=yaml.safe_dump_all(objects))
+    k("create", "-f", "-", stdin={"apiVersion": "v1", "kind": "List", "items": objects})
     k("expose", "deployment", "shop", "--port=80")
     return k
 

@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from openapi.catalog import Catalog, Resource
-from openapi.documents import discovery, operations, render
+from openapi.documents import discovery, gnostic, operations, render
 from openapi.documents.accept import Wanted, parse_accept
 from openapi.documents.custom import custom_definition_name, custom_definitions
 from openapi.documents.definitions import Definitions
@@ -30,6 +30,11 @@ GIT_VERSION = "v1.36.2"
 JSON = "application/json"
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 TEXT = "text/plain; charset=utf-8"
+PROTOBUF_V2 = (
+    "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+    "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+)
+"""What the second is answered with too: its @ is not allowed in media types, but clients still ask with it."""
 YEAR_S = 365 * 24 * 3600
 OFFERED = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
 
@@ -106,16 +111,19 @@ class Documents:
         return Document(JSON, orjson.dumps(version_info(), option=orjson.OPT_INDENT_2))
 
     def openapi_v2(self, accept: str) -> Document:
-        """The one document of version 2, as JSON only."""
-        if not _takes_json(accept):
+        """The one document of version 2, as JSON where that is taken, else in the protobuf form of kubectl."""
+        as_json = _takes_json(accept)
+        if not as_json and not any(name in accept for name in PROTOBUF_V2):
             return Document("", b"", status=406)
         self._forget_if_changed()
-        document = self._kept.get(("openapi", "v2"))
+        key = ("openapi", "v2", JSON if as_json else PROTOBUF_V2[0])
+        document = self._kept.get(key)
         if document is None:
             paths = [path for name in self._names() for path in self._paths(name)]
-            body = _encode(render.swagger(paths, Definitions(self._custom_definitions(self._custom_rows()))))
-            document = Document(JSON, body, _etag(_hash(body)), headers=(("vary", "Accept"),))
-            self._kept[("openapi", "v2")] = document
+            found = render.swagger(paths, Definitions(self._custom_definitions(self._custom_rows())))
+            body = _encode(found) if as_json else gnostic.encode(found)
+            document = Document(key[2], body, _etag(_hash(body)), headers=(("vary", "Accept"),))
+            self._kept[key] = document
         return document
 
     def openapi_v3_index(self) -> Document:

@@ -167,7 +167,7 @@ def test_the_present_hash_may_be_kept_and_an_old_one_is_redirected(documents: Do
 
 def test_unknown_documents_and_other_encodings_are_refused(documents: Documents) -> None:
     assert documents.openapi_v3("nosuch", "") is None
-    assert documents.openapi_v2("application/com.github.proto-openapi.spec.v2@v1.0+protobuf").status == 406
+    assert documents.openapi_v2("application/vnd.kubernetes.protobuf").status == 406
     refused = documents.openapi_v3("api/v1", "application/com.github.proto-openapi.spec.v3.v1.0+protobuf")
     assert refused is not None and refused.status == 406
 
