@@ -43,6 +43,9 @@ from apiserver.resources.pods.template import PodTemplateStrategy
 from apiserver.resources.policy.pod_disruption_budget import PodDisruptionBudgetStrategy
 from apiserver.resources.rbac.bindings import ClusterRoleBindingStrategy, RoleBindingStrategy
 from apiserver.resources.rbac.roles import ClusterRoleStrategy, RoleStrategy
+from apiserver.resources.resource.device_class import DeviceClassStrategy
+from apiserver.resources.resource.resource_claim import ResourceClaimStrategy, ResourceClaimTemplateStrategy
+from apiserver.resources.resource.resource_slice import ResourceSliceStrategy
 from apiserver.resources.scheduling.priority_class import PriorityClassStrategy
 from apiserver.resources.storage.csi_driver import CsiDriverStrategy
 from apiserver.resources.storage.csi_node import CsiNodeStrategy
@@ -101,6 +104,10 @@ STRATEGIES: dict[GroupResource, Strategy] = {
     GroupResource("rbac.authorization.k8s.io", "clusterroles"): ClusterRoleStrategy(),
     GroupResource("rbac.authorization.k8s.io", "rolebindings"): RoleBindingStrategy(),
     GroupResource("rbac.authorization.k8s.io", "roles"): RoleStrategy(),
+    GroupResource("resource.k8s.io", "deviceclasses"): DeviceClassStrategy(),
+    GroupResource("resource.k8s.io", "resourceclaims"): ResourceClaimStrategy(),
+    GroupResource("resource.k8s.io", "resourceclaimtemplates"): ResourceClaimTemplateStrategy(),
+    GroupResource("resource.k8s.io", "resourceslices"): ResourceSliceStrategy(),
     GroupResource("scheduling.k8s.io", "priorityclasses"): PriorityClassStrategy(),
     GroupResource("storage.k8s.io", "csidrivers"): CsiDriverStrategy(),
     GroupResource("storage.k8s.io", "csinodes"): CsiNodeStrategy(),

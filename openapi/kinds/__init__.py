@@ -37,6 +37,7 @@ from openapi.kinds import (
     rbac,
     rbac_defaults,
     resource,
+    resource_defaults,
     scheduling,
     scheduling_defaults,
     storage,
@@ -84,3 +85,4 @@ DEFAULTS.update(storage_defaults.DEFAULTS)
 DEFAULTS.update(flowcontrol_defaults.DEFAULTS)
 DEFAULTS.update(apiregistration_defaults.DEFAULTS)
 DEFAULTS.update(admissionregistration_defaults.DEFAULTS)
+DEFAULTS.update(resource_defaults.DEFAULTS)

@@ -96,7 +96,8 @@ def _declared(result_type: str) -> CelType:
 
 def compile_problem(text: str, variables: Variables, allowed: Sequence[str]) -> tuple[str, str]:
     """The result type of an expression, and what is wrong with it ('' for nothing). No `allowed`: any result."""
-    from openapi.cel.environment import CompileError, compile_expression
+    from openapi.cel.environment import compile_expression
+    from openapi.cel.errors import CompileError
 
     try:
         result = compile_expression(text, variables).result_type

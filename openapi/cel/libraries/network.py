@@ -45,9 +45,10 @@ def _url(text: str) -> Any:
 
 
 def _contains_cidr(outer: Any, inner: Any) -> bool:
-    a, b = _network(outer.text), _network(inner.text if not isinstance(inner, str) else inner)
-    return a.version == b.version and a.network_address <= b.network_address and a.prefixlen <= b.prefixlen \
-        and b.broadcast_address <= a.broadcast_address  # type: ignore[operator]
+    a, b = _network(outer.text), _network(inner if isinstance(inner, str) else inner.text)
+    if isinstance(a, IPv4Network):
+        return isinstance(b, IPv4Network) and b.subnet_of(a)
+    return isinstance(b, IPv6Network) and b.subnet_of(a)
 
 
 def _contains_ip(network: Any, address: Any) -> bool:
@@ -55,8 +56,7 @@ def _contains_ip(network: Any, address: Any) -> bool:
 
 
 def _host(url: Any) -> str:
-    parts = urlsplit(url.text)
-    return parts.netloc.rpartition("@")[2]
+    return str(urlsplit(url.text).netloc.rpartition("@")[2])
 
 
 def _hostname(url: Any) -> str:

@@ -1,0 +1,34 @@
+"""How much of everything dynamic resource allocation allows.
+
+Follows: pkg/apis/resource/types.go
+"""
+
+from __future__ import annotations
+
+REQUESTS = 32
+CONSTRAINTS = 32
+CONFIGS = 32
+SELECTORS = 32
+ALTERNATIVES = 8
+RESERVATIONS = 256
+RESULTS = 32
+DEVICES = 128
+DEVICES_WITH_EXTRAS = 64
+"""Of a slice whose devices have taints or consume counters."""
+ATTRIBUTES_AND_CAPACITIES = 32
+TAINTS = 16
+BINDING_CONDITIONS = 4
+COUNTER_SETS = 8
+COUNTERS = 32
+CONSUMED_SETS = 2
+STATUS_CONDITIONS = 8
+IPS = 16
+REQUEST_OPTIONS = 10
+EXPRESSION_BYTES = 10 * 1024
+PARAMETERS_BYTES = 10 * 1024
+DOMAIN_BYTES = 63
+ID_BYTES = 32
+VALUE_BYTES = 64
+POOL_NAME_BYTES = 253
+INTERFACE_NAME_BYTES = 256
+HARDWARE_ADDRESS_BYTES = 128
