@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from controllers.deployment.controller import DeploymentController
+from controllers.endpoints.controller import EndpointsController
+from controllers.endpoints.mirroring_controller import EndpointSliceMirroringController
+from controllers.endpoints.slice_controller import EndpointSliceController
 from controllers.garbage_collector.controller import GarbageCollector
 from controllers.namespace.controller import NamespaceController
 from controllers.options import Options
@@ -17,6 +21,7 @@ Factory = Callable[[Runtime, Options], Controller | None]
 """Makes the controller, or None where the options lack what it needs."""
 
 TABLE: Mapping[str, Factory] = {
+    "deployment-controller": lambda runtime, _options: DeploymentController(runtime),
     "replicaset-controller": lambda runtime, _options: ReplicaSetController(runtime),
     "replicationcontroller-controller": lambda runtime, _options: ReplicationController(runtime),
     "garbage-collector-controller": lambda runtime, _options: GarbageCollector(runtime),
@@ -25,6 +30,9 @@ TABLE: Mapping[str, Factory] = {
     "legacy-serviceaccount-token-cleaner-controller": lambda runtime, _options: LegacyTokenCleaner(runtime),
     "root-ca-certificate-publisher-controller": root_ca_publisher,
     "serviceaccount-token-controller": token_controller,
+    "endpoints-controller": lambda runtime, _options: EndpointsController(runtime),
+    "endpointslice-controller": lambda runtime, _options: EndpointSliceController(runtime),
+    "endpointslice-mirroring-controller": lambda runtime, _options: EndpointSliceMirroringController(runtime),
 }
 
 OFF_BY_DEFAULT: frozenset[str] = frozenset({"bootstrap-signer-controller", "token-cleaner-controller"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from controllers.service_account.token_cleaner import INVALID_SINCE, LAST_USED, Verdict, judge, secrets_of_pod
 from controllers.service_account.tokens import lacking
 
-NOW = datetime(2026, 6, 1, tzinfo=timezone.utc)
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
 ACCOUNT = {"metadata": {"name": "a", "uid": "u"}, "secrets": [{"name": "s"}]}
 
 

@@ -1,0 +1,128 @@
+"""Keeps the EndpointSlices of services with a selector. Slices of deleted services are the garbage collector's.
+
+Follows: pkg/controller/endpointslice/endpointslice_controller.go
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from controllers.endpoints.pods import matching_pods, selects_pods, services_of
+from controllers.endpoints.slices import (
+    CONTROLLER,
+    MANAGED_BY,
+    SERVICE_NAME,
+    SlicePlan,
+    address_types,
+    plan_slices,
+    wanted_endpoints,
+    with_trigger_time,
+)
+from controllers.endpoints.triggers import TriggerTimes
+from controllers.runtime.controller import Controller, For, Requeue, Runtime, Watches
+from controllers.runtime.errors import ApiError, NotFound
+from controllers.runtime.informer import Change
+from controllers.runtime.kinds import ENDPOINT_SLICES, NODES, PODS, SERVICES
+from controllers.runtime.objects import Key, Object, View, is_deleting, labels_of, namespace_of
+
+NAMESPACE_TERMINATING = "NamespaceTerminating"
+BY_SERVICE, BY_NODE = "slices of service", "pods of node"
+ZONE = "topology.kubernetes.io/zone"
+
+
+class EndpointSliceController(Controller):
+    name = "endpointslice-controller"
+
+    def pod_changed(self, change: Change) -> Iterable[Key]:
+        return services_of(self.store(SERVICES), change)
+
+    def node_changed(self, change: Change) -> Iterable[Key]:
+        """A node that comes, or moves to another zone, shows in the endpoints of its pods."""
+        if change.old is not None and labels_of(change.old).get(ZONE) == labels_of(change.obj).get(ZONE):
+            return
+        for pod in self.store(PODS).by_index(BY_NODE, change.obj["metadata"]["name"]):
+            yield from services_of(self.store(SERVICES), Change("ADDED", pod))
+
+    def slice_changed(self, change: Change) -> Iterable[Key]:
+        for one in (change.obj, change.old):
+            if one is not None and labels_of(one).get(MANAGED_BY) == CONTROLLER and SERVICE_NAME in labels_of(one):
+                yield Key(namespace_of(one), labels_of(one)[SERVICE_NAME])
+
+    watches: ClassVar = (
+        For(SERVICES),
+        Watches(PODS, pod_changed),
+        Watches(ENDPOINT_SLICES, slice_changed, when=lambda change: change.type != "ADDED"),
+        Watches(NODES, node_changed),
+    )
+
+    def __init__(self, runtime: Runtime) -> None:
+        slices = runtime.informers.get(ENDPOINT_SLICES).store
+        slices.add_index(BY_SERVICE, lambda one: (f"{namespace_of(one)}/{labels_of(one).get(SERVICE_NAME, '')}",))
+        pods = runtime.informers.get(PODS).store
+        pods.add_index(BY_NODE, lambda pod: (pod["spec"].get("nodeName", ""),))
+        self._triggers = TriggerTimes()
+        super().__init__(runtime)
+        self.events = runtime.events.recorder("endpoint-slice-controller")
+
+    async def reconcile(self, key: Key) -> Requeue | None:
+        service = self.store(SERVICES).get(*key)
+        if service is None:
+            self._triggers.forget(key)
+            return None
+        if not selects_pods(service):
+            return None
+        pods = matching_pods(service, self.store(PODS))
+        existing = [
+            one
+            for one in self.store(ENDPOINT_SLICES).by_index(BY_SERVICE, str(key))
+            if labels_of(one).get(MANAGED_BY) == CONTROLLER and not is_deleting(one)
+        ]
+        moment = self._triggers.next(service, pods)
+        try:
+            skipped = await self._sync(service, pods, existing, moment)
+        except ApiError as error:
+            self._tell(service, str(error))
+            raise
+        if skipped:
+            self._tell(service, skipped[0] if len(skipped) == 1 else f"[{', '.join(skipped)}]")
+            return Requeue()
+        return None
+
+    async def _sync(
+        self, service: View, pods: Sequence[View], existing: Sequence[Object], moment: str
+    ) -> Sequence[str]:
+        """Write what differs; why pods were left out."""
+        nodes = {name: self.store(NODES).get("", name) for name in {pod["spec"].get("nodeName", "") for pod in pods}}
+        families = address_types(service)
+        skipped: dict[str, None] = {}
+        for family in families:
+            wanted, left_out = wanted_endpoints(service, pods, nodes, family)
+            skipped.update(dict.fromkeys(left_out))
+            of_family = [one for one in existing if one.get("addressType") == family]
+            await self._carry_out(service, plan_slices(service, wanted, of_family, family), moment)
+        others = [one for one in existing if one.get("addressType") not in families]
+        await self._carry_out(service, SlicePlan(delete=others), moment)
+        return list(skipped)
+
+    async def _carry_out(self, service: View, plan: SlicePlan, moment: str) -> None:
+        if not is_deleting(service):
+            for one in plan.create:
+                try:
+                    await self.client.create(ENDPOINT_SLICES, with_trigger_time(one, moment))
+                except ApiError as error:
+                    if not error.has_cause(NAMESPACE_TERMINATING):
+                        raise
+                    return
+        for one in plan.update:
+            await self.client.update(ENDPOINT_SLICES, with_trigger_time(one, moment))
+        for one in plan.delete:
+            try:
+                await self.client.delete(ENDPOINT_SLICES, namespace_of(one), one["metadata"]["name"])
+            except NotFound:
+                continue
+
+    def _tell(self, service: View, trouble: str) -> None:
+        where = f"{namespace_of(service)}/{service['metadata']['name']}"
+        text = f"Error updating Endpoint Slices for Service {where}: {trouble}"
+        self.events.warning(service, "FailedToUpdateEndpointSlices", text)
