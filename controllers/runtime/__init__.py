@@ -1,4 +1,4 @@
-"""The runtime below every controller, the scheduler and the node agent: client, informers, queue, worker, events, leader.
+"""The runtime below controllers, scheduler and node agent: client, informers, queue, worker, events, leader election.
 
 How to write a controller
 -------------------------

@@ -1,0 +1,1 @@
+"""The controller of Deployments: `controller.py` is the flow, the other modules are pure."""
