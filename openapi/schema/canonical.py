@@ -85,7 +85,7 @@ _DROPPED_WHEN_EMPTY = frozenset(
 
 def dropped_when_empty(field: Field) -> bool:
     """Whether "", 0, false, [] and {} of this field are not written."""
-    if field.always or field.node.type not in _DROPPED_WHEN_EMPTY:
+    if field.always or field.keeps_empty or field.node.type not in _DROPPED_WHEN_EMPTY:
         return False
     return not field.pointer or field.node.type in (types.LIST, types.MAP)
 

@@ -118,6 +118,9 @@ def _compile(name: str, definition: dict[str, Any]) -> Node:
     return node
 
 
+_KEPT_EMPTY = frozenset((("io.k8s.api.autoscaling.v2.HPAScalingRules", "policies"),))
+
+
 def _field(owner: Node, name: str, schema: dict[str, Any], required: bool) -> Field:
     refers = "$ref" in schema
     node = _schema_node(schema)
@@ -143,6 +146,7 @@ def _field(owner: Node, name: str, schema: dict[str, Any], required: bool) -> Fi
         merge_key=schema.get("x-kubernetes-patch-merge-key", ""),
         key_default=_KEY_DEFAULTS.get(owner.name, {}).get(name, key_default),
         value=presence.value,
+        keeps_empty=(owner.name, name) in _KEPT_EMPTY,
     )
 
 

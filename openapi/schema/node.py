@@ -56,6 +56,7 @@ class Field:
     """A struct's field. `always`: written even when empty (Go without omitempty); `value`: a struct by value, so it is
     there as {} when nothing is in it; `nullable`: null is kept (custom resources).
 
+    `keeps_empty`: an empty list is not taken for none while the object is worked on, for it is refused as such.
     `patch_strategy`: words of merge, replace, retainKeys; `merge_key`: the strategic merge patch key of the list.
     """
 
@@ -69,3 +70,4 @@ class Field:
     merge_key: str = ""
     key_default: object = None
     value: bool = False
+    keeps_empty: bool = False

@@ -7,10 +7,9 @@ ValidatePodResize
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
-
-import orjson
 
 from apiserver.resources.go_values import go_struct
 from apiserver.resources.object_meta import validate_object_meta_update
@@ -21,6 +20,7 @@ from apiserver.resources.pods.scheduling import check_tolerations
 from openapi.kinds.pod_resources import qos_class
 from openapi.meta.field import Verbatim, forbidden, invalid, quote, required
 from openapi.meta.names import range_text
+from openapi.schema.gostruct import internal_text
 
 Object = Mapping[str, Any]
 
@@ -52,8 +52,8 @@ def check_updated_pod(pod: Object, old: Object, options: Options, errors: Errors
     if old_spec.get("schedulingGates"):
         _check_gated_changes(masked, old_spec, errors)
     if masked != old_spec:
-        text = f"pod updates may not change fields other than {_UPDATABLE}\n{difference(old_spec, masked)}"
-        errors.append(forbidden("spec", text))
+        changes = struct_difference(old_spec, masked, "io.k8s.api.core.v1.PodSpec")
+        errors.append(forbidden("spec", f"pod updates may not change fields other than {_UPDATABLE}\n{changes}"))
 
 
 def _check_annotations(pod: Object, old: Object, options: Options, errors: Errors) -> None:
@@ -63,12 +63,15 @@ def _check_annotations(pod: Object, old: Object, options: Options, errors: Error
         check_annotation_changes(annotations, before, spec, "metadata.annotations", options, errors)
 
 
+def struct_difference(old: Object, new: Object, definition: str) -> str:
+    """As `difference`, of two structs in the form that the API's own Go structs have."""
+    return difference(*(json.loads(internal_text(value, definition)) for value in (old, new)))
+
+
 def difference(old: Any, new: Any) -> str:
     """The two values as indented JSON, line by line, as a unified difference without file names."""
-    option = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
-    before, after = (orjson.dumps(value, option=option).decode().splitlines(True) for value in (old, new))
-    lines = list(difflib.unified_diff(before, after))[2:]
-    return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
+    before, after = (json.dumps(value, indent=1, ensure_ascii=False).splitlines() for value in (old, new))
+    return "".join(f"{line}\n" for line in list(difflib.unified_diff(before, after, lineterm=""))[2:])
 
 
 def _check_images(spec: Object, old_spec: Object, errors: Errors) -> bool:
@@ -230,7 +233,8 @@ def check_ephemeral_update(pod: Object, old: Object, options: Options, errors: E
             errors.append(forbidden("spec.ephemeralContainers", text))
         elif new[name] != container:
             text = f"existing ephemeral containers {quote(name)} may not be changed\n"
-            errors.append(forbidden("spec.ephemeralContainers", text + difference(container, new[name])))
+            text += struct_difference(container, new[name], "io.k8s.api.core.v1.EphemeralContainer")
+            errors.append(forbidden("spec.ephemeralContainers", text))
 
 
 def check_resize(pod: Object, old: Object, options: Options, errors: Errors) -> None:

@@ -43,7 +43,7 @@ def test_other_fields_may_not_change() -> None:
     found = problems(changed(old, nodeName="n"), old)
     assert len(found) == 1
     assert found[0].startswith("spec: Forbidden: pod updates may not change fields other than `spec.containers")
-    assert '+  "nodeName": "n",\n' in found[0]
+    assert '+ "NodeName": "n",\n' in found[0]
 
 
 def test_containers_may_not_come_or_go() -> None:
