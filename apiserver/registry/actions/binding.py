@@ -98,7 +98,7 @@ def mark_scheduled(pod: Object, now: str) -> None:
             if condition.get("status") != "True":
                 condition["lastTransitionTime"] = now
             condition["status"] = "True"
-            condition.pop("reason", None)
-            condition.pop("message", None)
+            for field in ("reason", "message", "observedGeneration"):
+                condition.pop(field, None)
             return
     conditions.append({"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now})
