@@ -1,0 +1,216 @@
+"""One node: takes its pods from the API, gives each a worker, listens to the runtime, and keeps the Node object.
+
+The agent itself keeps nothing that the API and the runtime do not have: one that starts again adopts what runs, and
+ends what should not run any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from controllers.runtime.informer import Change, Informer
+from nodeagent.node.keeper import NodeKeeper
+from nodeagent.pods import spec
+from nodeagent.pods.admit import admit
+from nodeagent.pods.apply import Tools
+from nodeagent.pods.publish import Publisher
+from nodeagent.pods.spec import CONFIG_SEEN, CONFIG_SOURCE, View
+from nodeagent.pods.worker import PodWorker
+from nodeagent.runtime.protocol import Container, RuntimeFailure, State
+from nodeagent.sources import ApiSources
+from nodeagent.volumes.setup import Volumes
+from openapi.meta.times import now
+
+log = logging.getLogger(__name__)
+
+RELIST_S = 1.0
+HOUSEKEEPING_S = 2.0
+ORPHAN_AGE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class NodeParts:
+    """What an agent is put together from; `main` does that."""
+
+    name: str
+    tools: Tools
+    volumes: Volumes
+    sources: ApiSources
+    publisher: Publisher
+    keeper: NodeKeeper
+    pods: Informer
+
+
+class NodeAgent:
+    """Runs the pods of one node."""
+
+    def __init__(self, parts: NodeParts) -> None:
+        self._parts = parts
+        self._workers: dict[str, PodWorker] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._states: dict[str, tuple[str, State]] = {}
+        self._news = asyncio.Event()
+        self._orphans: dict[str, float] = {}
+
+    @property
+    def workers(self) -> list[PodWorker]:
+        return list(self._workers.values())
+
+    def worker(self, namespace: str, name: str, uid: str = "") -> PodWorker | None:
+        """The worker of a pod by name."""
+        for worker in self._workers.values():
+            metadata = worker.pod["metadata"]
+            if (metadata["namespace"], metadata["name"]) == (namespace, name) and uid in ("", metadata["uid"]):
+                return worker
+        return None
+
+    async def run(self, on_ready: Callable[[], None]) -> None:
+        """Until cancelled. Containers go on running then."""
+        parts = self._parts
+        await parts.keeper.register()
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            group.create_task(parts.keeper.run(), name="node")
+            group.create_task(parts.publisher.run(), name="statuses")
+            group.create_task(parts.pods.run(), name="pods")
+            await parts.pods.synced.wait()
+            parts.pods.add_handler(self._on_change)
+            group.create_task(self._listen(), name="runtime news")
+            group.create_task(self._relist_for_ever(), name="relist")
+            group.create_task(self._housekeep_for_ever(), name="housekeeping")
+            on_ready()
+
+    # -- pods --------------------------------------------------------------------------------------------------
+
+    def _on_change(self, change: Change) -> None:
+        pod = _with_source(change.obj, self._workers.get(change.obj["metadata"]["uid"]))
+        uid = spec.uid_of(pod)
+        worker = self._workers.get(uid)
+        if change.type == "DELETED":
+            self._parts.publisher.forget(uid)
+            if worker is not None:
+                worker.gone(pod)
+            return
+        if change.old is not None and change.old["metadata"]["uid"] != uid:
+            replaced = self._workers.get(change.old["metadata"]["uid"])
+            if replaced is not None:
+                replaced.gone(replaced.pod)
+        if worker is not None:
+            worker.update(pod)
+        else:
+            self._add(pod)
+
+    def _add(self, pod: View) -> None:
+        parts = self._parts
+        worker = PodWorker(pod, parts.tools, parts.volumes, parts.publisher)
+        uid = spec.uid_of(pod)
+        is_new = not (pod.get("status") or {}).get("startTime")
+        if is_new and not spec.is_deleting(pod) and not spec.is_terminal(pod):
+            others = [other.pod for other in self._workers.values() if not _has_ended(other)]
+            rejection = admit(pod, others, parts.keeper.node)
+            if rejection is not None:
+                parts.tools.events.pod(pod, "Warning", rejection.reason, rejection.message)
+                worker.reject(rejection.reason, rejection.message)
+        self._workers[uid] = worker
+        assert self._group is not None
+        self._tasks[uid] = self._group.create_task(self._work(uid, worker), name=f"pod {spec.full_name(pod)}")
+
+    async def _work(self, uid: str, worker: PodWorker) -> None:
+        """A failure of one pod's worker is that pod's alone; it is tried again."""
+        while True:
+            try:
+                await worker.run()
+                break
+            except Exception:
+                log.exception("pod worker failed", extra={"key": spec.full_name(worker.pod)})
+                await asyncio.sleep(RELIST_S)
+        self._workers.pop(uid, None)
+        self._tasks.pop(uid, None)
+        self._parts.sources.forget(uid)
+
+    # -- the runtime -------------------------------------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        async for _ in self._parts.tools.runtime.news():
+            self._news.set()
+
+    async def _relist_for_ever(self) -> None:
+        """Compare the runtime's containers with those of the last time, and wake the pods of those that differ."""
+        while True:
+            try:
+                async with asyncio.timeout(RELIST_S):
+                    await self._news.wait()
+            except TimeoutError:
+                pass
+            self._news.clear()
+            try:
+                self._compare(await self._parts.tools.runtime.containers())
+            except RuntimeFailure as failure:
+                log.warning("containers not listed: %s", failure)
+                await asyncio.sleep(RELIST_S)
+
+    def _compare(self, containers: list[Container] | tuple[Container, ...] | object) -> None:
+        assert isinstance(containers, list | tuple)
+        states = {c.id: (c.labels.get("io.kubernetes.pod.uid", ""), c.state) for c in containers}
+        changed = {states[id][0] for id in states if self._states.get(id) != states[id]}
+        changed |= {self._states[id][0] for id in self._states if id not in states}
+        self._states = states
+        for uid in changed:
+            worker = self._workers.get(uid)
+            if worker is not None:
+                worker.wake()
+
+    async def _housekeep_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_S)
+            try:
+                await self._remove_orphans()
+            except RuntimeFailure as failure:
+                log.warning("housekeeping failed: %s", failure)
+
+    async def _remove_orphans(self) -> None:
+        """Stop and remove what belongs to pods that nobody knows any more."""
+        runtime = self._parts.tools.runtime
+        sandboxes = await runtime.sandboxes()
+        unknown = {s.uid for s in sandboxes} | {uid for uid, _ in self._states.values()}
+        unknown |= set(self._parts.volumes.known_pods())
+        unknown -= set(self._workers)
+        self._orphans = {uid: self._orphans.get(uid, time.monotonic()) for uid in unknown}
+        for uid in [uid for uid, since in self._orphans.items() if time.monotonic() - since > ORPHAN_AGE_S]:
+            log.info("removing what is left of a pod", extra={"uid": uid})
+            for container in await runtime.containers(uid):
+                await runtime.stop_container(container.id, _kept_grace_s(container))
+                await runtime.remove_container(container.id)
+            for sandbox in sandboxes:
+                if sandbox.uid == uid:
+                    await runtime.stop_sandbox(sandbox.id)
+                    await runtime.remove_sandbox(sandbox.id)
+            await self._parts.volumes.take_down(uid)
+            del self._orphans[uid]
+
+
+def _kept_grace_s(container: Container) -> int:
+    if container.state is not State.RUNNING:
+        return 0
+    return int(container.annotations.get("io.kubernetes.pod.terminationGracePeriod", "30"))
+
+
+def _has_ended(worker: PodWorker) -> bool:
+    return worker.is_finished or spec.is_terminal(worker.pod)
+
+
+def _with_source(pod: View, known: PodWorker | None) -> View:
+    """The pod with the annotations that say whence and when the node got it."""
+    metadata = pod["metadata"]
+    seen = known.pod["metadata"]["annotations"][CONFIG_SEEN] if known is not None else _seen_now()
+    annotations = {**(metadata.get("annotations") or {}), CONFIG_SEEN: seen, CONFIG_SOURCE: "api"}
+    return {**pod, "metadata": {**metadata, "annotations": annotations}}
+
+
+def _seen_now() -> str:
+    return now().isoformat().replace("+00:00", "Z")

@@ -1,0 +1,47 @@
+"""The pod network of a node by the standard CNI plugins: a bridge, addresses from the node's podCIDR, host ports.
+
+The runtime reads the file that is written here whenever it appears or changes.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from pathlib import Path
+
+FILE = "10-wherry.conflist"
+
+
+def configuration(pod_cidrs: list[str], bridge: str, state: Path) -> str:
+    """The plugin chain. Pods reach each other over the bridge and the world through the node's address."""
+    networks = [ipaddress.ip_network(cidr) for cidr in pod_cidrs]
+    routes = [{"dst": "0.0.0.0/0" if network.version == 4 else "::/0"} for network in networks]
+    plugins = [
+        {
+            "type": "bridge",
+            "bridge": bridge,
+            "isGateway": True,
+            "ipMasq": True,
+            "hairpinMode": True,
+            "ipam": {
+                "type": "host-local",
+                "dataDir": str(state),
+                "ranges": [[{"subnet": str(network)}] for network in networks],
+                "routes": routes,
+            },
+        },
+        {"type": "portmap", "capabilities": {"portMappings": True}},
+    ]
+    return json.dumps({"cniVersion": "0.4.0", "name": "wherry", "plugins": plugins}, indent=2)
+
+
+def write_configuration(folder: Path, state: Path, pod_cidrs: list[str], bridge: str) -> None:
+    """Write the file, at once and only if it says something new."""
+    content = configuration(pod_cidrs, bridge, state)
+    path = folder / FILE
+    if path.exists() and path.read_text() == content:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / f".{FILE}.new"
+    draft.write_text(content)
+    draft.rename(path)

@@ -1,0 +1,171 @@
+"""Keeps a node's place in the API: registers it, renews its lease, and writes its status when it changes.
+
+Follows: pkg/kubelet/kubelet_node_status.go, k8s.io/component-helpers/apimachinery/lease
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+
+from controllers.runtime.client import Client
+from controllers.runtime.errors import AlreadyExists, ApiError, Conflict, NotFound
+from controllers.runtime.kinds import LEASES, NODES
+from nodeagent.node.machine import Machine
+from nodeagent.node.status import NodeState, Object, View, make_node, make_node_status
+from openapi.meta.times import format_micro_time, now
+
+log = logging.getLogger(__name__)
+
+LEASE_S = 40
+RENEW_S = 10.0
+LOOK_S = 10.0
+REPORT_S = 300.0
+"""A status that has not changed is written again after this long."""
+LEASE_NAMESPACE = "kube-node-lease"
+RETRY_S = 1.0
+
+
+class NodeKeeper:
+    """One node. `look` finds out its present state."""
+
+    def __init__(
+        self,
+        client: Client,
+        name: str,
+        machine: Machine,
+        look: Callable[[], Awaitable[NodeState]],
+        *,
+        labels: Mapping[str, str],
+        taints: Sequence[View],
+    ) -> None:
+        self._client = client
+        self._name = name
+        self._machine = machine
+        self._look = look
+        self._labels = labels
+        self._taints = taints
+        self._lease: Object | None = None
+        self._reported_at = 0.0
+        self._wake = asyncio.Event()
+        self.node: Object = {}
+        """The node as the API has it."""
+
+    async def register(self) -> None:
+        """Create the node, or take over the one that is there; tries until that works."""
+        wanted = make_node(self._name, self._machine, self._labels, self._taints)
+        while True:
+            try:
+                self.node = await self._create_or_adopt(wanted)
+                await self.report()
+                return
+            except ApiError as error:
+                log.warning("node not registered: %s", error, extra={"node": self._name})
+                await asyncio.sleep(RETRY_S)
+
+    async def _create_or_adopt(self, wanted: Object) -> Object:
+        state = await self._look()
+        status = make_node_status(self._name, self._machine, state, {}, now())
+        try:
+            return await self._client.create(NODES, {**wanted, "status": status})
+        except AlreadyExists:
+            found = await self._client.get(NODES, "", self._name)
+        labels = found["metadata"].get("labels") or {}
+        if wanted["metadata"]["labels"].items() <= labels.items():
+            return found
+        patch = {"metadata": {"labels": wanted["metadata"]["labels"]}}
+        return await self._client.patch(NODES, "", self._name, patch)
+
+    def wake(self) -> None:
+        """Something about the node has changed: look now."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Renew the lease and keep the status, for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._renew_for_ever())
+            group.create_task(self._report_for_ever())
+
+    async def _report_for_ever(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(LOOK_S):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            self._wake.clear()
+            try:
+                await self.report()
+            except NotFound:
+                await self.register()
+            except ApiError as error:
+                log.warning("node status not written: %s", error, extra={"node": self._name})
+
+    async def report(self) -> None:
+        """Write the status if it says something new, or nothing was written for long."""
+        state = await self._look()
+        for _ in range(5):
+            status = make_node_status(self._name, self._machine, state, self.node.get("status") or {}, now())
+            is_due = time.monotonic() - self._reported_at > REPORT_S
+            if not is_due and not _differs(self.node.get("status") or {}, status):
+                return
+            patch = {"metadata": {"resourceVersion": self.node["metadata"]["resourceVersion"]}, "status": status}
+            try:
+                self.node = await self._client.patch(NODES, "", self._name, patch, subresource="status")
+            except Conflict:
+                self.node = await self._client.get(NODES, "", self._name)
+            else:
+                self._reported_at = time.monotonic()
+                return
+
+    async def _renew_for_ever(self) -> None:
+        while True:
+            try:
+                await self._renew()
+            except ApiError as error:
+                log.warning("lease not renewed: %s", error, extra={"node": self._name})
+                self._lease = None
+            await asyncio.sleep(RENEW_S)
+
+    async def _renew(self) -> None:
+        if self._lease is None:
+            self._lease = await self._acquire()
+            return
+        lease = {**self._lease, "spec": {**self._lease["spec"], "renewTime": _micro(now())}}
+        try:
+            self._lease = await self._client.update(LEASES, lease)
+        except (Conflict, NotFound):
+            self._lease = await self._acquire()
+
+    async def _acquire(self) -> Object:
+        spec = {"holderIdentity": self._name, "leaseDurationSeconds": LEASE_S, "renewTime": _micro(now())}
+        owner = {"apiVersion": "v1", "kind": "Node", "name": self._name, "uid": self.node["metadata"]["uid"]}
+        metadata = {"name": self._name, "namespace": LEASE_NAMESPACE, "ownerReferences": [owner]}
+        lease = {"kind": "Lease", "apiVersion": "coordination.k8s.io/v1", "metadata": metadata, "spec": spec}
+        try:
+            return await self._client.create(LEASES, lease)
+        except AlreadyExists:
+            found = await self._client.get(LEASES, LEASE_NAMESPACE, self._name)
+            return await self._client.update(LEASES, {**found, "spec": {**found.get("spec", {}), **spec}})
+
+
+def _micro(moment: datetime) -> str:
+    return format_micro_time(moment)
+
+
+def _differs(old: View, new: View) -> bool:
+    """Whether two statuses differ in more than the time of the last heartbeat."""
+    for name, value in new.items():
+        if name == "conditions":
+            if [_lasting(item) for item in old.get(name) or ()] != [_lasting(item) for item in value]:
+                return True
+        elif old.get(name) != value:
+            return True
+    return False
+
+
+def _lasting(condition: View) -> Object:
+    return {name: value for name, value in condition.items() if name != "lastHeartbeatTime"}

@@ -1,0 +1,75 @@
+"""What a node agent is told on its command line."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+CLUSTER_DNS = "10.96.0.10"
+CLUSTER_DOMAIN = "cluster.local"
+
+RuntimeName = Literal["containerd", "simulated"]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentOptions:
+    """`containerd` is the socket of a running one; without it the agent starts its own below `root`."""
+
+    kubeconfig: Path
+    name: str
+    root: Path
+    runtime: RuntimeName = "containerd"
+    containerd: Path | None = None
+    pod_cidr: str = ""
+    node_ip: str = ""
+    port: int = 10250
+    cluster_dns: tuple[str, ...] = (CLUSTER_DNS,)
+    cluster_domain: str = CLUSTER_DOMAIN
+    labels: dict[str, str] = field(default_factory=dict)
+    count: int = 1
+
+    @property
+    def names(self) -> list[str]:
+        """The nodes of this process: one, or many with numbers."""
+        if self.count == 1:
+            return [self.name]
+        return [f"{self.name}-{number}" for number in range(self.count)]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--kubeconfig", type=Path, required=True, metavar="FILE", help="how to reach and be known to the API server")
+    add("--node-name", default="", metavar="NAME", help="name of the node (default: the machine's host name)")
+    add("--root-dir", type=Path, required=True, metavar="DIR", help="where the node keeps volumes, logs and images")
+    add("--runtime", choices=("containerd", "simulated"), default="containerd", help="what runs the pods")
+    add("--containerd", type=Path, metavar="SOCKET", help="a running containerd (default: start an own one)")
+    add("--pod-cidr", default="", metavar="CIDR", help="addresses for pods where the cluster gives the node none")
+    add("--node-ip", default="", metavar="IP", help="address of the node (default: that of the way out)")
+    add("--port", type=int, default=10250, metavar="N", help="port of the node's own API (default: 10250)")
+    add("--cluster-dns", default=CLUSTER_DNS, metavar="IPS", help=f"name servers for pods (default: {CLUSTER_DNS})")
+    add("--cluster-domain", default=CLUSTER_DOMAIN, metavar="NAME", help="domain of services (default: cluster.local)")
+    add("--node-labels", default="", metavar="K=V,…", help="labels of the node")
+    add("--count", type=int, default=1, metavar="N", help="simulated nodes in this process, named NAME-0 and so on")
+
+
+def options_of(arguments: argparse.Namespace) -> AgentOptions:
+    """The options that were given."""
+    import socket
+
+    pairs = [pair.partition("=") for pair in arguments.node_labels.split(",") if pair]
+    return AgentOptions(
+        kubeconfig=arguments.kubeconfig.expanduser().absolute(),
+        name=arguments.node_name or socket.gethostname().lower(),
+        root=arguments.root_dir.expanduser().absolute(),
+        runtime=arguments.runtime,
+        containerd=arguments.containerd,
+        pod_cidr=arguments.pod_cidr,
+        node_ip=arguments.node_ip,
+        port=arguments.port,
+        cluster_dns=tuple(server for server in arguments.cluster_dns.split(",") if server),
+        cluster_domain=arguments.cluster_domain,
+        labels={key: value for key, _, value in pairs},
+        count=arguments.count,
+    )

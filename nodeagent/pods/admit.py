@@ -1,0 +1,135 @@
+"""Whether the node takes a pod that was given to it: does it fit and belong here, and is allowed what it asks. Pure.
+
+Follows: pkg/kubelet/lifecycle/predicate.go, pkg/scheduler/framework/plugins (general predicates), pkg/kubelet/sysctl
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from nodeagent.pods import security, spec
+from nodeagent.pods.spec import View
+from openapi.meta.quantity import Quantity
+from openapi.meta.selectors import new_requirement
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why a pod is not taken; `reason` becomes its status' reason."""
+
+    reason: str
+    message: str
+
+
+def admit(pod: View, others: Iterable[View], node: View, allowed_sysctls: tuple[str, ...] = ()) -> Rejection | None:
+    """None when the node takes the pod. `others` are the pods that the node has taken and that have not ended."""
+    system = (pod["spec"].get("os") or {}).get("name")
+    if system and system != "linux":
+        return Rejection("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS")
+    label = (pod["spec"].get("nodeSelector") or {}).get("kubernetes.io/os")
+    forbidden = security.forbidden_sysctl(pod, allowed_sysctls)
+    if forbidden:
+        return Rejection("SysctlForbidden", forbidden)
+    others = list(others)
+    lacking = _lacking(pod, others, node)
+    if lacking is not None:
+        return lacking
+    if not matches_node(pod, node):
+        message = "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
+        return Rejection("NodeAffinity", message)
+    if _port_conflict(pod, others):
+        message = "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
+        return Rejection("NodePorts", message)
+    if label and label != "linux":
+        message = "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label"
+        return Rejection("PodOSSelectorNodeLabelDoesNotMatch", message)
+    taint = _untolerated(pod, node)
+    if taint is not None:
+        message = f"Predicate TaintToleration failed: node(s) had untolerated taint {{{taint}}}"
+        return Rejection("TaintToleration", message)
+    return None
+
+
+def _lacking(pod: View, others: list[View], node: View) -> Rejection | None:
+    allocatable = (node.get("status") or {}).get("allocatable") or {}
+    requests = spec.pod_requests(pod)
+    used: dict[str, int] = {}
+    for other in others:
+        for name, amount in spec.pod_requests(other).items():
+            used[name] = used.get(name, 0) + amount
+    count = Quantity.parse(allocatable.get("pods", "110")).value
+    if len(others) + 1 > count:
+        message = f"Node didn't have enough resource: pods, requested: 1, used: {len(others)}, capacity: {count}"
+        return Rejection("OutOfpods", message)
+    for name, amount in requests.items():
+        capacity = Quantity.parse(allocatable.get(name, "0")).milli
+        taken = used.get(name, 0)
+        if amount and amount + taken > capacity:
+            scale = 1 if name == "cpu" else 1000
+            numbers = f"requested: {amount // scale}, used: {taken // scale}, capacity: {capacity // scale}"
+            return Rejection(f"OutOf{name}", f"Node didn't have enough resource: {name}, {numbers}")
+    return None
+
+
+def matches_node(pod: View, node: View) -> bool:
+    """Whether the pod's node selector and required node affinity choose this node."""
+    labels = node["metadata"].get("labels") or {}
+    if any(labels.get(key) != value for key, value in (pod["spec"].get("nodeSelector") or {}).items()):
+        return False
+    affinity = (pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
+    if required is None:
+        return True
+    name = node["metadata"]["name"]
+    return any(_matches_term(term, labels, name) for term in required.get("nodeSelectorTerms") or ())
+
+
+def _matches_term(term: View, labels: Mapping[str, str], name: str) -> bool:
+    expressions, fields = term.get("matchExpressions") or (), term.get("matchFields") or ()
+    if not expressions and not fields:
+        return False
+    given = [(item, labels) for item in expressions] + [(item, {"metadata.name": name}) for item in fields]
+    return all(
+        new_requirement(item["key"], item["operator"], item.get("values") or ()).matches(values)
+        for item, values in given
+    )
+
+
+def _port_conflict(pod: View, others: list[View]) -> bool:
+    taken = [port for other in others for port in _host_ports(other)]
+    return any(_overlap(own, port) for own in _host_ports(pod) for port in taken)
+
+
+def _host_ports(pod: View) -> Iterator[tuple[str, str, int]]:
+    for container in (*spec.containers(pod), *(c for c in spec.init_containers(pod) if spec.is_sidecar(c))):
+        for port in container.get("ports") or ():
+            if port.get("hostPort"):
+                yield port.get("hostIP") or "0.0.0.0", port.get("protocol") or "TCP", port["hostPort"]
+
+
+def _overlap(one: tuple[str, str, int], other: tuple[str, str, int]) -> bool:
+    same_ip = one[0] == other[0] or "0.0.0.0" in (one[0], other[0])
+    return same_ip and one[1:] == other[1:]
+
+
+def _untolerated(pod: View, node: View) -> str | None:
+    """The first NoExecute taint that a pod from the API does not tolerate."""
+    if spec.is_static(pod):
+        return None
+    for taint in node["spec"].get("taints") or ():
+        if taint["effect"] != "NoExecute":
+            continue
+        if not any(_tolerates(item, taint) for item in pod["spec"].get("tolerations") or ()):
+            return f"{taint['key']}: {taint.get('value', '')}"
+    return None
+
+
+def _tolerates(toleration: View, taint: View) -> bool:
+    if toleration.get("effect") and toleration["effect"] != taint["effect"]:
+        return False
+    if toleration.get("key") and toleration["key"] != taint["key"]:
+        return False
+    if toleration.get("operator") == "Exists":
+        return True
+    return bool(toleration.get("key")) and toleration.get("value", "") == taint.get("value", "")

@@ -1,0 +1,115 @@
+"""The conditions of a pod, from its phase, its containers' statuses and the gates it names. Pure.
+
+Follows: pkg/kubelet/status/generate.go
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from nodeagent.pods import spec
+from nodeagent.pods.spec import Object, View
+from nodeagent.pods.state import PodState
+from openapi.meta.times import format_time
+
+OWNED = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+"""Conditions that the agent writes, in their order; all others belong to somebody else and stay."""
+
+
+def has_network(pod: View, state: PodState) -> bool:
+    """Whether there is a sandbox in which containers can be started."""
+    sandbox = state.sandbox
+    return sandbox is not None and sandbox.is_ready and (spec.is_host_network(pod) or bool(sandbox.ips))
+
+
+def make_conditions(pod: View, status: View, old: View, *, has_network: bool, now: datetime) -> list[Object]:
+    """All conditions of the pod. A condition that keeps its status keeps the time of its last change."""
+    foreign = [dict(item) for item in old.get("conditions") or () if item["type"] not in OWNED]
+    containers_ready = _containers_ready(pod, status)
+    made = [
+        {"type": "PodReadyToStartContainers", "status": _truth(has_network)},
+        _initialized(pod, status),
+        _ready(pod, containers_ready, foreign),
+        {"type": "ContainersReady", **containers_ready},
+        {"type": "PodScheduled", "status": "True"},
+    ]
+    before = {item["type"]: item for item in old.get("conditions") or ()}
+    return foreign + [_complete(item, before.get(item["type"]), pod, now) for item in made]
+
+
+def _complete(item: Object, before: View | None, pod: View, now: datetime) -> Object:
+    changed = before is None or before.get("status") != item["status"] or not before.get("lastTransitionTime")
+    time = format_time(now) if changed or before is None else before["lastTransitionTime"]
+    found: Object = {"type": item["type"]}
+    generation = pod["metadata"].get("generation")
+    if generation:
+        found["observedGeneration"] = generation
+    found |= {"status": item["status"], "lastProbeTime": None, "lastTransitionTime": time}
+    return found | {name: item[name] for name in ("reason", "message") if item.get(name)}
+
+
+def _truth(value: bool) -> str:
+    return "True" if value else "False"
+
+
+def _initialized(pod: View, status: View) -> Object:
+    by_name = {item["name"]: item for item in status.get("initContainerStatuses") or ()}
+    incomplete = []
+    for container in spec.init_containers(pod):
+        item = by_name[container["name"]]
+        if not item.get("started" if spec.is_sidecar(container) else "ready"):
+            incomplete.append(container["name"])
+    if status["phase"] == "Succeeded":
+        return {"type": "Initialized", "status": "True", "reason": "PodCompleted"}
+    if not incomplete or _has_begun(status):
+        return {"type": "Initialized", "status": "True"}
+    message = f"containers with incomplete status: {_names(incomplete)}"
+    return {"type": "Initialized", "status": "False", "reason": "ContainersNotInitialized", "message": message}
+
+
+def _has_begun(status: View) -> bool:
+    """Whether any regular container has been started."""
+    return any(
+        item.get("started") or (item.get("lastState") or {}).get("terminated") or "waiting" not in item["state"]
+        for item in status.get("containerStatuses") or ()
+    )
+
+
+def _containers_ready(pod: View, status: View) -> Object:
+    if status["phase"] == "Succeeded":
+        return {"status": "False", "reason": "PodCompleted"}
+    if status["phase"] == "Failed":
+        return {"status": "False", "reason": "PodFailed"}
+    ready = {
+        item["name"]: item["ready"]
+        for sort in ("initContainerStatuses", "containerStatuses")
+        for item in status.get(sort) or ()
+    }
+    sidecars = [container for container in spec.init_containers(pod) if spec.is_sidecar(container)]
+    unready = [c["name"] for c in (*sidecars, *spec.containers(pod)) if not ready.get(c["name"])]
+    if not unready:
+        return {"status": "True"}
+    message = f"containers with unready status: {_names(unready)}"
+    return {"status": "False", "reason": "ContainersNotReady", "message": message}
+
+
+def _ready(pod: View, containers_ready: View, foreign: Sequence[View]) -> Object:
+    if containers_ready["status"] != "True":
+        return {"type": "Ready", **containers_ready}
+    statuses = {item["type"]: item["status"] for item in foreign}
+    problems = []
+    for gate in pod["spec"].get("readinessGates") or ():
+        kind = gate["conditionType"]
+        if kind not in statuses:
+            problems.append(f'corresponding condition of pod readiness gate "{kind}" does not exist.')
+        elif statuses[kind] != "True":
+            problems.append(f'the status of pod readiness gate "{kind}" is not "True", but {statuses[kind]}')
+    if problems:
+        message = ", ".join(problems)
+        return {"type": "Ready", "status": "False", "reason": "ReadinessGatesNotReady", "message": message}
+    return {"type": "Ready", "status": "True"}
+
+
+def _names(names: Sequence[str]) -> str:
+    return f"[{' '.join(names)}]"

@@ -1,0 +1,255 @@
+"""What the runtime is told to make: the sandbox of a pod and each container, from the spec and facts about the node.
+
+Follows: pkg/kubelet/kuberuntime/{kuberuntime_sandbox.go,kuberuntime_container.go,labels.go}
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from nodeagent.network import dns, hosts
+from nodeagent.pods import resources, security, spec
+from nodeagent.pods.environment import ConfigProblem, expand, unknown_names
+from nodeagent.pods.plan import hash_of
+from nodeagent.pods.spec import View
+from nodeagent.runtime.protocol import (
+    ContainerConfig,
+    Device,
+    Dns,
+    Image,
+    Mount,
+    PortMapping,
+    Propagation,
+    SandboxConfig,
+)
+from nodeagent.volumes.setup import Volume
+from nodeagent.volumes.sub_path import Escape, resolve
+
+_PROPAGATION = {
+    "None": Propagation.PRIVATE,
+    "HostToContainer": Propagation.HOST_TO_CONTAINER,
+    "Bidirectional": Propagation.BIDIRECTIONAL,
+}
+DEFAULT_TERMINATION_LOG = "/dev/termination-log"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """What is the same for all pods of a node. Folders: `root` for pods, `logs` for their output."""
+
+    root: Path
+    logs: Path
+    cluster_domain: str
+    cluster_dns: Sequence[str]
+    node_dns: Dns
+    memory_bytes: int
+    cgroup_root: str = "kubepods"
+
+
+def labels_of(pod: View) -> dict[str, str]:
+    metadata = pod["metadata"]
+    return {
+        "io.kubernetes.pod.name": metadata["name"],
+        "io.kubernetes.pod.namespace": metadata["namespace"],
+        "io.kubernetes.pod.uid": metadata["uid"],
+    }
+
+
+def log_folder(settings: NodeSettings, pod: View) -> Path:
+    metadata = pod["metadata"]
+    return settings.logs / f"{metadata['namespace']}_{metadata['name']}_{metadata['uid']}"
+
+
+def cgroup_parent(settings: NodeSettings, pod: View) -> str:
+    """The pod's own cgroup, below that of its quality of service."""
+    quality = spec.qos_class(pod)
+    between = "" if quality == "Guaranteed" else f"/{quality.lower()}"
+    return f"/{settings.cgroup_root}{between}/pod{spec.uid_of(pod)}"
+
+
+def sandbox_config(pod: View, attempt: int, settings: NodeSettings, handler: str = "") -> SandboxConfig:
+    """Raises hosts.NameTooLong."""
+    metadata = pod["metadata"]
+    is_host = spec.is_host_network(pod)
+    return SandboxConfig(
+        name=metadata["name"],
+        namespace=metadata["namespace"],
+        uid=metadata["uid"],
+        attempt=attempt,
+        hostname="" if is_host else hosts.kernel_hostname(pod, settings.cluster_domain),
+        log_directory=str(log_folder(settings, pod)),
+        dns=dns.pod_dns(
+            pod, settings.node_dns, cluster_servers=settings.cluster_dns, cluster_domain=settings.cluster_domain
+        ),
+        ports=[] if is_host else _ports(pod),
+        labels={**(metadata.get("labels") or {}), **labels_of(pod)},
+        annotations=dict(metadata.get("annotations") or {}),
+        cgroup_parent=cgroup_parent(settings, pod),
+        sysctls={
+            item["name"].replace("/", "."): item["value"]
+            for item in (pod["spec"].get("securityContext") or {}).get("sysctls") or ()
+        },
+        security=security.sandbox_security(pod),
+        handler=handler,
+    )
+
+
+def _ports(pod: View) -> list[PortMapping]:
+    return [
+        PortMapping(
+            protocol=port.get("protocol") or "TCP",
+            container_port=port["containerPort"],
+            host_port=port["hostPort"],
+            host_ip=port.get("hostIP") or "",
+        )
+        for container in (*spec.containers(pod), *spec.init_containers(pod))
+        for port in container.get("ports") or ()
+        if port.get("hostPort")
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerFacts:
+    """What a container is made from besides the pod. `target_id`: whose processes an ephemeral one is to see."""
+
+    attempt: int
+    image: Image
+    environment: Mapping[str, str]
+    volumes: Mapping[str, Volume]
+    ips: Sequence[str]
+    target_id: str = ""
+
+
+def container_config(pod: View, container: View, facts: ContainerFacts, settings: NodeSettings) -> ContainerConfig:
+    """Makes the files that the container needs on the node. Raises ConfigProblem."""
+    env = facts.environment
+    name = container["name"]
+    log_path = f"{name}/{facts.attempt}.log"
+    (log_folder(settings, pod) / name).mkdir(parents=True, exist_ok=True, mode=0o755)
+    mounts, devices = _mounts(pod, container, facts)
+    mounts += _managed_files(pod, container, facts, settings)
+    return ContainerConfig(
+        name=name,
+        attempt=facts.attempt,
+        image=facts.image.id,
+        user_image=container.get("image", ""),
+        command=[expand(word, env) for word in container.get("command") or ()],
+        args=[expand(word, env) for word in container.get("args") or ()],
+        working_dir=container.get("workingDir") or "",
+        env=list(env.items()),
+        mounts=mounts,
+        devices=devices,
+        labels={**labels_of(pod), "io.kubernetes.container.name": name},
+        annotations=_annotations(pod, container, facts.attempt),
+        log_path=log_path,
+        stdin=bool(container.get("stdin")),
+        stdin_once=bool(container.get("stdinOnce")),
+        tty=bool(container.get("tty")),
+        resources=resources.container_resources(pod, container, settings.memory_bytes),
+        security=security.container_security(pod, container, facts.image, facts.target_id),
+        stop_signal=(container.get("lifecycle") or {}).get("stopSignal") or "",
+    )
+
+
+def _annotations(pod: View, container: View, attempt: int) -> dict[str, str]:
+    """What an agent that knows only the container needs to stop it well and to report on it."""
+    found = {
+        "io.kubernetes.container.hash": hash_of(container),
+        "io.kubernetes.container.restartCount": str(attempt),
+        "io.kubernetes.container.terminationMessagePath": container.get("terminationMessagePath")
+        or DEFAULT_TERMINATION_LOG,
+        "io.kubernetes.container.terminationMessagePolicy": container.get("terminationMessagePolicy") or "File",
+        "io.kubernetes.pod.terminationGracePeriod": str(pod["spec"].get("terminationGracePeriodSeconds", 30)),
+    }
+    hook = (container.get("lifecycle") or {}).get("preStop")
+    if hook:
+        found["io.kubernetes.container.preStopHandler"] = orjson.dumps(hook).decode()
+    if container.get("ports"):
+        found["io.kubernetes.container.ports"] = orjson.dumps(container["ports"]).decode()
+    return found
+
+
+def _mounts(pod: View, container: View, facts: ContainerFacts) -> tuple[list[Mount], list[Device]]:
+    devices = []
+    for device in container.get("volumeDevices") or ():
+        volume = facts.volumes[device["name"]]
+        devices.append(Device(device["devicePath"], str(volume.path)))
+    found = []
+    for mount in container.get("volumeMounts") or ():
+        volume = facts.volumes[mount["name"]]
+        readonly = bool(mount.get("readOnly")) or volume.readonly
+        path = _absolute(mount["mountPath"])
+        sub_path = _sub_path(mount, facts.environment)
+        if volume.image:
+            found.append(Mount(path, readonly=True, image=volume.image, image_sub_path=sub_path))
+            continue
+        found.append(
+            Mount(
+                path,
+                _part_of(pod, container, mount, volume, sub_path),
+                readonly,
+                _PROPAGATION[mount.get("mountPropagation") or "None"],
+                recursive_readonly=mount.get("recursiveReadOnly") == "Enabled",
+            )
+        )
+    return found, devices
+
+
+def _absolute(path: str) -> str:
+    return path if path.startswith("/") else f"/{path}"
+
+
+def _sub_path(mount: View, environment: Mapping[str, str]) -> str:
+    expression = mount.get("subPathExpr")
+    if not expression:
+        return str(mount.get("subPath") or "")
+    unknown = unknown_names(expression, environment)
+    if unknown:
+        raise ConfigProblem(f"missing value for {unknown[0]}")
+    return expand(expression, environment)
+
+
+def _part_of(pod: View, container: View, mount: View, volume: Volume, sub_path: str) -> str:
+    if not sub_path:
+        return str(volume.path)
+    try:
+        return str(resolve(volume.path, sub_path))
+    except (Escape, OSError) as error:
+        what = "prepare subPath" if isinstance(error, Escape) else "create subPath directory"
+        where = f'volumeMount "{mount["name"]}" of container "{container["name"]}"'
+        raise ConfigProblem(f"failed to {what} for {where}") from error
+
+
+def _managed_files(pod: View, container: View, facts: ContainerFacts, settings: NodeSettings) -> list[Mount]:
+    """The hosts file that the pod's containers share, and the file for the container's last words."""
+    mounts = []
+    own = {mount["mountPath"] for mount in container.get("volumeMounts") or ()}
+    folder = settings.root / "pods" / spec.uid_of(pod)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+    if "/etc/hosts" not in own:
+        path = folder / "etc-hosts"
+        node_hosts = _read("/etc/hosts") if spec.is_host_network(pod) else ""
+        path.write_text(hosts.hosts_file(pod, facts.ips, node_hosts, settings.cluster_domain))
+        path.chmod(0o644)
+        mounts.append(Mount("/etc/hosts", str(path)))
+    log_path = container.get("terminationMessagePath") or DEFAULT_TERMINATION_LOG
+    words = folder / "containers" / container["name"] / uuid.uuid4().hex[:8]
+    words.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+    words.touch()
+    # Whoever the container runs as must be able to write it, whatever this process' umask.
+    os.chmod(words, 0o666)
+    mounts.append(Mount(log_path, str(words)))
+    return mounts
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""

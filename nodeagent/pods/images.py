@@ -1,0 +1,193 @@
+"""Sees that an image is on the node before a container is made of it: pull policies, credentials, backoff, events.
+
+Follows: pkg/kubelet/images/image_manager.go
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+import time
+from collections.abc import Callable, Sequence
+
+import orjson
+
+from nodeagent.pods import spec
+from nodeagent.pods.environment import Sources
+from nodeagent.pods.restart import Backoff
+from nodeagent.pods.spec import View
+from nodeagent.runtime.protocol import Credentials, Image, Runtime, RuntimeFailure, SandboxConfig
+
+Tell = Callable[[str, str, str], None]
+"""Tells an event: Normal or Warning, a reason, a message."""
+
+DEFAULT_REGISTRY = "docker.io"
+_NAME = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*")
+_LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
+_DOMAIN = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?")
+_TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
+_DIGEST = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}")
+
+
+class ImageProblem(Exception):
+    """A container cannot be started for want of its image; `reason` is what its status says."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+class InvalidReference(ValueError):
+    """The name of an image is malformed, in the words of the reference library."""
+
+
+def with_tag(image: str) -> str:
+    """The image's name with `:latest` where it has neither tag nor digest. Raises InvalidReference."""
+    name, at, digest = image.partition("@")
+    domain, path = _split_domain(name)
+    path, colon, tag = path.partition(":")
+    if path != path.lower():
+        raise InvalidReference(f"invalid reference format: repository name ({path}) must be lowercase")
+    is_valid = _NAME.fullmatch(path) and _DOMAIN.fullmatch(domain)
+    is_valid = is_valid and (not colon or _TAG.fullmatch(tag)) and (not at or _DIGEST.fullmatch(digest))
+    if not is_valid:
+        raise InvalidReference("invalid reference format")
+    return image if colon or at else f"{image}:latest"
+
+
+def _split_domain(name: str) -> tuple[str, str]:
+    first, slash, rest = name.partition("/")
+    if slash and ("." in first or ":" in first or first == "localhost" or first != first.lower()):
+        return first, rest
+    return DEFAULT_REGISTRY, name if slash else f"library/{name}"
+
+
+class Images:
+    """The images of a node, one pull at a time for the same name."""
+
+    def __init__(self, runtime: Runtime, sources: Sources) -> None:
+        self._runtime = runtime
+        self._sources = sources
+        self._backoff = Backoff()
+        self._errors: dict[str, str] = {}
+        self._failed_at: dict[str, float] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    async def ensure(
+        self, pod: View, image: str, policy: str, sandbox: SandboxConfig | None, tell: Tell
+    ) -> Image:
+        """The image, pulled if the policy asks for it. Raises ImageProblem."""
+        try:
+            reference = with_tag(image)
+        except InvalidReference as error:
+            message = f'Failed to apply default image tag "{image}": couldn\'t parse image name "{image}": {error}'
+            tell("Warning", "InspectFailed", message)
+            raise ImageProblem("InvalidImageName", message) from None
+        try:
+            present = await self._runtime.image(reference)
+        except RuntimeFailure as failure:
+            message = f'Failed to inspect image "{image}": {failure}'
+            tell("Warning", "InspectFailed", message)
+            raise ImageProblem("ImageInspectError", message) from failure
+        if present is not None and policy in ("Never", "IfNotPresent"):
+            message = f'Container image "{image}" already present on machine and can be accessed by the pod'
+            tell("Normal", "Pulled", message)
+            return present
+        if policy == "Never":
+            message = f'Container image "{image}" is not present with pull policy of Never'
+            tell("Warning", "ErrImageNeverPull", message)
+            raise ImageProblem("ErrImageNeverPull", message)
+        return await self._pull(pod, image, reference, sandbox, tell)
+
+    async def _pull(
+        self, pod: View, image: str, reference: str, sandbox: SandboxConfig | None, tell: Tell
+    ) -> Image:
+        key = f"{spec.uid_of(pod)}_{image}"
+        if self._backoff.remaining_s(key, self._failed_at.get(key, 0.0), time.time()) > 0:
+            message = f'Back-off pulling image "{image}": {self._errors.get(key, "")}'
+            tell("Normal", "BackOff", message)
+            raise ImageProblem("ImagePullBackOff", message)
+        tell("Normal", "Pulling", f'Pulling image "{image}"')
+        asked = time.monotonic()
+        async with self._locks.setdefault(reference, asyncio.Lock()):
+            started = time.monotonic()
+            try:
+                await self._pull_with_credentials(pod, reference, sandbox)
+                found = await self._runtime.image(reference)
+            except RuntimeFailure as failure:
+                tell("Warning", "Failed", f'Failed to pull image "{image}": {failure}')
+                now = time.time()
+                self._backoff.next(key, now, now)
+                self._failed_at[key], self._errors[key] = now, f"ErrImagePull: {failure}"
+                raise ImageProblem("ErrImagePull", str(failure)) from failure
+        if found is None:
+            raise ImageProblem("ErrImagePull", f"image {reference} is gone after its pull")
+        self._backoff.forget(key)
+        took, waited = _seconds(time.monotonic() - started), _seconds(time.monotonic() - asked)
+        message = f'Successfully pulled image "{image}" in {took} ({waited} including waiting).'
+        tell("Normal", "Pulled", f"{message} Image size: {found.size} bytes.")
+        return found
+
+    async def _pull_with_credentials(self, pod: View, reference: str, sandbox: SandboxConfig | None) -> None:
+        """With each of the pod's credentials for that registry, until one works."""
+        known = await self._credentials(pod, reference)
+        for credentials in known[:-1]:
+            try:
+                await self._runtime.pull(reference, credentials, sandbox)
+            except RuntimeFailure:
+                continue
+            return
+        await self._runtime.pull(reference, known[-1] if known else None, sandbox)
+
+    async def _credentials(self, pod: View, reference: str) -> Sequence[Credentials]:
+        registry, path = _split_domain(reference.partition("@")[0])
+        found = []
+        for item in pod["spec"].get("imagePullSecrets") or ():
+            secret = await self._sources.secret(pod["metadata"]["namespace"], item.get("name", ""))
+            for server, auth in _auths(secret or {}).items():
+                if matches_server(server, registry, path):
+                    found.append(_credentials_of(server, auth))
+        return found
+
+
+def matches_server(server: str, registry: str, path: str) -> bool:
+    """Whether credentials for `server`, perhaps with a path, go with an image there."""
+    bare = re.sub(r"^https?://", "", server).rstrip("/")
+    host, _, prefix = bare.partition("/")
+    if host in ("index.docker.io", "docker.io"):
+        return registry == DEFAULT_REGISTRY
+    pattern = re.escape(host).replace(r"\*", "[^.]*")
+    return bool(re.fullmatch(pattern, registry)) and (path.startswith(prefix) or prefix in ("v1", "v2"))
+
+
+def _auths(secret: View) -> View:
+    data = secret.get("data") or {}
+    try:
+        if ".dockerconfigjson" in data:
+            found = orjson.loads(base64.b64decode(data[".dockerconfigjson"])).get("auths")
+        else:
+            found = orjson.loads(base64.b64decode(data.get(".dockercfg", "e30=")))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _credentials_of(server: str, auth: View) -> Credentials:
+    username, password = auth.get("username", ""), auth.get("password", "")
+    if auth.get("auth") and not username:
+        username, _, password = base64.b64decode(auth["auth"]).decode(errors="replace").partition(":")
+    return Credentials(
+        username=username,
+        password=password,
+        server_address=server,
+        identity_token=auth.get("identitytoken", ""),
+        registry_token=auth.get("registrytoken", ""),
+    )
+
+
+def _seconds(value: float) -> str:
+    """As Go prints a duration rounded to milliseconds."""
+    milli = round(value * 1000)
+    return f"{milli}ms" if milli < 1000 else f"{milli / 1000:g}s"

@@ -1,0 +1,200 @@
+"""One try of a probe or hook: a command, an HTTP request, a TCP connection or a gRPC health check.
+
+Follows: pkg/probe/{exec,http,tcp,grpc}
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from nodeagent.pods.environment import quote
+from nodeagent.pods.plan import Verdict
+from nodeagent.pods.spec import View
+from nodeagent.runtime.protocol import Runtime, RuntimeFailure, Timeout
+
+OUTPUT_LIMIT_BYTES = 10 * 1024
+_USER_AGENT = "kube-probe/1.36"
+_HEALTH_METHOD = "/grpc.health.v1.Health/Check"
+_SERVING = {0: "UNKNOWN", 1: "SERVING", 2: "NOT_SERVING", 3: "SERVICE_UNKNOWN"}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """UNKNOWN: the probe itself could not be done."""
+
+    verdict: Verdict
+    output: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The container that is asked, and where it is."""
+
+    container_id: str
+    container: View
+    ip: str
+
+
+async def probe(runtime: Runtime, handler: View, target: Target, timeout_s: int) -> Outcome:
+    """Try the handler of a probe once."""
+    if "exec" in handler:
+        return await _probe_exec(runtime, handler["exec"].get("command") or (), target.container_id, timeout_s)
+    if "httpGet" in handler:
+        return await http_get(handler["httpGet"], target, timeout_s)
+    if "tcpSocket" in handler:
+        return await _probe_tcp(handler["tcpSocket"], target, timeout_s)
+    return await _probe_grpc(handler.get("grpc") or {}, target, timeout_s)
+
+
+async def _probe_exec(runtime: Runtime, command: Sequence[str], container_id: str, timeout_s: int) -> Outcome:
+    try:
+        result = await runtime.exec(container_id, command, timeout_s)
+    except Timeout:
+        text = f"command timed out: {quote(' '.join(command))} timed out after {timeout_s}s"
+        return Outcome(Verdict.FAILURE, text)
+    except RuntimeFailure as failure:
+        return Outcome(Verdict.UNKNOWN, str(failure))
+    output = result.output[:OUTPUT_LIMIT_BYTES]
+    return Outcome(Verdict.FAILURE if result.exit_code else Verdict.SUCCESS, output)
+
+
+def port_of(port: int | str, container: View) -> int:
+    """A port by number or by the name that the container gives it. Raises ValueError."""
+    if isinstance(port, int):
+        return port
+    for item in container.get("ports") or ():
+        if item.get("name") == port:
+            return int(item["containerPort"])
+    return int(port)
+
+
+def url_of(handler: View, target: Target) -> str:
+    host = handler.get("host") or target.ip
+    host = f"[{host}]" if ":" in host else host
+    path = handler.get("path") or "/"
+    path = path if path.startswith("/") else f"/{path}"
+    scheme = (handler.get("scheme") or "HTTP").lower()
+    return f"{scheme}://{host}:{port_of(handler['port'], target.container)}{path}"
+
+
+async def http_get(handler: View, target: Target, timeout_s: float) -> Outcome:
+    """A GET as probes and hooks send it; any answer from 200 to 399 is success."""
+    import aiohttp
+
+    try:
+        url = url_of(handler, target)
+    except ValueError as error:
+        return Outcome(Verdict.UNKNOWN, str(error))
+    headers: dict[str, str] = {"User-Agent": _USER_AGENT, "Accept": "*/*"}
+    headers |= {item["name"]: item.get("value", "") for item in handler.get("httpHeaders") or ()}
+    # What answers a probe is the node's own pod; it has no certificate that anybody could check.
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    timeout = aiohttp.ClientTimeout(total=timeout_s or None)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.get(url, headers=headers, ssl=context, allow_redirects=False) as response,
+        ):
+            body = (await response.content.read(OUTPUT_LIMIT_BYTES)).decode(errors="replace")
+            if 200 <= response.status < 400:
+                return Outcome(Verdict.SUCCESS, body)
+            return Outcome(Verdict.FAILURE, f"HTTP probe failed with statuscode: {response.status}")
+    except TimeoutError:
+        text = f'Get "{url}": context deadline exceeded (Client.Timeout exceeded while awaiting headers)'
+        return Outcome(Verdict.FAILURE, text)
+    except (aiohttp.ClientError, OSError) as error:
+        return Outcome(Verdict.FAILURE, f'Get "{url}": {_dial_text(error, _address(url))}')
+
+
+async def _probe_tcp(handler: View, target: Target, timeout_s: int) -> Outcome:
+    try:
+        port = port_of(handler["port"], target.container)
+    except ValueError as error:
+        return Outcome(Verdict.UNKNOWN, str(error))
+    host = handler.get("host") or target.ip
+    try:
+        async with asyncio.timeout(timeout_s):
+            _, writer = await asyncio.open_connection(host, port)
+    except TimeoutError:
+        return Outcome(Verdict.FAILURE, f"dial tcp {_join(host, port)}: i/o timeout")
+    except OSError as error:
+        return Outcome(Verdict.FAILURE, _dial_text(error, _join(host, port)))
+    writer.close()
+    return Outcome(Verdict.SUCCESS)
+
+
+async def _probe_grpc(handler: View, target: Target, timeout_s: int) -> Outcome:
+    """grpc.health.v1: the request is a service name, the answer a number."""
+    import grpc
+
+    address = _join(target.ip, int(handler["port"]))
+    service = (handler.get("service") or "").encode()
+    request = b"\x0a" + bytes([len(service)]) + service if service else b""
+    async with grpc.aio.insecure_channel(address) as channel:
+        try:
+            async with asyncio.timeout(timeout_s):
+                await channel.channel_ready()
+                answer = await channel.unary_unary(_HEALTH_METHOD)(request)
+        except TimeoutError:
+            text = f'timeout: failed to connect service "{address}" within {timeout_s}s: context deadline exceeded'
+            return Outcome(Verdict.FAILURE, text)
+        except grpc.aio.AioRpcError as error:
+            if error.code() == grpc.StatusCode.UNIMPLEMENTED:
+                what = "this server does not implement the grpc health protocol (grpc.health.v1.Health)"
+                text = f"error: {what}: {error.details()}"
+            else:
+                text = f"error: health rpc probe failed: {error.details()}"
+            return Outcome(Verdict.FAILURE, text)
+    status = answer[1] if len(answer) >= 2 and answer[0] == 0x08 else 0
+    if status == 1:
+        return Outcome(Verdict.SUCCESS, "service healthy")
+    return Outcome(Verdict.FAILURE, f'service unhealthy (responded with "{_SERVING.get(status, str(status))}")')
+
+
+def _join(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _address(url: str) -> str:
+    return url.partition("://")[2].partition("/")[0]
+
+
+def _dial_text(error: Exception, address: str) -> str:
+    """A failed connection in the words of Go's net package."""
+    cause: BaseException | None = error
+    while cause is not None and not (isinstance(cause, OSError) and cause.errno):
+        cause = cause.__cause__ or getattr(cause, "os_error", None)
+    if isinstance(cause, OSError) and cause.errno in errno.errorcode:
+        return f"dial tcp {address}: connect: {os.strerror(cause.errno).lower()}"
+    return f"dial tcp {address}: {error}" if not str(error).startswith("Server disconnected") else "EOF"
+
+
+# -- hooks -----------------------------------------------------------------------------------------------------
+
+
+class HookFailed(Exception):
+    """A lifecycle hook did not succeed."""
+
+
+async def run_hook(runtime: Runtime, handler: View, target: Target) -> None:
+    """Run a postStart or preStop hook to its end. Raises HookFailed."""
+    if "exec" in handler:
+        try:
+            result = await runtime.exec(target.container_id, handler["exec"].get("command") or (), 0)
+        except RuntimeFailure as failure:
+            raise HookFailed(str(failure)) from failure
+        if result.exit_code:
+            raise HookFailed(f"exit code {result.exit_code}: {result.output}")
+    elif "sleep" in handler:
+        await asyncio.sleep(int(handler["sleep"]["seconds"]))
+    else:
+        settings: Mapping[str, object] = handler.get("httpGet") or {}
+        outcome = await http_get(settings, target, 30)
+        if outcome.verdict is not Verdict.SUCCESS:
+            raise HookFailed(outcome.output)

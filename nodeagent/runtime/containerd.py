@@ -1,0 +1,167 @@
+"""Starts containerd for an agent that was not given a running one: own configuration, socket, images and state.
+
+containerd outlives the agent, as containers do; an agent that starts again finds it by its socket. `stop` is for
+nodes that end for good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodeagent.runtime import pause
+from nodeagent.runtime.protocol import RuntimeFailure
+
+log = logging.getLogger(__name__)
+
+START_TIMEOUT_S = 30.0
+CNI_PLUGIN_DIRS = ("/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni")
+_CAP_SYS_RESOURCE = 24
+_NAMESPACE = "k8s.io"
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerdPaths:
+    """Where a containerd of our own keeps things. Sockets need short paths, so its state is not in the data folder."""
+
+    root: Path
+    state: Path
+    config: Path
+    socket: Path
+    cni_config: Path
+
+    @classmethod
+    def below(cls, data: Path, run: Path) -> ContainerdPaths:
+        return cls(
+            root=data / "containerd",
+            state=run / "containerd",
+            config=data / "containerd.toml",
+            socket=run / "containerd.sock",
+            cni_config=data / "cni",
+        )
+
+
+def cni_plugin_dir() -> str:
+    """The folder with the CNI plugins of this machine."""
+    for folder in CNI_PLUGIN_DIRS:
+        if os.access(f"{folder}/bridge", os.X_OK):
+            return folder
+    return CNI_PLUGIN_DIRS[0]
+
+
+def configuration(paths: ContainerdPaths, *, can_lower_oom_score: bool) -> str:
+    """containerd's configuration file."""
+    restrict = "false" if can_lower_oom_score else "true"
+    return f"""version = 2
+root = "{paths.root}"
+state = "{paths.state}"
+[grpc]
+  address = "{paths.socket}"
+[ttrpc]
+  address = "{paths.socket}.ttrpc"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "{paths.root}/opt"
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "{pause.IMAGE}"
+  restrict_oom_score_adj = {restrict}
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "{cni_plugin_dir()}"
+    conf_dir = "{paths.cni_config}"
+  [plugins."io.containerd.grpc.v1.cri".containerd]
+    snapshotter = "overlayfs"
+    default_runtime_name = "runc"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+      runtime_type = "io.containerd.runc.v2"
+"""
+
+
+def can_lower_oom_score() -> bool:
+    """Whether this process may make others less likely to be killed for memory; containerd must know when not."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("CapEff:"):
+            return bool(int(line.split()[1], 16) >> _CAP_SYS_RESOURCE & 1)
+    return False
+
+
+async def ensure_running(paths: ContainerdPaths, log_file: Path) -> None:
+    """Start containerd unless it answers already, and see that it has the pause image."""
+    if not await _answers(paths.socket):
+        await _start(paths, log_file)
+    await ensure_pause_image(paths.socket)
+
+
+async def _start(paths: ContainerdPaths, log_file: Path) -> None:
+    binary = shutil.which("containerd")
+    if binary is None:
+        raise RuntimeFailure("containerd is not installed (Debian: apt-get install containerd runc)")
+    for folder in (paths.root, paths.state, paths.socket.parent, paths.cni_config, log_file.parent):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o711)
+    paths.config.write_text(configuration(paths, can_lower_oom_score=can_lower_oom_score()))
+    paths.socket.unlink(missing_ok=True)
+    with log_file.open("ab") as output:
+        process = await asyncio.create_subprocess_exec(
+            binary,
+            "--config",
+            str(paths.config),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    _pid_file(paths).write_text(str(process.pid))
+    for _ in range(int(START_TIMEOUT_S * 20)):
+        if await _answers(paths.socket):
+            return
+        if process.returncode is not None:
+            raise RuntimeFailure(f"containerd ended with exit code {process.returncode}; see {log_file}")
+        await asyncio.sleep(0.05)
+    raise RuntimeFailure(f"containerd did not answer within {START_TIMEOUT_S:.0f} s; see {log_file}")
+
+
+def stop(paths: ContainerdPaths) -> None:
+    """End the containerd that was started here, if it still runs."""
+    try:
+        pid = int(_pid_file(paths).read_text())
+        if b"containerd" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGTERM)
+    except (FileNotFoundError, ProcessLookupError, ValueError):
+        return
+
+
+async def ensure_pause_image(socket: Path) -> None:
+    """Import the pause image if containerd does not have it."""
+    listed = await _ctr(socket, "images", "list", "--quiet")
+    if pause.IMAGE in listed.decode().split():
+        return
+    await _ctr(socket, "images", "import", "-", given=pause.archive())
+
+
+async def _ctr(socket: Path, *arguments: str, given: bytes | None = None) -> bytes:
+    process = await asyncio.create_subprocess_exec(
+        "ctr",
+        *("--address", str(socket), "--namespace", _NAMESPACE, *arguments),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    output, errors = await process.communicate(given)
+    if process.returncode:
+        raise RuntimeFailure(f"ctr {' '.join(arguments)}: {errors.decode(errors='replace').strip()}")
+    return output
+
+
+async def _answers(socket: Path) -> bool:
+    try:
+        await _ctr(socket, "version")
+    except RuntimeFailure:
+        return False
+    return True
+
+
+def _pid_file(paths: ContainerdPaths) -> Path:
+    return paths.socket.with_suffix(".pid")

@@ -1,0 +1,137 @@
+"""What pods need from the API besides themselves: config maps, secrets, tokens, claims, runtime classes.
+
+Read when needed, as the node authorizer allows it for objects that pods of this node name. Tokens are kept until four
+fifths of their life are over.
+Follows: pkg/kubelet/token/token_manager.go
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from controllers.runtime.client import Client
+from controllers.runtime.errors import ApiError, NotFound
+from controllers.runtime.kinds import (
+    CONFIG_MAPS,
+    PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+    resource,
+)
+from controllers.runtime.store import Store
+from nodeagent.pods import spec
+from nodeagent.pods.environment import ConfigProblem
+from nodeagent.pods.spec import View
+from openapi.catalog import Resource
+from openapi.meta.times import parse_time
+
+RUNTIME_CLASSES = resource("node.k8s.io", "v1", "runtimeclasses")
+TOKEN_LIFE_SHARE = 0.8
+TOKEN_LONGEST_S = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    text: str
+    fresh_until: float
+
+
+class ApiSources:
+    """Everything through one client. `read_file` reads a file in a pod's volume."""
+
+    def __init__(self, client: Client, services: Store, read_file: Callable[[View, str, str], str | None]) -> None:
+        self._client = client
+        self._services = services
+        self._read_file = read_file
+        self._tokens: dict[tuple[str, str, int], _Token] = {}
+
+    async def config_map(self, namespace: str, name: str) -> View | None:
+        return await self._get(CONFIG_MAPS, namespace, name)
+
+    async def secret(self, namespace: str, name: str) -> View | None:
+        return await self._get(SECRETS, namespace, name)
+
+    async def claim(self, namespace: str, name: str) -> View | None:
+        return await self._get(PERSISTENT_VOLUME_CLAIMS, namespace, name)
+
+    async def persistent_volume(self, name: str) -> View | None:
+        return await self._get(PERSISTENT_VOLUMES, "", name)
+
+    def read_file(self, pod: View, volume: str, path: str) -> str | None:
+        return self._read_file(pod, volume, path)
+
+    def services(self) -> Iterable[View]:
+        return self._services.all()
+
+    async def runtime_handler(self, name: str) -> str:
+        if not name:
+            return ""
+        found = await self._get(RUNTIME_CLASSES, "", name)
+        if found is None:
+            raise ConfigProblem(f'failed to get sandbox runtime: runtimeclasses.node.k8s.io "{name}" not found')
+        return str(found.get("handler", ""))
+
+    async def token(self, pod: View, audience: str, lifetime_s: int) -> str:
+        key = (spec.uid_of(pod), audience, lifetime_s)
+        known = self._tokens.get(key)
+        if known is not None and known.fresh_until > time.time():
+            return known.text
+        metadata = pod["metadata"]
+        account = pod["spec"].get("serviceAccountName") or "default"
+        bound = {"kind": "Pod", "apiVersion": "v1", "name": metadata["name"], "uid": metadata["uid"]}
+        request = {
+            "kind": "TokenRequest",
+            "apiVersion": "authentication.k8s.io/v1",
+            "metadata": {"name": account, "namespace": metadata["namespace"]},
+            "spec": {
+                "audiences": [audience] if audience else None,
+                "expirationSeconds": lifetime_s,
+                "boundObjectRef": bound,
+            },
+        }
+        try:
+            answer = await self._client.create(SERVICE_ACCOUNTS, request, name=account, subresource="token")
+        except ApiError as error:
+            if known is not None:
+                return known.text
+            message = f'failed to fetch token: {error.message}'
+            raise ConfigProblem(message) from error
+        status = answer["status"]
+        left_s = parse_time(status["expirationTimestamp"]).timestamp() - time.time()
+        fresh_until = time.time() + min(left_s * TOKEN_LIFE_SHARE, TOKEN_LONGEST_S)
+        self._tokens[key] = _Token(status["token"], fresh_until)
+        return str(status["token"])
+
+    async def trust_bundle(self, source: View) -> str | None:
+        """The certificates of a ClusterTrustBundle by name, or of all bundles of a signer with certain labels."""
+        from openapi.meta.selectors import from_label_selector
+
+        bundles = resource("certificates.k8s.io", "v1beta1", "clustertrustbundles")
+        if source.get("name"):
+            found = await self._get(bundles, "", source["name"])
+            return str(found["spec"]["trustBundle"]) if found is not None else None
+        signer = source.get("signerName", "")
+        answer = await self._client.list(bundles, fields=f"spec.signerName={signer}")
+        selector = from_label_selector(source.get("labelSelector"))
+        chosen = [
+            item["spec"]["trustBundle"]
+            for item in answer.get("items") or ()
+            if selector.matches(item["metadata"].get("labels") or {})
+        ]
+        return "".join(chosen) if chosen else None
+
+    def forget(self, uid: str) -> None:
+        """Drop the tokens of a pod that is gone."""
+        for key in [key for key in self._tokens if key[0] == uid]:
+            del self._tokens[key]
+
+    async def _get(self, kind: Resource, namespace: str, name: str) -> View | None:
+        try:
+            return await self._client.get(kind, namespace, name)
+        except NotFound:
+            return None
+        except ApiError as error:
+            raise ConfigProblem(error.message) from error

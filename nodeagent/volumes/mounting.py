@@ -1,0 +1,73 @@
+"""The system calls behind volumes: mount, unmount, and changing to whom files belong."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from pathlib import Path
+
+MS_BIND, MS_REC, MS_RDONLY = 4096, 16384, 1
+MNT_DETACH = 2
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def mount(source: str, target: Path, kind: str, flags: int = 0, options: str = "") -> None:
+    """mount(2). Raises OSError."""
+    result = _libc.mount(source.encode(), os.fsencode(target), kind.encode(), ctypes.c_ulong(flags), options.encode())
+    if result:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(target))
+
+
+def unmount(target: Path) -> None:
+    """Take a mount away, at once for new openers. Raises OSError."""
+    if _libc.umount2(os.fsencode(target), MNT_DETACH):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(target))
+
+
+def mount_tmpfs(target: Path, size_bytes: int = 0) -> None:
+    """A file system in memory, unless there is one already."""
+    if not is_mount_point(target):
+        mount("tmpfs", target, "tmpfs", options=f"size={size_bytes}" if size_bytes else "")
+
+
+def is_mount_point(path: Path) -> bool:
+    return str(path) in mount_points(path)
+
+
+def mount_points(below: Path) -> list[str]:
+    """The mount points at and below a path, the deepest first."""
+    prefix = f"{below}/"
+    found = []
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        target = line.split(" ")[1].replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\")
+        if target == str(below) or target.startswith(prefix):
+            found.append(target)
+    return sorted(found, key=len, reverse=True)
+
+
+def give_to_group(root: Path, group: int, *, read_only: bool = False) -> None:
+    """Have everything below belong to the group, which may use it; new files in folders follow."""
+    bits = 0o440 if read_only else 0o660
+    for parent, folders, files in os.walk(root):
+        _give(parent, group, bits | 0o2110)
+        for name in files:
+            _give(os.path.join(parent, name), group, bits)
+        for name in folders:
+            path = os.path.join(parent, name)
+            if os.path.islink(path):
+                os.lchown(path, -1, group)
+
+
+def _give(path: str, group: int, bits: int) -> None:
+    os.lchown(path, -1, group)
+    if not os.path.islink(path):
+        os.chmod(path, os.stat(path).st_mode & 0o7777 | bits)
+
+
+def belongs_to_group(root: Path, group: int) -> bool:
+    """Whether the root itself is as `give_to_group` leaves it, which is taken to hold for what is below."""
+    found = root.stat()
+    return found.st_gid == group and found.st_mode & 0o2770 == 0o2770

@@ -1,0 +1,164 @@
+"""Sets up the volumes of pods on the node, keeps their content fresh, and takes them down.
+
+A volume is a folder below the pod's own; what is there already is used as it is, so a restarted agent goes on where
+it stopped. Nothing is taken down while containers of the pod run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodeagent.pods import spec
+from nodeagent.pods.environment import NodeFacts
+from nodeagent.pods.spec import View
+from nodeagent.volumes import atomic, host_path, mounting, payload
+from nodeagent.volumes.claims import Claims
+from nodeagent.volumes.payload import ProjectedSources
+from nodeagent.volumes.problem import VolumeProblem
+from openapi.meta.quantity import Quantity
+
+_FOLDERS = {
+    "configMap": "kubernetes.io~configmap",
+    "secret": "kubernetes.io~secret",
+    "downwardAPI": "kubernetes.io~downward-api",
+    "projected": "kubernetes.io~projected",
+    "emptyDir": "kubernetes.io~empty-dir",
+}
+_FROM_OBJECTS = ("configMap", "secret", "downwardAPI", "projected")
+_IN_MEMORY = ("secret", "downwardAPI", "projected")
+EVERYONE = 0o777
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A volume that is ready. `readonly` is so for every container; an image volume has a reference, not a path."""
+
+    name: str
+    path: Path
+    readonly: bool = False
+    image: str = ""
+
+
+class Volumes:
+    """The volumes of a node's pods below `root` (`<root>/pods/<uid>/volumes`)."""
+
+    def __init__(self, root: Path, sources: ProjectedSources, claims: Claims, node: NodeFacts) -> None:
+        self._root = root
+        self._sources = sources
+        self._claims = claims
+        self._node = node
+
+    def pod_folder(self, uid: str) -> Path:
+        return self._root / "pods" / uid
+
+    def folder(self, uid: str, kind: str, name: str) -> Path:
+        return self.pod_folder(uid) / "volumes" / _FOLDERS[kind] / name
+
+    async def set_up(self, pod: View, ips: Sequence[str]) -> Mapping[str, Volume]:
+        """All volumes of the pod, ready or refreshed. Raises VolumeProblem for the first that cannot be."""
+        found = {}
+        for volume in pod["spec"].get("volumes") or ():
+            try:
+                found[volume["name"]] = await self._set_up(pod, volume, ips)
+            except OSError as error:
+                raise VolumeProblem(volume["name"], f"{error.strerror}: {error.filename}") from error
+        return found
+
+    async def take_down(self, uid: str) -> None:
+        """Remove everything that the pod had here; what it had elsewhere (claims, host paths) stays."""
+        await asyncio.to_thread(_remove_pod, self.pod_folder(uid))
+
+    def known_pods(self) -> list[str]:
+        """The uids of pods that have something here."""
+        folder = self._root / "pods"
+        return [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+
+    def read_file(self, pod: View, volume: str, path: str) -> str | None:
+        """A file in an emptyDir of the pod, if it is there and stays inside."""
+        root = self.folder(spec.uid_of(pod), "emptyDir", volume)
+        target = Path(os.path.realpath(root / path))
+        if Path(os.path.realpath(root)) not in target.parents or not target.is_file():
+            return None
+        return target.read_text(errors="surrogateescape")
+
+    async def _set_up(self, pod: View, volume: View, ips: Sequence[str]) -> Volume:
+        name = volume["name"]
+        if "hostPath" in volume:
+            source = volume["hostPath"]
+            host_path.check(name, source["path"], source.get("type") or "")
+            return Volume(name, Path(source["path"]))
+        if "image" in volume:
+            return Volume(name, Path(), readonly=True, image=volume["image"].get("reference", ""))
+        if "persistentVolumeClaim" in volume or "ephemeral" in volume:
+            claimed = await self._claims.resolve(pod, volume)
+            path = Path(claimed.path)
+            if not claimed.readonly:
+                self._apply_group(pod, path)
+            return Volume(name, path, readonly=claimed.readonly)
+        for kind in _FROM_OBJECTS:
+            if kind in volume:
+                return await self._set_up_from_objects(pod, volume, kind, ips)
+        if "emptyDir" in volume:
+            return self._set_up_empty(pod, volume)
+        kind = next((key for key in volume if key != "name"), "nothing")
+        raise VolumeProblem(name, f"no volume plugin matched name: kubernetes.io/{kind}")
+
+    async def _set_up_from_objects(self, pod: View, volume: View, kind: str, ips: Sequence[str]) -> Volume:
+        files = await payload.files_of(pod, volume, self._sources, ips=ips, node=self._node)
+        folder = self.folder(spec.uid_of(pod), kind, volume["name"])
+        _make_folder(folder)
+        if kind in _IN_MEMORY:
+            mounting.mount_tmpfs(folder)
+        group = (pod["spec"].get("securityContext") or {}).get("fsGroup")
+        await asyncio.to_thread(atomic.write, folder, files, group=group)
+        if group is not None:
+            os.chown(folder, -1, group)
+            os.chmod(folder, folder.stat().st_mode & 0o7777 | 0o2550)
+        return Volume(volume["name"], folder, readonly=True)
+
+    def _set_up_empty(self, pod: View, volume: View) -> Volume:
+        folder = self.folder(spec.uid_of(pod), "emptyDir", volume["name"])
+        is_new = not folder.exists()
+        _make_folder(folder)
+        source = volume["emptyDir"] or {}
+        if source.get("medium") == "Memory":
+            mounting.mount_tmpfs(folder, self._memory_size(pod, source))
+        if is_new:
+            self._apply_group(pod, folder)
+        return Volume(volume["name"], folder)
+
+    def _memory_size(self, pod: View, source: View) -> int:
+        """The least of the volume's limit, the pod's memory and the node's."""
+        sizes = [Quantity.parse(self._node.allocatable.get("memory", "0")).value]
+        limits = [spec.resources_of(container, "limits").get("memory") for container in spec.containers(pod)]
+        if limits and all(limits):
+            sizes.append(sum(Quantity.parse(limit).value for limit in limits if limit))
+        if source.get("sizeLimit"):
+            sizes.append(Quantity.parse(source["sizeLimit"]).value)
+        return min((size for size in sizes if size > 0), default=0)
+
+    def _apply_group(self, pod: View, path: Path) -> None:
+        security = pod["spec"].get("securityContext") or {}
+        group = security.get("fsGroup")
+        if group is None:
+            return
+        on_mismatch = security.get("fsGroupChangePolicy") == "OnRootMismatch"
+        if not (on_mismatch and mounting.belongs_to_group(path, group)):
+            mounting.give_to_group(path, group)
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.exists():
+        folder.mkdir(parents=True, mode=EVERYONE)
+        folder.chmod(EVERYONE)
+
+
+def _remove_pod(folder: Path) -> None:
+    for target in mounting.mount_points(folder):
+        mounting.unmount(Path(target))
+    shutil.rmtree(folder, ignore_errors=True)
