@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from controllers.deployment.controller import DeploymentController
+from controllers.disruption.controller import DisruptionController
 from controllers.endpoints.controller import EndpointsController
 from controllers.endpoints.mirroring_controller import EndpointSliceMirroringController
 from controllers.endpoints.slice_controller import EndpointSliceController
 from controllers.garbage_collector.controller import GarbageCollector
 from controllers.namespace.controller import NamespaceController
 from controllers.options import Options
+from controllers.persistentvolume.controller import VolumeBinder
 from controllers.replicaset.controller import ReplicaSetController, ReplicationController
 from controllers.runtime.controller import Controller, Runtime
 from controllers.service_account.accounts import ServiceAccountController
@@ -33,6 +35,8 @@ TABLE: Mapping[str, Factory] = {
     "endpoints-controller": lambda runtime, _options: EndpointsController(runtime),
     "endpointslice-controller": lambda runtime, _options: EndpointSliceController(runtime),
     "endpointslice-mirroring-controller": lambda runtime, _options: EndpointSliceMirroringController(runtime),
+    "persistentvolume-binder-controller": lambda runtime, _options: VolumeBinder(runtime),
+    "disruption-controller": lambda runtime, _options: DisruptionController(runtime),
 }
 
 OFF_BY_DEFAULT: frozenset[str] = frozenset({"bootstrap-signer-controller", "token-cleaner-controller"})
