@@ -9,11 +9,11 @@ from typing import Any
 
 from apiserver.admission.lookup import Lookup, fact
 from apiserver.admission.plugin import UPDATE, Attributes, Plugin, forbidden
-from apiserver.admission.pod_resources import amounts
-from apiserver.admission.quota_usage import storage_class_of
 from apiserver.storage.store import Store
 from openapi.catalog import Catalog, GroupResource
 from openapi.meta.quantity import ZERO, Quantity
+from openapi.quota.amounts import amounts
+from openapi.quota.usage import storage_class_of
 
 Object = dict[str, Any]
 

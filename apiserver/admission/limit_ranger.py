@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 from apiserver.admission.lookup import Lookup, fact
 from apiserver.admission.plugin import CREATE, UPDATE, Attributes, Plugin, forbidden
-from apiserver.admission.pod_resources import LIMITS, REQUESTS, amounts, spec_amounts
 from apiserver.storage.store import Store
 from openapi.catalog import Catalog, GroupResource
 from openapi.kinds.pod_resources import Amounts
 from openapi.meta.quantity import Quantity
+from openapi.quota.amounts import LIMITS, REQUESTS, amounts, spec_amounts
 
 Object = dict[str, Any]
 

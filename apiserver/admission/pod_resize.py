@@ -9,11 +9,11 @@ from typing import Any
 
 from apiserver.admission.lookup import Lookup
 from apiserver.admission.plugin import UPDATE, Attributes, Plugin, forbidden
-from apiserver.admission.pod_resources import amounts, pod_requests
 from apiserver.storage.store import Store
 from openapi.catalog import Catalog, GroupResource
 from openapi.meta.field import quote
 from openapi.meta.quantity import ZERO
+from openapi.quota.amounts import amounts, pod_requests
 
 Object = dict[str, Any]
 

@@ -16,9 +16,6 @@ from weakref import WeakValueDictionary
 
 from apiserver.admission.lookup import Lookup
 from apiserver.admission.plugin import CREATE, UPDATE, Attributes, Plugin, forbidden
-from apiserver.admission.pod_resources import amounts
-from apiserver.admission.quota_scope import scope_selectors
-from apiserver.admission.quota_usage import Measure, measure_for
 from apiserver.storage.backend import RevisionConflict, StorageError
 from apiserver.storage.entry import Entry
 from apiserver.storage.store import Store
@@ -26,6 +23,9 @@ from openapi.catalog import Catalog, GroupResource, GroupVersionKind
 from openapi.kinds.pod_resources import Amounts
 from openapi.meta import status
 from openapi.meta.times import format_time
+from openapi.quota.amounts import amounts
+from openapi.quota.scope import scope_selectors
+from openapi.quota.usage import Measure, measure_for
 from openapi.schema.load import schema_for
 from openapi.schema.ownership import track_update
 
@@ -33,6 +33,9 @@ Object = dict[str, Any]
 
 MANAGER = "kube-apiserver"
 ATTEMPTS = 32
+PODS = GroupResource("", "pods")
+CLAIMS = GroupResource("", "persistentvolumeclaims")
+_COST_ON_UPDATE = frozenset((CLAIMS, GroupResource("", "services"), GroupResource("resource.k8s.io", "resourceclaims")))
 _IGNORED = frozenset((GroupResource("", "events"), GroupResource("events.k8s.io", "events")))
 _MOST_WRITTEN = 1024
 _GVK = GroupVersionKind("", "v1", "ResourceQuota")
@@ -55,9 +58,9 @@ class ResourceQuota(Plugin):
         entries = self._quotas.all(attributes.namespace)
         if not entries or attributes.resource.gr in _IGNORED:
             return
-        measure = measure_for(attributes.resource.gr)
-        if not measure.handles(attributes):
+        if not _can_cost(attributes):
             return
+        measure = measure_for(attributes.resource.gr)
         # One at a time in this process: otherwise the later ones would only lose their compare-and-swap.
         lock = self._locks.get(attributes.namespace)
         if lock is None:
@@ -123,6 +126,17 @@ class ResourceQuota(Plugin):
         if len(self._written) >= _MOST_WRITTEN:
             self._written.clear()
         self._written[entry.key] = entry
+
+
+def _can_cost(attributes: Attributes) -> bool:
+    """Whether such a request can cost anything."""
+    gr, operation, subresource = attributes.resource.gr, attributes.operation, attributes.subresource
+    if gr == PODS and subresource:
+        return subresource == "resize" and operation == UPDATE
+    if gr == CLAIMS and subresource == "status":
+        obj, old = attributes.obj or {}, attributes.old or {}
+        return bool((obj.get("status") or {}) != (old.get("status") or {}))
+    return not subresource and (operation == CREATE or (operation == UPDATE and gr in _COST_ON_UPDATE))
 
 
 class _Charge:

@@ -10,9 +10,9 @@ from typing import Any
 
 from apiserver.admission.lookup import Lookup
 from apiserver.admission.plugin import CREATE, Attributes, Plugin, forbidden
-from apiserver.admission.pod_resources import amounts
 from apiserver.storage.store import Store
 from openapi.catalog import Catalog, GroupResource
+from openapi.quota.amounts import amounts
 
 Object = dict[str, Any]
 

@@ -10,13 +10,12 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from apiserver.admission.plugin import CREATE, UPDATE, Attributes
-from apiserver.admission.pod_resources import amounts, pod_limits, pod_requests
-from apiserver.admission.quota_scope import claim_in_scope, pod_in_scope
 from openapi.catalog import GroupResource
 from openapi.kinds.pod_resources import Amounts, is_pod_level_resource
 from openapi.meta.quantity import Quantity
 from openapi.meta.times import parse_time
+from openapi.quota.amounts import amounts, pod_limits, pod_requests
+from openapi.quota.scope import claim_in_scope, pod_in_scope
 
 Object = dict[str, Any]
 
@@ -40,10 +39,6 @@ class Measure:
         self.count = count_name(gr)
         self.names = frozenset((self.count, gr.resource) if not gr.group and gr.resource in _ALIASES else (self.count,))
 
-    def handles(self, attributes: Attributes) -> bool:
-        """Whether such a request can cost anything."""
-        return attributes.operation == CREATE and not attributes.subresource
-
     def matches(self, name: str) -> bool:
         """Whether objects of this kind use the resource `name`."""
         return name in self.names
@@ -63,9 +58,6 @@ class ServiceMeasure(Measure):
     def __init__(self) -> None:
         super().__init__(GroupResource("", "services"))
         self.names |= {"services", "services.nodeports", "services.loadbalancers"}
-
-    def handles(self, attributes: Attributes) -> bool:
-        return attributes.operation in (CREATE, UPDATE) and not attributes.subresource
 
     def usage(self, obj: Object, now: datetime) -> Amounts:
         spec = obj.get("spec") or {}
@@ -90,12 +82,6 @@ class ClaimMeasure(Measure):
     def __init__(self) -> None:
         super().__init__(GroupResource("", "persistentvolumeclaims"))
         self.names |= {"persistentvolumeclaims", "requests.storage"}
-
-    def handles(self, attributes: Attributes) -> bool:
-        if attributes.subresource == "status":
-            obj, old = attributes.obj or {}, attributes.old or {}
-            return bool((obj.get("status") or {}) != (old.get("status") or {}))
-        return attributes.operation in (CREATE, UPDATE) and not attributes.subresource
 
     def matches(self, name: str) -> bool:
         return name in self.names or name.endswith(
@@ -140,11 +126,6 @@ class PodMeasure(Measure):
     def __init__(self) -> None:
         super().__init__(GroupResource("", "pods"))
         self.names |= _POD_NAMES
-
-    def handles(self, attributes: Attributes) -> bool:
-        if attributes.subresource:
-            return attributes.subresource == "resize" and attributes.operation == UPDATE
-        return attributes.operation == CREATE
 
     def matches(self, name: str) -> bool:
         if name in self.names or name.startswith(("hugepages-", "requests.hugepages-")):
@@ -218,9 +199,6 @@ _DEVICES_SUFFIX = ".deviceclass.resource.k8s.io/devices"
 class DeviceClaimMeasure(Measure):
     def __init__(self) -> None:
         super().__init__(GroupResource("resource.k8s.io", "resourceclaims"))
-
-    def handles(self, attributes: Attributes) -> bool:
-        return attributes.operation in (CREATE, UPDATE) and not attributes.subresource
 
     def matches(self, name: str) -> bool:
         return name in self.names or name.endswith(_DEVICES_SUFFIX)
