@@ -23,8 +23,33 @@ class Component:
     identity: str = ""
 
 
+def _controllers(options: ClusterOptions, home: Home) -> list[str]:
+    pki = home.pki
+    return [
+        *("controllers", "--kubeconfig", str(home.component_kubeconfig("controllers"))),
+        *("--leader-elect", _many(options)),
+        *("--root-ca-file", str(pki / "ca.crt")),
+        *("--cluster-signing-cert-file", str(pki / "ca.crt"), "--cluster-signing-key-file", str(pki / "ca.key")),
+        *("--service-account-private-key-file", str(pki / "sa.key")),
+        *("--service-cluster-ip-range", options.service_range),
+    ]
+
+
+def _scheduler(options: ClusterOptions, home: Home) -> list[str]:
+    """Without health, whose port would be one for all clusters of a machine."""
+    elect = "--leader-elect" if options.etcd_servers else "--no-leader-elect"
+    return ["scheduler", "--kubeconfig", str(home.component_kubeconfig("scheduler")), elect, "--health-port", "-1"]
+
+
+def _many(options: ClusterOptions) -> str:
+    """Whether others may run beside: only over etcd, so that elsewhere nobody waits for a lease to run out."""
+    return "true" if options.etcd_servers else "false"
+
+
 COMPONENTS: tuple[Component, ...] = (
     Component("apiserver", lambda options, home: apiserver_arguments(options, home.path)),
+    Component("controllers", _controllers, identity="controller-manager"),
+    Component("scheduler", _scheduler, identity="scheduler"),
 )
 
 

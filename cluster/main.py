@@ -5,17 +5,24 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from cluster import VERSION, options
 from cluster.errors import CommandError
+
+if TYPE_CHECKING:
+    from cluster.readiness import Ready
 
 Run = Callable[[argparse.Namespace], int]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the result is the exit code."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments, rest = parser.parse_known_args(argv)
+    if rest and not arguments.takes_rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    arguments.rest = rest
     try:
         run: Run = arguments.run
         return run(arguments)
@@ -29,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="wherry", description="A Kubernetes cluster in one command.")
     parser.add_argument("--version", action="version", version=f"wherry {VERSION}")
+    parser.set_defaults(takes_rest=False)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_up(commands)
     _add_down(commands)
@@ -37,6 +45,8 @@ def _parser() -> argparse.ArgumentParser:
     status.set_defaults(run=_status)
     _add_kubeconfig(commands)
     _add_apiserver(commands)
+    _add_client(commands, "controllers", "run the controllers alone", _controllers)
+    _add_client(commands, "scheduler", "run the scheduler alone", _scheduler)
     return parser
 
 
@@ -76,6 +86,13 @@ def _add_apiserver(commands: Commands) -> None:
     certificates.set_defaults(run=_certificates)
 
 
+def _add_client(commands: Commands, name: str, help_text: str, run: Run) -> None:
+    """A component that reads its own options: they are not known here, to import nothing of it."""
+    client = commands.add_parser(name, help=help_text, add_help=False, allow_abbrev=False)
+    client.add_argument("--ready-fd", type=int)
+    client.set_defaults(run=run, takes_rest=True)
+
+
 def _up(arguments: argparse.Namespace) -> int:
     from cluster.up import up
 
@@ -107,12 +124,33 @@ def _apiserver(arguments: argparse.Namespace) -> int:
 
     given = options.cluster_options(arguments)
     ready = Ready(arguments.ready_fd)
-    if not ready.is_supervised:
-        with opened(given.data_dir, ephemeral=given.ephemeral) as home:
-            run_apiserver(given, home, ready)
-        return 0
+    if ready.is_supervised:
+        return _reported(lambda: run_apiserver(given, Home(given.data_dir, given.ephemeral), ready), ready)
+    with opened(given.data_dir, ephemeral=given.ephemeral) as home:
+        run_apiserver(given, home, ready)
+    return 0
+
+
+def _controllers(arguments: argparse.Namespace) -> int:
+    from cluster.clients import run_controllers
+    from cluster.readiness import Ready
+
+    ready = Ready(arguments.ready_fd)
+    return _reported(lambda: run_controllers(arguments.rest, ready), ready)
+
+
+def _scheduler(arguments: argparse.Namespace) -> int:
+    from cluster.clients import run_scheduler
+    from cluster.readiness import Ready
+
+    ready = Ready(arguments.ready_fd)
+    return _reported(lambda: run_scheduler(arguments.rest, ready), ready)
+
+
+def _reported(run: Callable[[], None], ready: Ready) -> int:
+    """A component whose failure its supervisor is told."""
     try:
-        run_apiserver(given, Home(given.data_dir, given.ephemeral), ready)
+        run()
     except CommandError as error:
         ready.fail(str(error))
         raise

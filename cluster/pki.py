@@ -37,11 +37,15 @@ KUBELET_CLIENT = "apiserver-kubelet-client"
 
 CLIENTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     ADMIN: ("kubernetes-admin", ("system:masters",)),
-    CONTROLLER_MANAGER: ("system:kube-controller-manager", ()),
+    CONTROLLER_MANAGER: ("system:kube-controller-manager", ("system:masters",)),
     SCHEDULER: ("system:kube-scheduler", ()),
     KUBELET_CLIENT: ("kube-apiserver-kubelet-client", ("system:masters",)),
 }
-"""File name without suffix: common name (the user) and organizations (the groups)."""
+"""File name without suffix: common name (the user) and organizations (the groups).
+
+The controllers act with one identity for all of them, so it has the rights of all; it is given no more by that than it
+has anyway, as the keys that sign certificates and account tokens are in its hands.
+"""
 
 Key = ec.EllipticCurvePrivateKey
 

@@ -78,12 +78,19 @@ class Supervisor:
 
     def _start(self, wakeup: int) -> Running:
         self._certificates = self._make_certificates()
-        for component in self._components:
-            if component.identity:
-                self._give_kubeconfig(component)
-            child = self._spawn(component)
-            child.facts = self._until_ready(child, wakeup)
-            self._say(f"  {component.name:<12} {child.facts.get('server', 'ready')}  ({self._elapsed():.1f} s)")
+        first, *others = self._components
+        self._follow(self._spawn(first), wakeup)
+        for component in others:
+            self._give_kubeconfig(component)
+        for child in [self._spawn(component) for component in others]:
+            self._follow(child, wakeup)
+        return self._announce()
+
+    def _follow(self, child: Child, wakeup: int) -> None:
+        child.facts = self._until_ready(child, wakeup)
+        self._say(f"  {child.component.name:<12} {child.facts.get('server', 'ready')}  ({self._elapsed():.1f} s)")
+
+    def _announce(self) -> Running:
         first = self._children[0].facts
         running = Running(
             pid=os.getpid(),
