@@ -14,10 +14,12 @@ from controllers.namespace.controller import NamespaceController
 from controllers.options import Options
 from controllers.persistentvolume.controller import VolumeBinder
 from controllers.replicaset.controller import ReplicaSetController, ReplicationController
+from controllers.resource_quota.controller import ResourceQuotaController
 from controllers.runtime.controller import Controller, Runtime
 from controllers.service_account.accounts import ServiceAccountController
 from controllers.service_account.factories import root_ca_publisher, token_controller
 from controllers.service_account.token_cleaner import LegacyTokenCleaner
+from controllers.statefulset.controller import StatefulSetController
 
 Factory = Callable[[Runtime, Options], Controller | None]
 """Makes the controller, or None where the options lack what it needs."""
@@ -26,6 +28,7 @@ TABLE: Mapping[str, Factory] = {
     "deployment-controller": lambda runtime, _options: DeploymentController(runtime),
     "replicaset-controller": lambda runtime, _options: ReplicaSetController(runtime),
     "replicationcontroller-controller": lambda runtime, _options: ReplicationController(runtime),
+    "statefulset-controller": lambda runtime, _options: StatefulSetController(runtime),
     "garbage-collector-controller": lambda runtime, _options: GarbageCollector(runtime),
     "namespace-controller": lambda runtime, _options: NamespaceController(runtime),
     "serviceaccount-controller": lambda runtime, _options: ServiceAccountController(runtime),
@@ -37,6 +40,7 @@ TABLE: Mapping[str, Factory] = {
     "endpointslice-mirroring-controller": lambda runtime, _options: EndpointSliceMirroringController(runtime),
     "persistentvolume-binder-controller": lambda runtime, _options: VolumeBinder(runtime),
     "disruption-controller": lambda runtime, _options: DisruptionController(runtime),
+    "resourcequota-controller": lambda runtime, _options: ResourceQuotaController(runtime),
 }
 
 OFF_BY_DEFAULT: frozenset[str] = frozenset({"bootstrap-signer-controller", "token-cleaner-controller"})

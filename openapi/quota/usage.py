@@ -223,7 +223,7 @@ def _devices(choice: Object) -> int:
     return int(choice.get("count", 1))
 
 
-_SPECIAL: dict[GroupResource, Measure] = {
+SPECIAL: dict[GroupResource, Measure] = {
     GroupResource("", "pods"): PodMeasure(),
     GroupResource("", "services"): ServiceMeasure(),
     GroupResource("", "persistentvolumeclaims"): ClaimMeasure(),
@@ -234,4 +234,4 @@ _SPECIAL: dict[GroupResource, Measure] = {
 @lru_cache(maxsize=512)
 def measure_for(gr: GroupResource) -> Measure:
     """The measure of a resource; whatever has none of its own counts by number."""
-    return _SPECIAL.get(gr) or Measure(gr)
+    return SPECIAL.get(gr) or Measure(gr)

@@ -1,0 +1,1 @@
+"""The recount of quotas: what is deleted or has ended is free again."""
