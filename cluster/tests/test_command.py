@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -124,10 +125,10 @@ def test_a_killed_supervisor_leaves_no_orphans(tmp_path: Path) -> None:
 
 def test_a_component_that_dies_ends_the_cluster(tmp_path: Path) -> None:
     with up("--data-dir", tmp_path) as process:
-        for pid in components(process):
-            os.kill(pid, signal.SIGKILL)
+        pids = components(process)
+        os.kill(json.loads((tmp_path / "running.json").read_text())["components"]["apiserver"], signal.SIGKILL)
         said, _ = process.communicate(timeout=TIMEOUT_S)
-    assert process.returncode == 1
+    assert process.returncode == 1 and all(is_gone(pid) for pid in pids)
     assert "wherry: apiserver ended by SIGKILL" in said
 
 
@@ -149,6 +150,24 @@ def test_the_kubeconfig_is_printed_and_merged(tmp_path: Path) -> None:
     after = yaml.safe_load(mine.read_text())
     assert [context["name"] for context in after["contexts"]] == ["other", "wherry"]
     assert after["current-context"] == "wherry"
+
+
+def test_only_the_named_components_start(tmp_path: Path) -> None:
+    with up("--data-dir", tmp_path, "--components", "apiserver"):
+        shown = wherry("status", "--data-dir", tmp_path)
+    assert "apiserver   pid" in shown.stdout and "controllers" not in shown.stdout
+
+
+@pytest.mark.parametrize("component", ["controllers", "scheduler"])
+def test_a_component_runs_alone_with_its_own_options(tmp_path: Path, component: str) -> None:
+    assert f"usage: wherry {component}" in wherry(component, "--help").stdout
+    done = wherry(component, "--kubeconfig", tmp_path / "none")
+    assert done.returncode == 1 and done.stderr.startswith("wherry: ") and done.stderr.count("\n") == 1
+
+
+def test_options_that_nobody_knows_are_refused() -> None:
+    done = wherry("status", "--nonsense")
+    assert done.returncode == 2 and "unrecognized arguments: --nonsense" in done.stderr
 
 
 def test_an_api_server_runs_alone(tmp_path: Path) -> None:

@@ -69,5 +69,8 @@ def test_a_component_reads_the_options_it_was_handed(tmp_path: Path) -> None:
 def test_components_start_in_the_order_of_the_table() -> None:
     assert choose("") == COMPONENTS
     assert [component.name for component in choose("apiserver")] == ["apiserver"]
+    assert [component.name for component in choose("scheduler,apiserver")] == ["apiserver", "scheduler"]
+    with pytest.raises(CommandError, match="the others need apiserver"):
+        choose("controllers")
     with pytest.raises(CommandError, match="no such component"):
         choose("apiserver,nonsense")
