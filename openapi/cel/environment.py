@@ -74,6 +74,7 @@ class Environment:
             ext_strings.ExtStrings(),
         ]
         declared = functions(pool)
+        self._pool = pool
         checked = {name: _cel_type(kind, structs=True) for name, kind in variables}
         loose = {name: _cel_type(kind, structs=False) for name, kind in variables}
         self._checker = cel.NewEnv(pool.descriptors, variables=checked, functions=declared, extensions=extensions)
@@ -84,6 +85,10 @@ class Environment:
         }
         if any(_has_struct(kind) for _, kind in variables):
             self._runner = cel.NewEnv(pool.descriptors, variables=loose, functions=declared, extensions=extensions)
+
+    def opaque(self, kind: str, text: str) -> Any:
+        """A value of an opaque type (`kubernetes.Quantity`, `kubernetes.Semver`), to be given to programs."""
+        return self._pool.message_class(kind)(text=text)
 
     def compile(self, text: str) -> Program:
         """Raises CompileError."""
