@@ -140,7 +140,7 @@ def _known(entry: View) -> View:
 
 
 def _at_point(multi: Sequence[View], custom: View, classes: tuple[type[Plugin], ...]) -> list[View]:
-    """The plugins of one point: those named for it that serve many points, the others that do, the rest of the named."""
+    """The plugins of one point: named ones that serve many points, the others that do, the rest of the named."""
     off = {entry["name"] for entry in custom.get("disabled") or ()}
     named = {entry["name"]: _known(entry) for entry in custom.get("enabled") or () if entry["name"] != QUEUE_SORT}
     general = {entry["name"]: entry for entry in multi if issubclass(BY_NAME[entry["name"]], classes)}

@@ -217,4 +217,3 @@ def total_scores(cycle: Cycle, rows: Ints) -> Ints:
         if scores is not None:
             total += scores * cycle.profile.weight(scorer)
     return total
-

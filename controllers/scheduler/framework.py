@@ -145,7 +145,7 @@ class Score(Plugin):
 
 
 class NodeScore(Plugin):
-    """A score that needs no look at other nodes, except when it is normalised: kept per workload and refreshed per row."""
+    """A score that needs no look at other nodes until it is normalised: kept per workload, refreshed per row."""
 
     per_node = True
 
@@ -173,8 +173,11 @@ class Binder(Protocol):
 
     async def bind(self, pod: PodInfo, node: str) -> None: ...
 
-    async def update(self, collection: str, obj: View, subresource: str = "") -> View:
-        """Replace an object of a collection of the world; answers the server's version."""
+    async def update(self, collection: str, obj: View, subresource: str = "") -> View | None:
+        """Replace an object of a collection of the world; the server's version, or None where it has changed."""
+
+    async def fetch(self, collection: str, namespace: str, name: str) -> View:
+        """The server's version."""
 
     async def until(self, holds: Callable[[], bool], timeout_s: float) -> bool:
         """Wait until a change of the world makes it hold; False if that takes too long."""
@@ -274,6 +277,8 @@ class PostFilterResult:
     message: str = ""
     nominate: str | None = None
     victims: Victims | None = None
+    deallocate: View | None = None
+    """A resource claim to be written without its devices."""
     failed: bool = False
     """An error: the plugins after this one are not asked."""
 

@@ -47,6 +47,7 @@ class Intake:
     def _pod_gone(self, obj: View) -> None:
         uid = obj["metadata"]["uid"]
         self.assumed.discard(uid)
+        self._world.evicted.discard(uid)
         known = self._world.snapshot.remove_pod(uid)
         promised = self._nominations.node_of(uid)
         self._nominations.drop(uid)
@@ -131,7 +132,7 @@ def pod_fields(old: PodInfo, new: PodInfo) -> frozenset[str]:
     changed: set[str] = set()
     if old.is_terminating != new.is_terminating:
         changed.add("deletion")
-    if (before.get("schedulingGates") or ()) != (after.get("schedulingGates") or ()) and not after.get("schedulingGates"):
+    if before.get("schedulingGates") and not after.get("schedulingGates"):
         changed.add("gates")
     if _claim_statuses(old.obj) != _claim_statuses(new.obj):
         changed.add("claims")

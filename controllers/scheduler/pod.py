@@ -1,4 +1,4 @@
-"""A pod as the scheduler sees it: what differs from pod to pod (`PodInfo`) and what pods of one workload share (`Template`).
+"""A pod as the scheduler sees it: what is its own (`PodInfo`) and what pods of one workload share (`Template`).
 
 Pods that cannot be told apart by any rule of scheduling have the same `Template` object, so that whatever is derived
 from it is derived once per workload. A template never changes.
@@ -7,7 +7,7 @@ from it is derived once per workload. A template never changes.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -16,7 +16,8 @@ from controllers.scheduler.resources import host_ports, pod_requests, scoring_re
 from controllers.scheduler.selection import NodeSelection, NodeTerm, Toleration, pod_terms, weighted_pod_terms
 
 Spec = Mapping[str, Any]
-REQUIRED, PREFERRED = "requiredDuringSchedulingIgnoredDuringExecution", "preferredDuringSchedulingIgnoredDuringExecution"
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 MAX_TEMPLATES = 4096
 
 _VOLUME_KINDS = (
@@ -62,6 +63,7 @@ class Template:
         self.rather_near = weighted_pod_terms(near.get(PREFERRED), namespace, labels)
         self.rather_far = weighted_pod_terms(far.get(PREFERRED), namespace, labels)
         self.volumes = tuple(volume for volume in spec.get("volumes") or () if any(k in volume for k in _VOLUME_KINDS))
+        self.volume_claims = tuple((namespace, name) for name in _claim_names(metadata["name"], self.volumes))
         self.claims = tuple(spec.get("resourceClaims") or ())
         self.images = tuple(
             container["image"]
@@ -70,6 +72,15 @@ class Template:
         )
         self.has_terms = bool(self.near or self.far or self.rather_near or self.rather_far)
         self.memo: dict[Any, Any] = {}
+
+
+def _claim_names(pod_name: str, volumes: Iterable[Spec]) -> Iterable[str]:
+    """The names of the volume claims that the pod uses."""
+    for volume in volumes:
+        if "persistentVolumeClaim" in volume:
+            yield volume["persistentVolumeClaim"]["claimName"]
+        elif "ephemeral" in volume:
+            yield f"{pod_name}-{volume['name']}"
 
 
 def _owner(metadata: Spec) -> Spec | None:
@@ -178,7 +189,8 @@ def _resized(obj: Mapping[str, Any]) -> dict[str, Spec]:
         reported = status.get(statuses)
         if not reported:
             continue
-        wanted = {c["name"]: (c.get("resources") or {}).get("requests") or {} for c in obj["spec"].get(containers) or ()}
+        asking = obj["spec"].get(containers) or ()
+        wanted = {c["name"]: (c.get("resources") or {}).get("requests") or {} for c in asking}
         for entry in reported:
             have = (entry.get("resources") or {}).get("requests")
             if have and have != wanted.get(entry["name"]):

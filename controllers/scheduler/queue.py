@@ -1,4 +1,4 @@
-"""The pods that wait for a node: those to be tried next, those that were tried and wait a little, those that wait for a change.
+"""The pods that wait for a node: to be tried next, to be tried again after a pause, or for a change that may help.
 
 A pod that fits nowhere is left alone until an event comes that, by the word of one of the plugins that turned it away,
 may help. While nothing else is to be done, pods need not sit out their pause. Time is what the caller says it is.

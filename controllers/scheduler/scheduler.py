@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from controllers.runtime.client import Client
-from controllers.runtime.errors import ApiError, NotFound
+from controllers.runtime.errors import ApiError, Conflict, NotFound
 from controllers.runtime.informer import Informer, Informers
 from controllers.runtime.kinds import NAMESPACES, NODES, PODS
 from controllers.runtime.objects import Object
@@ -36,7 +36,7 @@ from controllers.scheduler.framework import (
     Victims,
 )
 from controllers.scheduler.intake import Intake
-from controllers.scheduler.kinds import COLLECTIONS
+from controllers.scheduler.kinds import COLLECTIONS, RESOURCE_CLAIMS
 from controllers.scheduler.metrics import SchedulerMetrics
 from controllers.scheduler.nomination import Nominations
 from controllers.scheduler.plugins.default_preemption import BY_SCHEDULER
@@ -115,6 +115,8 @@ class Scheduler:
                 continue
             try:
                 await self._attempt(queued)
+            except SchedulingError as error:
+                self._failed(queued, self._profile(queued.info), "SchedulerError", str(error), None, is_error=True)
             except Exception as error:
                 log.exception("scheduling failed", extra={"pod": queued.info.key})
                 self._failed(queued, self._profile(queued.info), "SchedulerError", str(error), None, is_error=True)
@@ -228,25 +230,27 @@ class Scheduler:
             if not allowed:
                 result = PostFilterResult(False, "preemption: no candidate node for preemption")
         diagnosis.post_filter = result.message
+        if result.deallocate is not None:
+            self._start(self._deallocate(result.deallocate))
         if result.victims is not None:
             self.world.preempting.add(cycle.pod.uid)
             self._start(self._preempt(cycle.pod, result.victims, profile))
-        self._failed(
-            queued, profile, "Unschedulable", diagnosis.message(), result.nominate, plugins=diagnosis.plugins
-        )
+        self._failed(queued, profile, "Unschedulable", diagnosis.message(), result.nominate, plugins=diagnosis.plugins)
 
     @staticmethod
     def _post_filter(cycle: Cycle, diagnosis: Diagnosis) -> PostFilterResult:
         """Ask the plugins in order; the first success ends it, and so does an error."""
         messages: list[str] = []
         nominate: str | None = None
+        deallocate: Mapping[str, Any] | None = None
         for plugin in cycle.profile.of(PostFilter):  # type: ignore[type-abstract]
             result = plugin.post_filter(cycle, diagnosis)
             if result.success or result.failed:
                 return result
             messages.append(result.message)
+            deallocate = deallocate or result.deallocate
             nominate = result.nominate if result.nominate is not None else nominate
-        return PostFilterResult(False, ", ".join(messages), nominate=nominate)
+        return PostFilterResult(False, ", ".join(messages), nominate=nominate, deallocate=deallocate)
 
     def _failed(
         self,
@@ -295,6 +299,12 @@ class Scheduler:
         except ApiError as error:
             log.info("status not written: %s", error, extra={"pod": pod.key})
 
+    async def _deallocate(self, claim: Mapping[str, Any]) -> None:
+        try:
+            await self._client.update(RESOURCE_CLAIMS, claim, "status")
+        except ApiError as error:
+            log.info("claim not deallocated: %s", error, extra={"claim": claim["metadata"]["name"]})
+
     # preempting
 
     async def _preempt(self, pod: PodInfo, victims: Victims, profile: Profile) -> None:
@@ -332,6 +342,7 @@ class Scheduler:
                     PODS, victim.namespace, victim.name, patch, type="strategic", subresource="status"
                 )
             await self._client.delete(PODS, victim.namespace, victim.name, uid=victim.uid)
+            self.world.evicted.add(victim.uid)
         except NotFound:
             return
         note = f"Preempted by pod {pod.uid} on node {node}"
@@ -377,8 +388,14 @@ class ApiBinder:
         }
         await self._client.create(PODS, binding, namespace=pod.namespace, name=pod.name, subresource="binding")
 
-    async def update(self, collection: str, obj: Mapping[str, Any], subresource: str = "") -> Mapping[str, Any]:
-        return await self._client.update(COLLECTIONS[collection], obj, subresource)
+    async def update(self, collection: str, obj: Mapping[str, Any], subresource: str = "") -> Mapping[str, Any] | None:
+        try:
+            return await self._client.update(COLLECTIONS[collection], obj, subresource)
+        except Conflict:
+            return None
+
+    async def fetch(self, collection: str, namespace: str, name: str) -> Mapping[str, Any]:
+        return await self._client.get(COLLECTIONS[collection], namespace, name)
 
     async def until(self, holds: Callable[[], bool], timeout_s: float) -> bool:
         """Wait for a change of claims that makes it hold."""

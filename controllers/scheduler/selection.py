@@ -181,7 +181,7 @@ def tolerated(taint: Taint, tolerations: Iterable[Toleration]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class PodSelection:
-    """Pods of some namespaces with some labels. `namespace_selector` adds namespaces by their labels; None adds none."""
+    """Pods of some namespaces with some labels. `namespace_selector` adds namespaces by label; None adds none."""
 
     namespaces: frozenset[str]
     selector: LabelSelector

@@ -1,4 +1,4 @@
-"""The cluster as arrays: one row per node, updated with every change of a node or pod, so that a rule is one expression.
+"""The cluster as arrays, one row per node, updated with every change, so that a rule is one expression.
 
 `changes` is a log of the rows that changed; whoever keeps results per row refreshes only those. The snapshot is not a
 copy: the scheduling of a pod does not wait for anything in between, so nothing moves while it looks.
@@ -6,6 +6,7 @@ copy: the scheduling of a pod does not wait for anything in between, so nothing 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -71,6 +72,10 @@ class Snapshot:
         self.near, self.far = TermColumns(size), TermColumns(size)
         self.rather_near, self.rather_far = TermColumns(size), TermColumns(size)
         self.pods: dict[str, PodInfo] = {}
+        self.claim_users: Counter[tuple[str, str]] = Counter()
+        """How many pods on nodes use a volume claim, by its namespace and name."""
+        self.versions: Ints = np.zeros(size, dtype=np.int64)
+        """Grows with every change of a row."""
         self.changes: list[int] = []
         self.first_change = 0
         self.generation = 0
@@ -91,7 +96,8 @@ class Snapshot:
         self.unschedulable[row] = bool(spec.get("unschedulable"))
         self._set_allocatable(row, status.get("allocatable"))
         self.labels.set(row, node["metadata"].get("labels") or {})
-        self.taints.set(row, tuple(Taint(t["key"], t.get("value") or "", t["effect"]) for t in spec.get("taints") or ()))
+        taints = spec.get("taints") or ()
+        self.taints.set(row, tuple(Taint(t["key"], t.get("value") or "", t["effect"]) for t in taints))
         self.images.set(row, status.get("images") or ())
         self.generation += 1
         self._changed(row)
@@ -201,6 +207,8 @@ class Snapshot:
         self.counters.count(row, template.namespace, template.labels, pod.is_terminating, change)
         if template.ports:
             self.ports.count(row, template.ports, change)
+        for claim in template.volume_claims:
+            self.claim_users[claim] += change
         if template.has_terms:
             self.near.count(row, template.near, change)
             self.far.count(row, template.far, change)
@@ -276,6 +284,7 @@ class Snapshot:
 
     def _changed(self, row: int) -> None:
         self.changes.append(row)
+        self.versions[row] += 1
         if len(self.changes) > MAX_CHANGES:
             half = MAX_CHANGES // 2
             del self.changes[:half]
@@ -288,7 +297,7 @@ class Snapshot:
         self.nodes += [{}] * more
         self.pods_on += [{} for _ in range(more)]
         self._free = list(range(size - 1, old - 1, -1)) + self._free
-        for name in ("alive", "unschedulable", "pod_count", "scoring_cpu", "scoring_memory"):
+        for name in ("alive", "unschedulable", "pod_count", "scoring_cpu", "scoring_memory", "versions"):
             setattr(self, name, grown(getattr(self, name), size))
         for resource in self.resources.values():
             resource.allocatable = grown(resource.allocatable, size)

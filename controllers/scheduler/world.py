@@ -83,6 +83,8 @@ class World:
         self.snapshot = Snapshot()
         self.preempting: set[str] = set()
         """The uids of pods for which others are being deleted right now."""
+        self.evicted: set[str] = set()
+        """The uids of pods that were deleted for others and are not known to be gone."""
         self.claims = Collection()
         self.volumes = Collection()
         self.storage_classes = Collection()

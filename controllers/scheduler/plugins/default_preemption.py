@@ -73,16 +73,17 @@ class DefaultPreemption(PreEnqueue, PostFilter):
         best = min(candidates, key=_cost)
         return PostFilterResult(True, nominate=best.node, victims=best)
 
-    @staticmethod
-    def _not_eligible(cycle: Cycle, diagnosis: Diagnosis) -> str:
+    def _not_eligible(self, cycle: Cycle, diagnosis: Diagnosis) -> str:
         """Why this pod may not preempt now; '' if it may."""
         if not cycle.template.preempts:
             return NEVER
-        row = cycle.snapshot.rows.get(cycle.pod.nominated, -1)
+        nominated = cycle.nominations.node_of(cycle.pod.uid) or cycle.pod.nominated
+        row = cycle.snapshot.rows.get(nominated, -1)
         if row < 0 or (not diagnosis.refusal and not diagnosis.helpable(cycle.snapshot.alive)[row]):
             return ""
         for other in cycle.snapshot.pods_on[row].values():
-            if other.priority < cycle.pod.priority and other.is_terminating and _was_preempted(other):
+            is_leaving = other.uid in self.world.evicted or (other.is_terminating and _was_preempted(other))
+            if other.priority < cycle.pod.priority and is_leaving:
                 return TERMINATING
         return ""
 

@@ -34,7 +34,7 @@ _EVEN: Sequence[Mapping[str, Any]] = ({"name": CPU, "weight": 1}, {"name": MEMOR
 
 
 class NodeResourcesFit(Filter, NodeScore):
-    """Filters nodes by free resources; scores by the strategy LeastAllocated, MostAllocated or RequestedToCapacityRatio."""
+    """Filters nodes by free resources; scores them by the strategy of its arguments."""
 
     name = "NodeResourcesFit"
     per_node = True
@@ -126,7 +126,7 @@ class NodeResourcesFit(Filter, NodeScore):
         if event.resource == "pod":
             return "requests" in event.fields
         if event.resource == "pods":
-            return event.pod is not None and self._frees(event, wanted)
+            return event.action == "delete" or (event.action == "update" and "requests" in event.fields)
         if event.resource != "nodes" or event.new is None:
             return False
         offered = _allocatable(event.new)
@@ -136,15 +136,6 @@ class NodeResourcesFit(Filter, NodeScore):
         if event.action == "add":
             return True
         return any(offered.get(name, 0) > before.get(name, 0) for name in (*wanted, PODS))
-
-    @staticmethod
-    def _frees(event: ClusterEvent, wanted: Mapping[str, int]) -> bool:
-        """Whether a pod that is gone, or asks for less, leaves anything that is wanted. A place for a pod always is."""
-        if event.action == "delete":
-            return True
-        if event.action != "update" or event.pod is None or event.new is None or "requests" not in event.fields:
-            return False
-        return True
 
 
 def _allocatable(node: Mapping[str, Any]) -> dict[str, int]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from controllers.scheduler.framework import Plugin
 from controllers.scheduler.plugins.default_binder import DefaultBinder
 from controllers.scheduler.plugins.default_preemption import DefaultPreemption
+from controllers.scheduler.plugins.dynamic_resources import DynamicResources
 from controllers.scheduler.plugins.image_locality import ImageLocality
 from controllers.scheduler.plugins.inter_pod_affinity import InterPodAffinity
 from controllers.scheduler.plugins.node_affinity import NodeAffinity
@@ -14,9 +15,13 @@ from controllers.scheduler.plugins.node_name import NodeName
 from controllers.scheduler.plugins.node_ports import NodePorts
 from controllers.scheduler.plugins.node_resources import NodeResourcesBalancedAllocation, NodeResourcesFit
 from controllers.scheduler.plugins.node_unschedulable import NodeUnschedulable
+from controllers.scheduler.plugins.node_volume_limits import NodeVolumeLimits
 from controllers.scheduler.plugins.pod_topology_spread import PodTopologySpread
 from controllers.scheduler.plugins.scheduling_gates import SchedulingGates
 from controllers.scheduler.plugins.taint_toleration import TaintToleration
+from controllers.scheduler.plugins.volume_binding import VolumeBinding
+from controllers.scheduler.plugins.volume_restrictions import VolumeRestrictions
+from controllers.scheduler.plugins.volume_zone import VolumeZone
 
 PLUGINS: Sequence[tuple[type[Plugin], int]] = (
     (SchedulingGates, 0),
@@ -26,8 +31,13 @@ PLUGINS: Sequence[tuple[type[Plugin], int]] = (
     (NodeAffinity, 2),
     (NodePorts, 0),
     (NodeResourcesFit, 1),
+    (VolumeRestrictions, 0),
+    (NodeVolumeLimits, 0),
+    (VolumeBinding, 0),
+    (VolumeZone, 0),
     (PodTopologySpread, 2),
     (InterPodAffinity, 2),
+    (DynamicResources, 0),
     (DefaultPreemption, 0),
     (NodeResourcesBalancedAllocation, 1),
     (ImageLocality, 1),

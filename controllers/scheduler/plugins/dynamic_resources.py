@@ -1,0 +1,313 @@
+"""DynamicResources: devices for the resource claims of a pod.
+
+Follows: pkg/scheduler/framework/plugins/dynamicresources/dynamicresources.go
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from controllers.scheduler.framework import (
+    SKIP,
+    Binder,
+    ClusterEvent,
+    Cycle,
+    Diagnosis,
+    Filter,
+    PostFilter,
+    PostFilterResult,
+    PreBind,
+    PreEnqueue,
+    PreFilter,
+    PreFilterAnswer,
+    Refuse,
+    Rejection,
+    Reserve,
+    Rows,
+    SchedulingError,
+    rejected,
+)
+from controllers.scheduler.plugins.devices import (
+    Allocator,
+    DeviceId,
+    Given,
+    Pool,
+    allocation_of,
+    gather_pools,
+    requests_of,
+)
+from controllers.scheduler.pod import PodInfo
+from controllers.scheduler.selection import NodeSelection
+from controllers.scheduler.world import World
+from openapi.meta.times import format_time, now
+
+View = Mapping[str, Any]
+FINALIZER = "resource.kubernetes.io/delete-protection"
+MAX_CONSUMERS = 256
+
+CANNOT_ALLOCATE = "cannot allocate all claims"
+UNREACHABLE = "resourceclaim not available on the node"
+IN_USE = "resourceclaim in use"
+NO_STATE = "not found"
+NOTHING_NEW = "no new claims to deallocate"
+FREED = "deallocation of ResourceClaim completed"
+HOPELESS = "still not schedulable"
+MAX_WRITES = 5
+
+
+@dataclass(slots=True)
+class _State:
+    """What the attempt knows of the pod's claims. `fresh` are those that get devices now."""
+
+    claims: list[View] = field(default_factory=list)
+    fresh: list[View] = field(default_factory=list)
+    allocator: Allocator | None = None
+    by_row: dict[int, list[list[Given]]] = field(default_factory=dict)
+    unreachable: list[View] = field(default_factory=list)
+    allocations: dict[str, View] = field(default_factory=dict)
+
+
+class DynamicResources(PreEnqueue, PreFilter, Filter, PostFilter, Reserve, PreBind):
+    name = "DynamicResources"
+
+    def __init__(self, args: View, world: World) -> None:
+        super().__init__(args, world)
+        self._allocating: set[str] = set()
+        self._pools: tuple[int, list[Pool]] = (-1, [])
+        self._in_use: tuple[int, frozenset[DeviceId]] = (-1, frozenset())
+
+    def pre_enqueue(self, pod: PodInfo) -> bool:
+        """Not before all of its claims exist."""
+        return not pod.template.claims or not isinstance(pod_claims(pod, self.world), str)
+
+    def pre_filter(self, cycle: Cycle) -> PreFilterAnswer:
+        state = cycle.state[self.name] = _State()
+        if not cycle.template.claims:
+            return SKIP
+        claims = pod_claims(cycle.pod, self.world)
+        if isinstance(claims, str):
+            return Refuse(claims)
+        if not claims:
+            return SKIP
+        for claim in claims:
+            refusal = self._unusable(claim, cycle.pod)
+            if refusal:
+                return Refuse(refusal)
+            if not _allocation(claim):
+                state.fresh.append(claim)
+        state.claims = claims
+        if state.fresh:
+            try:
+                requests = [requests_of(claim, self._device_class) for claim in state.fresh]
+            except SchedulingError as error:
+                state.claims = []
+                return Refuse(str(error))
+            state.allocator = Allocator(state.fresh, requests, self._all_pools(), self._used(), cycle.snapshot)
+        return None
+
+    def _unusable(self, claim: View, pod: PodInfo) -> str:
+        """Why the pod cannot use the claim now; '' if it can."""
+        metadata = claim["metadata"]
+        if _allocation(claim):
+            consumers = (claim.get("status") or {}).get("reservedFor") or ()
+            if len(consumers) >= MAX_CONSUMERS and not _is_reserved_for(claim, pod):
+                return IN_USE
+        elif metadata["uid"] in self._allocating:
+            return f"resource claim {metadata['namespace']}/{metadata['name']} is in the process of being allocated"
+        return ""
+
+    def _device_class(self, name: str) -> View | None:
+        return self.world.device_classes.get("", name)
+
+    def _all_pools(self) -> list[Pool]:
+        version = self.world.resource_slices.version
+        if self._pools[0] != version:
+            self._pools = (version, gather_pools(self.world.resource_slices))
+        return self._pools[1]
+
+    def _used(self) -> frozenset[DeviceId]:
+        """The devices that are given away."""
+        version = self.world.resource_claims.version
+        if self._in_use[0] != version:
+            found = [
+                DeviceId(result["driver"], result["pool"], result["device"])
+                for claim in self.world.resource_claims
+                for result in ((_allocation(claim) or {}).get("devices") or {}).get("results") or ()
+                if not result.get("adminAccess")
+            ]
+            self._in_use = (version, frozenset(found))
+        return self._in_use[1]
+
+    def filter(self, cycle: Cycle, rows: Rows) -> Iterable[Rejection]:
+        state: _State = cycle.state[self.name]
+        snapshot = cycle.snapshot
+        far = np.zeros(snapshot.size, dtype=np.bool_)
+        state.unreachable = []
+        for claim in state.claims:
+            selector = (_allocation(claim) or {}).get("nodeSelector")
+            if selector:
+                mask = NodeSelection.of_selector(selector).mask(snapshot)
+                if not mask[rows].all():
+                    state.unreachable.append(claim)
+                far |= ~mask
+        lacking = np.zeros(snapshot.size, dtype=np.bool_)
+        if state.allocator is not None:
+            for row in np.arange(snapshot.size)[rows]:
+                if not snapshot.alive[row]:
+                    continue
+                given = state.allocator.allocate(row)
+                if given is None:
+                    lacking[row] = True
+                else:
+                    state.by_row[int(row)] = given
+        return (
+            *rejected(lacking[rows], CANNOT_ALLOCATE, final=True),
+            *rejected((far & ~lacking)[rows], UNREACHABLE, final=True),
+        )
+
+    def post_filter(self, cycle: Cycle, diagnosis: Diagnosis) -> PostFilterResult:
+        """Free the devices of a claim that nobody uses, where they keep the pod from all nodes."""
+        state: _State | None = cycle.state.get(self.name)
+        if state is None:
+            return PostFilterResult(False, NO_STATE, failed=True)
+        if not state.claims:
+            return PostFilterResult(False, NOTHING_NEW)
+        for claim in state.unreachable:
+            consumers = (claim.get("status") or {}).get("reservedFor") or ()
+            if not consumers or (len(consumers) == 1 and consumers[0]["uid"] == cycle.pod.uid):
+                status = {k: v for k, v in claim["status"].items() if k not in ("allocation", "reservedFor")}
+                return PostFilterResult(False, FREED, deallocate={**claim, "status": status})
+        return PostFilterResult(False, HOPELESS)
+
+    def reserve(self, cycle: Cycle, node: str) -> Refuse | None:
+        state: _State = cycle.state[self.name]
+        if state.allocator is None:
+            return None
+        row = cycle.snapshot.rows[node]
+        given = state.by_row.get(row) or state.allocator.allocate(row)
+        if given is None:
+            return Refuse(CANNOT_ALLOCATE)
+        for claim, devices in zip(state.fresh, given, strict=True):
+            allocation = allocation_of(claim, devices)
+            uid = claim["metadata"]["uid"]
+            state.allocations[uid] = allocation
+            self._allocating.add(uid)
+            self.world.resource_claims.assume(
+                {**claim, "status": {**(claim.get("status") or {}), "allocation": allocation}}
+            )
+        return None
+
+    def unreserve(self, cycle: Cycle, node: str) -> None:
+        state: _State | None = cycle.state.get(self.name)
+        if state is None:
+            return
+        for claim in state.fresh:
+            metadata = claim["metadata"]
+            if metadata["uid"] in state.allocations:
+                self._allocating.discard(metadata["uid"])
+                self.world.resource_claims.restore(metadata["namespace"], metadata["name"])
+
+    async def pre_bind(self, cycle: Cycle, node: str, binder: Binder) -> None:
+        state: _State = cycle.state[self.name]
+        for claim in state.claims:
+            if not _is_reserved_for(claim, cycle.pod):
+                await self._write(claim, state.allocations.get(claim["metadata"]["uid"]), cycle.pod, binder)
+
+    async def _write(self, claim: View, allocation: View | None, pod: PodInfo, binder: Binder) -> None:
+        """Note allocation and reservation in the claim, whatever else changes in it meanwhile."""
+        metadata = claim["metadata"]
+        name = f"{metadata['namespace']}/{metadata['name']}"
+        try:
+            for _ in range(MAX_WRITES):
+                if "deletionTimestamp" in claim["metadata"]:
+                    raise SchedulingError(f"claim {name} got deleted in the meantime")
+                if allocation is not None and _allocation(claim):
+                    raise SchedulingError(f"claim {name} got allocated elsewhere in the meantime")
+                written = await _write_once(claim, allocation, pod, binder)
+                if written is not None:
+                    if allocation is not None:
+                        self.world.resource_claims.assume(written)
+                    return
+                claim = await binder.fetch("resource_claims", metadata["namespace"], metadata["name"])
+            raise SchedulingError(f"claim {name} keeps changing")
+        finally:
+            self._allocating.discard(metadata["uid"])
+
+    def wakes(self, event: ClusterEvent, pod: PodInfo) -> bool:
+        if event.resource == "pod":
+            return "claims" in event.fields
+        if event.resource == "resource_claims":
+            return self._claim_wakes(event, pod)
+        if event.resource == "nodes":
+            return event.action == "add" or bool(event.fields & {"labels", "taints"})
+        return event.resource in ("resource_slices", "device_classes") and event.action != "delete"
+
+    def _claim_wakes(self, event: ClusterEvent, pod: PodInfo) -> bool:
+        freed = event.old is not None and bool(_allocation(event.old))
+        if freed and (event.new is None or not _allocation(event.new)):
+            return True
+        if event.new is None:
+            return False
+        claims = pod_claims(pod, self.world)
+        return not isinstance(claims, str) and any(
+            claim["metadata"]["uid"] == event.new["metadata"]["uid"] for claim in claims
+        )
+
+
+async def _write_once(claim: View, allocation: View | None, pod: PodInfo, binder: Binder) -> View | None:
+    """One attempt; None: the claim has changed."""
+    if allocation is not None and FINALIZER not in (claim["metadata"].get("finalizers") or ()):
+        finalizers = [*(claim["metadata"].get("finalizers") or ()), FINALIZER]
+        updated = await binder.update(
+            "resource_claims", {**claim, "metadata": {**claim["metadata"], "finalizers": finalizers}}
+        )
+        if updated is None:
+            return None
+        claim = updated
+    status = dict(claim.get("status") or {})
+    if allocation is not None:
+        status["allocation"] = {**allocation, "allocationTimestamp": format_time(now())}
+    consumer = {"resource": "pods", "name": pod.name, "uid": pod.uid}
+    status["reservedFor"] = [*(status.get("reservedFor") or ()), consumer]
+    return await binder.update("resource_claims", {**claim, "status": status}, "status")
+
+
+def _allocation(claim: View) -> View | None:
+    return (claim.get("status") or {}).get("allocation")
+
+
+def _is_reserved_for(claim: View, pod: PodInfo) -> bool:
+    consumers = (claim.get("status") or {}).get("reservedFor") or ()
+    return any(consumer["uid"] == pod.uid for consumer in consumers)
+
+
+def pod_claims(pod: PodInfo, world: World) -> list[View] | str:
+    """The claims of the pod, or why they are not all there."""
+    made = {
+        status["name"]: status.get("resourceClaimName")
+        for status in (pod.obj.get("status") or {}).get("resourceClaimStatuses") or ()
+    }
+    found: list[View] = []
+    for reference in pod.template.claims:
+        name = reference.get("resourceClaimName")
+        is_made = name is None
+        if is_made:
+            if reference["name"] not in made:
+                return f'pod "{pod.key}": ResourceClaim not created yet'
+            name = made[reference["name"]]
+            if not name:
+                continue  # none is needed for this pod
+        claim = world.resource_claims.get(pod.namespace, name)
+        if claim is None:
+            return f'resourceclaim.resource.k8s.io "{name}" not found'
+        if "deletionTimestamp" in claim["metadata"]:
+            return f'resourceclaim "{name}" is being deleted'
+        owners = claim["metadata"].get("ownerReferences") or ()
+        if is_made and not any(owner.get("controller") and owner["uid"] == pod.uid for owner in owners):
+            return f"ResourceClaim {pod.namespace}/{name} was not created for pod {pod.key} (pod is not owner)"
+        found.append(claim)
+    return found
