@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from controllers.cluster_role_aggregation import ClusterRoleAggregator
+from controllers.daemonset.controller import DaemonSetController
 from controllers.deployment.controller import DeploymentController
 from controllers.disruption.controller import DisruptionController
 from controllers.endpoints.controller import EndpointsController
@@ -11,15 +13,22 @@ from controllers.endpoints.mirroring_controller import EndpointSliceMirroringCon
 from controllers.endpoints.slice_controller import EndpointSliceController
 from controllers.garbage_collector.controller import GarbageCollector
 from controllers.namespace.controller import NamespaceController
+from controllers.node_ipam.controller import node_ipam
+from controllers.node_lifecycle.controller import NodeLifecycleController
 from controllers.options import Options
 from controllers.persistentvolume.controller import VolumeBinder
+from controllers.pod_gc import PodGarbageCollector
 from controllers.replicaset.controller import ReplicaSetController, ReplicationController
 from controllers.resource_quota.controller import ResourceQuotaController
 from controllers.runtime.controller import Controller, Runtime
 from controllers.service_account.accounts import ServiceAccountController
 from controllers.service_account.factories import root_ca_publisher, token_controller
 from controllers.service_account.token_cleaner import LegacyTokenCleaner
+from controllers.service_cidr import ServiceCidrController
 from controllers.statefulset.controller import StatefulSetController
+from controllers.taint_eviction.controller import TaintEvictionController
+from controllers.ttl_after_finished import TtlAfterFinished
+from controllers.volume_protection import ClaimProtection, VolumeProtection
 
 Factory = Callable[[Runtime, Options], Controller | None]
 """Makes the controller, or None where the options lack what it needs."""
@@ -29,6 +38,7 @@ TABLE: Mapping[str, Factory] = {
     "replicaset-controller": lambda runtime, _options: ReplicaSetController(runtime),
     "replicationcontroller-controller": lambda runtime, _options: ReplicationController(runtime),
     "statefulset-controller": lambda runtime, _options: StatefulSetController(runtime),
+    "daemonset-controller": lambda runtime, _options: DaemonSetController(runtime),
     "garbage-collector-controller": lambda runtime, _options: GarbageCollector(runtime),
     "namespace-controller": lambda runtime, _options: NamespaceController(runtime),
     "serviceaccount-controller": lambda runtime, _options: ServiceAccountController(runtime),
@@ -41,6 +51,19 @@ TABLE: Mapping[str, Factory] = {
     "persistentvolume-binder-controller": lambda runtime, _options: VolumeBinder(runtime),
     "disruption-controller": lambda runtime, _options: DisruptionController(runtime),
     "resourcequota-controller": lambda runtime, _options: ResourceQuotaController(runtime),
+    "node-ipam-controller": node_ipam,
+    "node-lifecycle-controller": lambda runtime, options: NodeLifecycleController(
+        runtime, options.node_monitor_grace_period_s, options.node_monitor_period_s
+    ),
+    "taint-eviction-controller": lambda runtime, _options: TaintEvictionController(runtime),
+    "clusterrole-aggregation-controller": lambda runtime, _options: ClusterRoleAggregator(runtime),
+    "pod-garbage-collector-controller": lambda runtime, options: PodGarbageCollector(
+        runtime, options.terminated_pod_gc_threshold
+    ),
+    "ttl-after-finished-controller": lambda runtime, _options: TtlAfterFinished(runtime),
+    "service-cidr-controller": lambda runtime, _options: ServiceCidrController(runtime),
+    "persistentvolumeclaim-protection-controller": lambda runtime, _options: ClaimProtection(runtime),
+    "persistentvolume-protection-controller": lambda runtime, _options: VolumeProtection(runtime),
 }
 
 OFF_BY_DEFAULT: frozenset[str] = frozenset({"bootstrap-signer-controller", "token-cleaner-controller"})

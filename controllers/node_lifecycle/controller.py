@@ -1,0 +1,211 @@
+"""Watches over nodes: conditions of silent ones, taints by condition, eviction taints at a zone's pace, pods not ready.
+
+A node's key brings its labels and NoSchedule taints up to date; a pod's key tells a new pod that its node is not ready.
+Silence is found by looking at all nodes every few seconds. Evicting itself is the taint eviction controller's.
+Follows: pkg/controller/nodelifecycle/node_lifecycle_controller.go
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Iterable
+from typing import Any, ClassVar
+
+from controllers.node_lifecycle.health import Finding, Health, Patience, look
+from controllers.node_lifecycle.pods import mark_unready
+from controllers.node_lifecycle.taints import eviction_taints, older_labels, schedule_taints
+from controllers.node_lifecycle.zones import Zones, zone_of
+from controllers.runtime.controller import Controller, For, Requeue, Runtime, Watches
+from controllers.runtime.errors import ApiError, Conflict, NotFound
+from controllers.runtime.informer import Change
+from controllers.runtime.kinds import LEASES, NODES, PODS
+from controllers.runtime.objects import Key, Object, View, condition_of, key_of, labels_of, name_of
+
+log = logging.getLogger(__name__)
+
+LEASE_NAMESPACE = "kube-node-lease"
+_EXCLUDED = "node.kubernetes.io/exclude-disruption"
+_BY_NODE = "node"
+
+
+class NodeLifecycleController(Controller):
+    name = "node-lifecycle-controller"
+    workers = 8
+
+    def ready_pod(self, change: Change) -> Iterable[Key]:
+        """A pod that says it is ready, though its node may not be."""
+        pod = change.obj
+        if change.type != "DELETED" and pod["spec"].get("nodeName"):
+            ready = condition_of(pod, "Ready")
+            if ready is not None and ready.get("status") == "True":
+                yield key_of(pod)
+
+    watches: ClassVar = (For(NODES), Watches(PODS, ready_pod))
+
+    def __init__(self, runtime: Runtime, grace_s: float, period_s: float) -> None:
+        super().__init__(runtime)
+        self._leases = runtime.informers.filtered(LEASES, f"metadata.namespace={LEASE_NAMESPACE}").store
+        self.store(PODS).add_index(_BY_NODE, lambda pod: filter(None, (pod["spec"].get("nodeName"),)))
+        self._node_events = runtime.events.recorder("node-controller")
+        self._patience = Patience(grace_s)
+        self._period_s = period_s
+        self._known: dict[str, Health] = {}
+        self._registered: dict[str, Object] = {}
+        self._zones = Zones()
+        self._waiting: dict[str, str] = {}
+        self._pods_to_retry: set[str] = set()
+
+    def background(self) -> Iterable[Coroutine[Any, Any, None]]:
+        yield self._monitor()
+
+    async def reconcile(self, key: Key) -> Requeue | None:
+        if key.namespace:
+            await self._check_pod(key)
+            return None
+        node = self.store(NODES).get(*key)
+        if node is None:
+            return None
+        taints = schedule_taints(node, self.clock())
+        if taints is not None:
+            node = await self._write_taints(node, taints)
+        labels = older_labels(node)
+        if labels:
+            await self.client.patch(NODES, "", key.name, {"metadata": {"labels": dict(labels)}})
+        return None
+
+    async def _check_pod(self, key: Key) -> None:
+        pod = self.store(PODS).get(*key)
+        if pod is None:
+            return
+        health = self._known.get(pod["spec"].get("nodeName", ""))
+        if health is not None and health.ready not in ("", "True"):
+            await mark_unready(self.client, self._node_events, (pod,), self.clock())
+
+    async def _write_taints(self, node: View, taints: list[Object]) -> Object:
+        """Replace the taints, if nobody has changed the node meanwhile."""
+        metadata = {"resourceVersion": node["metadata"]["resourceVersion"]}
+        patch = {"metadata": metadata, "spec": {"taints": taints or None}}
+        return await self.client.patch(NODES, "", name_of(node), patch)
+
+    # The look at all nodes
+
+    async def _monitor(self) -> None:
+        while True:
+            try:
+                await self.look_at_all()
+            except ApiError as error:
+                log.warning("look at nodes broken off: %s", error)
+            await asyncio.sleep(self._period_s)
+
+    async def look_at_all(self) -> None:
+        """One round: health of each node, states of zones, eviction taints as far as the pace allows."""
+        nodes = {name_of(node): node for node in self.store(NODES).all()}
+        self._register(nodes)
+        ready: dict[str, list[bool]] = {}
+        for name, node in nodes.items():
+            try:
+                finding = await self._look_at(node)
+            except (Conflict, NotFound):
+                # It has changed this moment, so it is not silent; the next round sees what became of it.
+                continue
+            if _EXCLUDED not in labels_of(node):
+                ready.setdefault(zone_of(node), []).append(finding.current == "True")
+            if finding.current:
+                await self._follow(name, finding)
+        turn = self._zones.update(ready, self.clock())
+        if turn == "stopped":
+            await self._call_off(nodes)
+        elif turn == "resumed":
+            self._forgive()
+        await self._taint_waiting()
+
+    def _register(self, nodes: dict[str, Object]) -> None:
+        for name in nodes.keys() - self._registered.keys():
+            text = f"Node {name} event: Registered Node {name} in Controller"
+            self._node_events.normal(nodes[name], "RegisteredNode", text)
+        for name in self._registered.keys() - nodes.keys():
+            text = f"Node {name} event: Removing Node {name} from Controller"
+            self._node_events.normal(self._registered[name], "RemovingNode", text)
+            self._known.pop(name, None)
+            self._waiting.pop(name, None)
+            self._pods_to_retry.discard(name)
+        self._registered = nodes
+
+    async def _look_at(self, node: Object) -> Finding:
+        name = name_of(node)
+        lease = self._leases.get(LEASE_NAMESPACE, name)
+        renewal = str(lease["spec"].get("renewTime") or "") if lease is not None else ""
+        finding = look(node, renewal, self._known.get(name), self.clock(), self._patience)
+        if finding.conditions is not None:
+            status = {**(node.get("status") or {}), "conditions": finding.conditions}
+            await self.client.update(NODES, {**node, "status": status}, "status")
+        self._known[name] = finding.health
+        return finding
+
+    async def _follow(self, name: str, finding: Finding) -> None:
+        """Draw the conclusions from one node's health."""
+        node = self.store(NODES).get("", name)
+        if node is None:
+            return
+        await self._plan_eviction(node, finding.observed)
+        if finding.observed == "True" and finding.current != "True":
+            self._node_events.normal(node, "NodeNotReady", f"Node {name} status is now: NodeNotReady")
+        elif not (name in self._pods_to_retry and finding.observed != "True"):
+            return
+        try:
+            pods = self.store(PODS).by_index(_BY_NODE, name)
+            await mark_unready(self.client, self._node_events, pods, self.clock())
+            self._pods_to_retry.discard(name)
+        except ApiError as error:
+            log.info("pods not marked: %s", error, extra={"object": name})
+            self._pods_to_retry.add(name)
+
+    async def _plan_eviction(self, node: Object, ready: str) -> None:
+        """A node that is well loses its eviction taints at once; one with the other taint changes it; others wait."""
+        taints = eviction_taints(node, ready, self.clock())
+        name = name_of(node)
+        if taints is None:
+            self._waiting.pop(name, None)
+        elif ready == "True" or len(taints) == len(node["spec"].get("taints") or ()):
+            self._waiting.pop(name, None)
+            await self._try_taints(node, taints)
+        else:
+            self._waiting.setdefault(name, zone_of(node))
+
+    async def _taint_waiting(self) -> None:
+        for name, zone in list(self._waiting.items()):
+            node = self.store(NODES).get("", name)
+            ready = condition_of(node, "Ready") if node is not None else None
+            if node is None or ready is None or ready.get("status") == "True":
+                del self._waiting[name]
+                continue
+            taints = eviction_taints(node, ready.get("status", ""), self.clock())
+            if taints is not None and self._zones.may_taint(zone, self.clock()):
+                await self._try_taints(node, taints)
+
+    async def _try_taints(self, node: Object, taints: list[Object]) -> None:
+        """A conflict leaves it to the next round."""
+        try:
+            await self._write_taints(node, taints)
+        except (Conflict, NotFound):
+            return
+        self._waiting.pop(name_of(node), None)
+
+    async def _call_off(self, nodes: dict[str, Object]) -> None:
+        """Everything is down, so it may be us: nobody is evicted."""
+        log.warning("all nodes are not ready: evictions stopped")
+        self._waiting.clear()
+        for node in nodes.values():
+            known = self.store(NODES).get("", name_of(node))
+            taints = eviction_taints(known, "True", self.clock()) if known is not None else None
+            if known is not None and taints is not None:
+                await self._try_taints(known, taints)
+
+    def _forgive(self) -> None:
+        """After an outage of everything each node gets its full time again."""
+        log.info("nodes are back: evictions resumed")
+        now = self.clock()
+        self._known = {
+            name: Health(now, health.ready, health.heartbeat, health.renewal) for name, health in self._known.items()
+        }
