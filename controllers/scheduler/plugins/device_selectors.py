@@ -5,6 +5,7 @@ Follows: staging/src/k8s.io/dynamic-resource-allocation/cel/compile.go
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,13 @@ if TYPE_CHECKING:
 View = Mapping[str, Any]
 
 
-class _Domains(dict[str, dict[str, Any]]):
-    """Values by domain and name; a domain that a device knows nothing of is empty."""
+_INDEXED = re.compile(r"""(?:attributes|capacity)\s*\[\s*(['"])(.+?)\1\s*\]""")
+_TESTED = re.compile(r"""(['"])([^'"]+)\1\s+in\s+device\s*\.""")
 
-    def __missing__(self, key: str) -> dict[str, Any]:
-        return {}
+
+def _mentioned(text: str) -> frozenset[str]:
+    """The domains whose values an expression reads without asking whether there are any."""
+    return frozenset(m.group(2) for m in _INDEXED.finditer(text)) - {m.group(2) for m in _TESTED.finditer(text)}
 
 
 def selects(selectors: Sequence[View] | None, device: DeviceId, spec: View, source: str) -> bool:
@@ -42,7 +45,7 @@ def selects(selectors: Sequence[View] | None, device: DeviceId, spec: View, sour
         except CompileError as error:
             raise SchedulingError(f"{source}: selector #{number}: CEL compile error: {error}") from error
         try:
-            result = program.evaluate({"device": values})
+            result = program.evaluate({"device": _with_domains(values, _mentioned(text))})
         except EvaluationError as error:
             name = "/".join(device)
             raise SchedulingError(
@@ -64,8 +67,18 @@ def _values(device: DeviceId, spec: View, made_by: Environment) -> View:
     }
 
 
-def _by_domain(entries: Mapping[str, View] | None, driver: str, value: Any) -> _Domains:
-    found = _Domains()
+def _with_domains(values: View, domains: frozenset[str]) -> View:
+    """The values, where a domain that the device knows nothing of is empty instead of missing."""
+    empty: Mapping[str, View] = {domain: {} for domain in domains}
+    return {
+        **values,
+        "attributes": {**empty, **values["attributes"]},
+        "capacity": {**empty, **values["capacity"]},
+    }
+
+
+def _by_domain(entries: Mapping[str, View] | None, driver: str, value: Any) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
     for name, entry in (entries or {}).items():
         domain, slash, identifier = name.partition("/")
         if not slash:
