@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from controllers.certificates.approving import ApprovingController
+from controllers.certificates.cleaner import CleanerController
+from controllers.certificates.signing import signing
 from controllers.cluster_role_aggregation import ClusterRoleAggregator
 from controllers.daemonset.controller import DaemonSetController
 from controllers.deployment.controller import DeploymentController
@@ -11,6 +14,7 @@ from controllers.disruption.controller import DisruptionController
 from controllers.endpoints.controller import EndpointsController
 from controllers.endpoints.mirroring_controller import EndpointSliceMirroringController
 from controllers.endpoints.slice_controller import EndpointSliceController
+from controllers.ephemeral_volume.controller import EphemeralVolumeController
 from controllers.garbage_collector.controller import GarbageCollector
 from controllers.namespace.controller import NamespaceController
 from controllers.node_ipam.controller import node_ipam
@@ -19,6 +23,7 @@ from controllers.options import Options
 from controllers.persistentvolume.controller import VolumeBinder
 from controllers.pod_gc import PodGarbageCollector
 from controllers.replicaset.controller import ReplicaSetController, ReplicationController
+from controllers.resource_claim.controller import ResourceClaimController
 from controllers.resource_quota.controller import ResourceQuotaController
 from controllers.runtime.controller import Controller, Runtime
 from controllers.service_account.accounts import ServiceAccountController
@@ -64,6 +69,11 @@ TABLE: Mapping[str, Factory] = {
     "service-cidr-controller": lambda runtime, _options: ServiceCidrController(runtime),
     "persistentvolumeclaim-protection-controller": lambda runtime, _options: ClaimProtection(runtime),
     "persistentvolume-protection-controller": lambda runtime, _options: VolumeProtection(runtime),
+    "certificatesigningrequest-signing-controller": signing,
+    "certificatesigningrequest-approving-controller": lambda runtime, _options: ApprovingController(runtime),
+    "certificatesigningrequest-cleaner-controller": lambda runtime, _options: CleanerController(runtime),
+    "ephemeral-volume-controller": lambda runtime, _options: EphemeralVolumeController(runtime),
+    "resourceclaim-controller": lambda runtime, _options: ResourceClaimController(runtime),
 }
 
 OFF_BY_DEFAULT: frozenset[str] = frozenset({"bootstrap-signer-controller", "token-cleaner-controller"})
