@@ -6,6 +6,7 @@ Follows: pkg/controller/statefulset/{stateful_set.go,stateful_set_control.go,sta
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from controllers.runtime.controller import Controller, For, Owns, Reads, Requeue, Runtime
 from controllers.runtime.errors import AlreadyExists, ApiError, Conflict, NotFound
@@ -34,9 +35,13 @@ from controllers.statefulset.plan import Plan, Situation, Step, plan, plan_statu
 from controllers.workloads import history
 from controllers.workloads.batches import slow_start
 from controllers.workloads.claims import claim, plan_claims
+from controllers.workloads.hashing import hash_of
 from controllers.workloads.pods import next_available
 from controllers.workloads.status import write_status
 from openapi.meta.selectors import LabelSelector, from_label_selector
+
+HASH_LABEL = "controller.kubernetes.io/hash"
+"""On revisions: the hash of what they keep."""
 
 
 class ClaimGoing(Exception):
@@ -78,6 +83,8 @@ class StatefulSetController(Controller):
             stateful_set, current, update, pods, lambda name: claims.get(key.namespace, name), self.clock()
         )
         failure = await self._carry_out(seen, plan(seen), collisions)
+        if isinstance(failure, ClaimGoing):
+            return Requeue()
         if failure is not None:
             raise failure
         live = {name_of(current), name_of(update), *map(revision_of, pods)}
@@ -113,7 +120,7 @@ class StatefulSetController(Controller):
             update = await history.renew(self.client, wanted.renew, wanted.number)
         else:
             update, collisions = await history.create(
-                self.client, STATEFUL_SETS, stateful_set, data, wanted.number, collisions
+                self.client, lambda taken: _new_revision(stateful_set, data, wanted.number, taken), collisions
             )
         current = next((one for one in revisions if name_of(one) == status.get("currentRevision")), update)
         return current, update, collisions
@@ -246,3 +253,9 @@ class StatefulSetController(Controller):
             self.events.normal(seen.stateful_set, f"Successful{verb.capitalize()}", message)
         else:
             self.events.warning(seen.stateful_set, f"Failed{verb.capitalize()}", message)
+
+
+def _new_revision(stateful_set: View, data: Any, number: int, collisions: int) -> Object:
+    digest = hash_of(data, collisions)
+    name = history.name_with(stateful_set, digest)
+    return history.new_revision(STATEFUL_SETS, stateful_set, name, {HASH_LABEL: digest}, data, number)

@@ -5,7 +5,7 @@ Follows: pkg/controller/history/controller_history.go
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,13 +20,11 @@ from controllers.runtime.objects import (
     name_of,
     namespace_of,
 )
-from controllers.workloads.hashing import hash_of
 from openapi.catalog import Resource
 
 REVISION_LABEL = "controller-revision-hash"
 """On pods: the revision whose template they were made from."""
 
-HASH_LABEL = "controller.kubernetes.io/hash"
 LONGEST_PREFIX = 223
 
 
@@ -70,14 +68,15 @@ def plan_history(revisions: Sequence[Object], data: Any) -> HistoryPlan:
     return HistoryPlan(renew=equal[-1] if equal else None, number=next_number(revisions))
 
 
-def new_revision(owner_resource: Resource, owner: View, data: Any, number: int, collisions: int | None) -> Object:
-    """A revision of the owner's present template, named after its content."""
-    digest = hash_of(data, collisions)
+def new_revision(
+    owner_resource: Resource, owner: View, name: str, own_labels: Mapping[str, str], data: Any, number: int
+) -> Object:
+    """A revision of the owner's present template, with the template's labels and `own_labels`."""
     labels: Mapping[str, str] = (owner["spec"]["template"].get("metadata") or {}).get("labels") or {}
     metadata: Object = {
-        "name": f"{name_of(owner)[:LONGEST_PREFIX]}-{digest}",
+        "name": name,
         "namespace": namespace_of(owner),
-        "labels": {**labels, HASH_LABEL: digest},
+        "labels": {**labels, **own_labels},
         "ownerReferences": [controller_reference(owner_resource, owner)],
     }
     if annotations_of(owner):
@@ -91,6 +90,10 @@ def new_revision(owner_resource: Resource, owner: View, data: Any, number: int, 
     }
 
 
+def name_with(owner: View, digest: str) -> str:
+    return f"{name_of(owner)[:LONGEST_PREFIX]}-{digest}"
+
+
 async def renew(client: Client, revision: Object, number: int) -> Object:
     """Make an old revision the newest."""
     if revision.get("revision") == number:
@@ -98,17 +101,17 @@ async def renew(client: Client, revision: Object, number: int) -> Object:
     return await client.update(CONTROLLER_REVISIONS, {**revision, "revision": number})
 
 
-async def create(
-    client: Client, owner_resource: Resource, owner: View, data: Any, number: int, collisions: int
-) -> tuple[Object, int]:
-    """Write a new revision; it, and the number of names that were taken by other templates so far."""
+async def create(client: Client, make: Callable[[int], Object], collisions: int) -> tuple[Object, int]:
+    """Write the revision that `make` gives for a number of collisions, the next one where the name is another
+    template's; the revision, and that number in the end.
+    """
     while True:
-        wanted = new_revision(owner_resource, owner, data, number, collisions)
+        wanted = make(collisions)
         try:
             return await client.create(CONTROLLER_REVISIONS, wanted), collisions
         except AlreadyExists:
-            known = await client.get(CONTROLLER_REVISIONS, namespace_of(owner), name_of(wanted))
-            if known.get("data") == data:
+            known = await client.get(CONTROLLER_REVISIONS, namespace_of(wanted), name_of(wanted))
+            if known.get("data") == wanted["data"]:
                 return known, collisions
             collisions += 1
 
@@ -116,7 +119,12 @@ async def create(
 async def truncate(client: Client, revisions: Sequence[Object], live: Collection[str], limit: int) -> None:
     """Delete the oldest revisions beyond the limit; `live` ones (by name) are in use and do not count."""
     unused = [one for one in revisions if name_of(one) not in live]
-    for one in unused[: max(0, len(unused) - limit)]:
+    await delete(client, unused[: max(0, len(unused) - limit)])
+
+
+async def delete(client: Client, revisions: Sequence[View]) -> None:
+    """Delete revisions; those that are gone or changed already are left alone."""
+    for one in revisions:
         try:
             await client.delete(CONTROLLER_REVISIONS, namespace_of(one), name_of(one))
         except (NotFound, Conflict):

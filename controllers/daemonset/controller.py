@@ -1,0 +1,213 @@
+"""DaemonSets: one pod on every node that should have one.
+
+Follows: pkg/controller/daemon/{daemon_controller.go,update.go}
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from controllers.daemonset.plan import Changes, Situation, by_node, describe, plan_nodes, plan_status, plan_update
+from controllers.daemonset.pods import node_of, pod_for_node, should_run
+from controllers.runtime.controller import Controller, For, Owns, Reads, Requeue, Runtime, Watches
+from controllers.runtime.errors import ApiError, NotFound
+from controllers.runtime.informer import Change
+from controllers.runtime.kinds import CONTROLLER_REVISIONS, DAEMON_SETS, NODES, PODS
+from controllers.runtime.objects import (
+    Key,
+    Object,
+    View,
+    is_deleting,
+    key_of,
+    labels_of,
+    name_of,
+    namespace_of,
+    uid_of,
+)
+from controllers.workloads import history
+from controllers.workloads.batches import slow_start
+from controllers.workloads.claims import ClaimPlan, claim, plan_claims
+from controllers.workloads.hashing import hash_of
+from controllers.workloads.podcontrol import NAMESPACE_TERMINATING, PodControl
+from controllers.workloads.pods import next_available
+from controllers.workloads.status import write_status
+from openapi.meta.selectors import LabelSelector, from_label_selector
+
+BURST = 250
+"""The most pods made or deleted in one go."""
+
+BACKOFF_S = (1.0, 900.0)
+"""How long failed pods of one node are left alone: first, and at most."""
+
+
+@dataclass(slots=True)
+class _Backoff:
+    """When failed pods on a node were last removed, and how long the next must wait."""
+
+    delay_s: float
+    since: float
+
+
+class DaemonSetController(Controller):
+    """Keeps the pods of DaemonSets."""
+
+    name = "daemonset-controller"
+
+    def _would_adopt(self, pod: Object) -> Iterable[Key]:
+        for daemon_set in self.store(DAEMON_SETS).all(namespace_of(pod)):
+            selector = from_label_selector(daemon_set["spec"].get("selector"))
+            if not selector.empty and selector.matches(labels_of(pod)):
+                yield key_of(daemon_set)
+
+    def _of_node(self, change: Change) -> Iterable[Key]:
+        """The sets for which a changed node is another place now."""
+        node, old = change.obj, change.old
+        if change.type == "MODIFIED" and old is not None and _placement(old) == _placement(node):
+            return
+        for daemon_set in self.store(DAEMON_SETS).all():
+            before = should_run(daemon_set, old) if old is not None else (False, False)
+            now = should_run(daemon_set, node)
+            if change.type != "MODIFIED" or before != now:
+                yield key_of(daemon_set)
+
+    watches = (
+        For(DAEMON_SETS),
+        Owns(PODS, orphans=_would_adopt),
+        Watches(NODES, keys=_of_node),
+        Reads(CONTROLLER_REVISIONS),
+    )
+
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__(runtime)
+        self.store(CONTROLLER_REVISIONS).index_controllers()
+        self._pods = PodControl(self.client, self.events)
+        self._backoff: dict[tuple[str, str], _Backoff] = {}
+
+    async def reconcile(self, key: Key) -> Requeue | None:
+        daemon_set = self.store(DAEMON_SETS).get(*key)
+        if daemon_set is None or is_deleting(daemon_set):
+            return None
+        selector = from_label_selector(daemon_set["spec"].get("selector"))
+        if selector.empty:
+            message = "This daemon set is selecting all pods. A non-empty selector is required."
+            self.events.warning(daemon_set, "SelectingAll", message)
+            return None
+        current, old, collisions = await self._sync_history(daemon_set, selector)
+        pods = await self._claim_pods(daemon_set, selector)
+        nodes = sorted(self.store(NODES).all(), key=name_of)
+        digest = labels_of(current).get(history.REVISION_LABEL, "")
+        seen = Situation(daemon_set, nodes, by_node(pods), digest, self.clock())
+        wait_s, failure = await self._move(seen)
+        if failure is None:
+            await self._clean_up(seen, old)
+        await write_status(self.client, DAEMON_SETS, daemon_set, plan_status(seen, collisions))
+        if failure is not None:
+            raise failure
+        waits = [wait for wait in (wait_s, next_available(pods, seen.min_ready_s, seen.now)) if wait is not None]
+        return Requeue(min(waits)) if waits else None
+
+    async def _sync_history(self, daemon_set: Object, selector: LabelSelector) -> tuple[Object, Sequence[Object], int]:
+        """The revision of the present template, the older ones in order, and how many names were taken."""
+        store = self.store(CONTROLLER_REVISIONS)
+        candidates = [*store.controlled_by(uid_of(daemon_set)), *store.orphans(namespace_of(daemon_set))]
+        claims = plan_claims(daemon_set, selector, candidates)
+        claims = ClaimPlan([*claims.owned, *claims.release], claims.adopt, ())
+        owned = await claim(self.client, DAEMON_SETS, daemon_set, CONTROLLER_REVISIONS, claims)
+        revisions = history.in_order(owned)
+        data = history.data_of_template(daemon_set["spec"]["template"])
+        collisions: int = (daemon_set.get("status") or {}).get("collisionCount", 0)
+        wanted = history.plan_history(revisions, data)
+        if wanted.latest is not None:
+            current = wanted.latest
+        elif wanted.renew is not None:
+            current = await history.renew(self.client, wanted.renew, wanted.number)
+        else:
+            current, collisions = await history.create(
+                self.client, lambda taken: _new_revision(daemon_set, data, wanted.number, taken), collisions
+            )
+        return current, [one for one in revisions if uid_of(one) != uid_of(current)], collisions
+
+    async def _claim_pods(self, daemon_set: Object, selector: LabelSelector) -> list[Object]:
+        store = self.store(PODS)
+        candidates = [*store.controlled_by(uid_of(daemon_set)), *store.orphans(namespace_of(daemon_set))]
+        plan = plan_claims(daemon_set, selector, candidates)
+        return await claim(self.client, DAEMON_SETS, daemon_set, PODS, plan)
+
+    async def _move(self, seen: Situation) -> tuple[float | None, ApiError | None]:
+        """Make and delete pods: first where nodes ask for it, and once that is so, for the update."""
+        changes = plan_nodes(seen)
+        wait_s = self._take_ended(seen, changes)
+        if not changes and (seen.daemon_set["spec"].get("updateStrategy") or {}).get("type") == "RollingUpdate":
+            changes = plan_update(seen)
+        return wait_s, await self._apply(seen, changes)
+
+    def _take_ended(self, seen: Situation, changes: Changes) -> float | None:
+        """Delete ended pods too, failed ones not too often; in how many seconds the next may go."""
+        wait_s: float | None = None
+        for pod in changes.failed:
+            left_s = self._hold_back(seen, pod)
+            if left_s > 0:
+                wait_s = left_s if wait_s is None else min(wait_s, left_s)
+                continue
+            message = f"Found failed daemon pod {describe(pod)}, will try to kill it"
+            self.events.warning(seen.daemon_set, "FailedDaemonPod", message)
+            changes.delete.append(pod)
+        for pod in changes.succeeded:
+            message = f"Found succeeded daemon pod {describe(pod)}, will try to delete it"
+            self.events.normal(seen.daemon_set, "SucceededDaemonPod", message)
+            changes.delete.append(pod)
+        return wait_s
+
+    def _hold_back(self, seen: Situation, pod: View) -> float:
+        """How long a failed pod of that node must stay; 0 when it goes now."""
+        first_s, longest_s = BACKOFF_S
+        key, now = (uid_of(seen.daemon_set), node_of(pod)), seen.now.timestamp()
+        known = self._backoff.get(key)
+        if known is None or now - known.since > 2 * longest_s:
+            self._backoff[key] = _Backoff(first_s, now)
+            return 0.0
+        left_s = known.since + known.delay_s - now
+        if left_s > 0:
+            return left_s
+        self._backoff[key] = _Backoff(min(2 * known.delay_s, longest_s), now)
+        return 0.0
+
+    async def _apply(self, seen: Situation, changes: Changes) -> ApiError | None:
+        daemon_set, nodes = seen.daemon_set, changes.create[:BURST]
+
+        async def make(index: int) -> None:
+            try:
+                await self._pods.create(daemon_set, pod_for_node(daemon_set, nodes[index], seen.digest))
+            except ApiError as error:
+                if not error.has_cause(NAMESPACE_TERMINATING):
+                    raise
+
+        failure = await slow_start(len(nodes), make)
+        deletions = (self._pods.delete(daemon_set, pod) for pod in changes.delete[:BURST])
+        for result in await asyncio.gather(*deletions, return_exceptions=True):
+            if isinstance(result, ApiError):
+                failure = failure or (None if isinstance(result, NotFound) else result)
+            elif isinstance(result, BaseException):
+                raise result
+        return failure
+
+    async def _clean_up(self, seen: Situation, old: Sequence[Object]) -> None:
+        """Delete the oldest revisions beyond the limit that no pod has."""
+        limit = seen.daemon_set["spec"].get("revisionHistoryLimit", 10)
+        live = {labels_of(pod).get(history.REVISION_LABEL) for pods in seen.pods.values() for pod in pods}
+        unused = [one for one in old if labels_of(one).get(history.REVISION_LABEL) not in live]
+        await history.delete(self.client, unused[: max(0, len(old) - limit)])
+
+
+def _placement(node: View) -> tuple[Any, ...]:
+    """What of a node decides about daemons."""
+    return (labels_of(node), (node.get("spec") or {}).get("taints"))
+
+
+def _new_revision(daemon_set: View, data: Any, number: int, collisions: int) -> Object:
+    digest = hash_of(data, collisions)
+    name = history.name_with(daemon_set, digest)
+    return history.new_revision(DAEMON_SETS, daemon_set, name, {history.REVISION_LABEL: digest}, data, number)
