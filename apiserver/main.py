@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from apiserver.app import ApiServer, Settings
+from apiserver.outbound import node_tls
 from apiserver.serving import Server, listen, tls_context
 from apiserver.storage.backend import Backend
-from apiserver.streams import node_tls
 
 
 @dataclass(frozen=True, slots=True)

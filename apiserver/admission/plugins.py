@@ -14,12 +14,17 @@ from apiserver.admission.default_class import DefaultIngressClass, DefaultStorag
 from apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
 from apiserver.admission.in_use_protection import StorageObjectInUseProtection
 from apiserver.admission.limit_ranger import LimitRanger
+from apiserver.admission.lookup import Lookup
 from apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from apiserver.admission.node_restriction import NodeRestriction
 from apiserver.admission.plugin import Plugin
 from apiserver.admission.pod_resize import PodResizeValidator
 from apiserver.admission.pod_security import PodSecurity
 from apiserver.admission.pod_topology_labels import PodTopologyLabels
+from apiserver.admission.policies.matching import Matcher
+from apiserver.admission.policies.mutating import MutatingAdmissionPolicy
+from apiserver.admission.policies.validating import ValidatingAdmissionPolicy
+from apiserver.admission.policies.webhooks import Caller, MutatingWebhooks, ValidatingWebhooks
 from apiserver.admission.priority import Priority
 from apiserver.admission.resource_quota import ResourceQuota
 from apiserver.admission.runtime_class import RuntimeClass
@@ -31,6 +36,7 @@ from openapi.catalog import Catalog
 
 def admission_plugins(store: Store, catalog: Catalog, may_sign: MaySign) -> tuple[Plugin, ...]:
     """All plugins, each given what it looks at. `may_sign` tells who has rights to certificate signers."""
+    matcher, caller = Matcher(Lookup(store, catalog, "", "namespaces")), Caller(store, catalog)
     return (
         NamespaceLifecycle(store, catalog),
         LimitRanger(store, catalog),
@@ -51,5 +57,9 @@ def admission_plugins(store: Store, catalog: Catalog, may_sign: MaySign) -> tupl
         DefaultIngressClass(store, catalog),
         PodTopologyLabels(store, catalog),
         PodResizeValidator(store, catalog),
+        MutatingAdmissionPolicy(store, catalog, matcher),
+        MutatingWebhooks(store, catalog, matcher, caller),
+        ValidatingAdmissionPolicy(store, catalog, matcher),
+        ValidatingWebhooks(store, catalog, matcher, caller),
         ResourceQuota(store, catalog),
     )

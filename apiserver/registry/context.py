@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -22,7 +22,7 @@ MAX_BODY_BYTES = 3 * 1024 * 1024
 
 @dataclass(slots=True)
 class Context:
-    """`headers` are by lower-case name. `sent` counts answer bytes of streams."""
+    """`headers` are by lower-case name, `all_headers` as they came, with those that are repeated."""
 
     info: RequestInfo
     endpoint: Endpoint
@@ -34,6 +34,7 @@ class Context:
     send: Send
     connection: Any = None
     """The client's connection, for what streams beyond HTTP."""
+    all_headers: Sequence[tuple[bytes, bytes]] = ()
     pretty: bool = False
     annotations: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)

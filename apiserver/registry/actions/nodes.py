@@ -5,8 +5,8 @@ from __future__ import annotations
 import ssl
 from typing import Any
 
+from apiserver.outbound import Target
 from apiserver.registry.actions.services import Services
-from apiserver.streams import Target
 from openapi.meta import status
 
 Object = dict[str, Any]

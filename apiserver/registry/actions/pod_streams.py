@@ -10,12 +10,13 @@ from typing import Any
 from urllib.parse import quote
 
 from apiserver.admission.plugin import CONNECT, Attributes
+from apiserver.outbound import query_text
 from apiserver.registry.actions.nodes import Nodes
 from apiserver.registry.actions.services import Services
 from apiserver.registry.context import Context
 from apiserver.registry.options import parse_int
 from apiserver.response import Reply
-from apiserver.streams import carry, query_text
+from apiserver.streams import carry
 from openapi.meta import status
 from openapi.meta.field import FieldError, forbidden, invalid, required
 from openapi.meta.times import TimeError, parse_time

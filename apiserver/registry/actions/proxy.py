@@ -9,10 +9,11 @@ import random
 from ipaddress import ip_address
 from typing import Any
 
+from apiserver.outbound import Target, insecure_tls, query_text
 from apiserver.registry.actions.nodes import Nodes
 from apiserver.registry.actions.services import Services
 from apiserver.registry.context import Context
-from apiserver.streams import Target, carry, insecure_tls, query_text
+from apiserver.streams import carry
 from openapi.catalog import Resource
 from openapi.meta import status
 

@@ -1,0 +1,132 @@
+"""Running a policy's expressions on one request: the variables they see, match conditions, parameters.
+
+Follows: staging/src/k8s.io/apiserver/pkg/admission/plugin/cel/condition.go, plugin/policy/generic
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from apiserver.admission.plugin import Attributes
+from apiserver.resources.admissionregistration.expressions import Variables, variables_of
+from apiserver.storage.store import Store
+from openapi.catalog import Catalog, split_api_version
+from openapi.cel.errors import CompileError, EvaluationError
+from openapi.meta.selectors import from_label_selector
+
+if TYPE_CHECKING:
+    from openapi.cel.environment import Program
+
+Object = dict[str, Any]
+Struct = Mapping[str, Any]
+
+
+class Evaluation:
+    """One policy, one request, one parameter. Expressions are compiled once for all requests."""
+
+    def __init__(self, attributes: Attributes, namespace: Object | None, params: Object | None, *, has_params: bool):
+        self._values: dict[str, Any] = {
+            "object": attributes.obj,
+            "oldObject": attributes.old,
+            "request": request_of(attributes),
+            "namespaceObject": namespace,
+        }
+        if has_params:
+            self._values["params"] = params
+        self._has_params = has_params
+        self._variables: Variables = variables_of(has_params)
+
+    def define(self, definitions: Sequence[Struct]) -> None:
+        """Work out the policy's own variables, each from those before it. Raises EvaluationError."""
+        defined: list[tuple[str, str]] = []
+        values: dict[str, Any] = {}
+        for definition in definitions:
+            name, text = definition["name"], definition["expression"]
+            program = self._compile(text)
+            values[name] = program.evaluate(self._values)
+            defined.append((name, program.result_type))
+            self._variables = variables_of(self._has_params, tuple(defined))
+            self._values["variables"] = values
+
+    def holds(self, conditions: Sequence[Struct]) -> bool:
+        """Whether all match conditions are true. Raises EvaluationError."""
+        return all(self.run(condition["expression"]) is True for condition in conditions)
+
+    def run(self, text: str) -> Any:
+        """The value of an expression as plain JSON. Raises EvaluationError."""
+        return self._compile(text).evaluate(self._values)
+
+    def _compile(self, text: str) -> Program:
+        from openapi.cel.environment import compile_expression  # Loading CEL takes a while: only who uses it pays.
+
+        try:
+            return compile_expression(text.strip(), self._variables)
+        except CompileError as err:
+            raise EvaluationError(f"compilation failed: {err}") from err
+
+
+def request_of(attributes: Attributes) -> Object:
+    """The admission request as expressions and webhooks see it."""
+    row, user = attributes.resource, attributes.user
+    kind = {"group": row.group, "version": row.version, "kind": row.kind}
+    resource = {"group": row.group, "version": row.version, "resource": row.resource}
+    return {
+        "kind": kind,
+        "resource": resource,
+        "subResource": attributes.subresource,
+        "requestKind": kind,
+        "requestResource": resource,
+        "requestSubResource": attributes.subresource,
+        "name": attributes.name,
+        "namespace": attributes.namespace,
+        "operation": attributes.operation,
+        "userInfo": {
+            "username": user.name,
+            "uid": user.uid,
+            "groups": list(user.groups),
+            "extra": {key: list(values) for key, values in user.extra.items()},
+        },
+        "dryRun": attributes.dry_run,
+        "options": attributes.options,
+    }
+
+
+class ParametersMissing(Exception):
+    """A binding names parameters that are not there, and says that this denies."""
+
+
+class Parameters:
+    """Finds the objects that bindings name as parameters."""
+
+    def __init__(self, store: Store, catalog: Catalog) -> None:
+        self._store = store
+        self._catalog = catalog
+
+    def of(self, policy: Struct, binding: Struct, attributes: Attributes) -> Iterator[Object | None]:
+        """Each parameter to evaluate with; a single None for a policy without. Raises ParametersMissing."""
+        kind, reference = policy.get("paramKind"), binding.get("paramRef")
+        if kind is None or reference is None:
+            yield None
+            return
+        found = list(self._find(kind, reference, attributes))
+        if not found and reference.get("parameterNotFoundAction") == "Deny":
+            raise ParametersMissing("no params found for policy binding with `Deny` parameterNotFoundAction")
+        yield from found
+
+    def _find(self, kind: Struct, reference: Struct, attributes: Attributes) -> Iterator[Object]:
+        group, version = split_api_version(kind["apiVersion"])
+        row = self._catalog.by_gvk(group, version, kind["kind"])
+        if row is None:
+            raise ParametersMissing(f"paramKind {kind['apiVersion']} {kind['kind']} is not known")
+        namespace = (reference.get("namespace") or attributes.namespace) if row.namespaced else ""
+        cache = self._store.cache(row)
+        if reference.get("name"):
+            entry = cache.get(namespace, reference["name"])
+            if entry is not None:
+                yield entry.object()
+            return
+        wanted = from_label_selector(reference.get("selector") or {})
+        for entry in cache.entries(namespace):
+            if wanted.matches(entry.labels):
+                yield entry.object()

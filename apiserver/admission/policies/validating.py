@@ -1,0 +1,126 @@
+"""ValidatingAdmissionPolicy: expressions that an object must satisfy, where a binding puts them to work.
+
+Follows: staging/src/k8s.io/apiserver/pkg/admission/plugin/policy/validating
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from apiserver.admission.lookup import Lookup, fact
+from apiserver.admission.plugin import CONNECT, CREATE, DELETE, UPDATE, Attributes, Plugin, forbidden
+from apiserver.admission.policies.evaluation import Evaluation, Parameters, ParametersMissing
+from apiserver.admission.policies.matching import Matcher, is_exempt
+from apiserver.storage.store import Store
+from openapi.catalog import Catalog
+from openapi.cel.errors import EvaluationError
+
+Object = dict[str, Any]
+Struct = Mapping[str, Any]
+
+GROUP = "admissionregistration.k8s.io"
+_CODES = {"Unauthorized": 401, "Forbidden": 403, "Invalid": 422, "RequestEntityTooLarge": 413}
+_MOST_MESSAGE = 5 * 1024
+
+
+class ValidatingAdmissionPolicy(Plugin):
+    """Asks all bound policies in the order of their bindings' names."""
+
+    name = "ValidatingAdmissionPolicy"
+    operations = frozenset((CREATE, UPDATE, DELETE, CONNECT))
+    subresources = None
+
+    def __init__(self, store: Store, catalog: Catalog, matcher: Matcher) -> None:
+        self._bindings = Lookup(store, catalog, GROUP, "validatingadmissionpolicybindings")
+        self._policies = Lookup(store, catalog, GROUP, "validatingadmissionpolicies")
+        self._matcher = matcher
+        self._parameters = Parameters(store, catalog)
+
+    async def validate(self, attributes: Attributes) -> None:
+        bindings = self._bindings.all()
+        if not bindings or is_exempt(attributes):
+            return
+        refusals: list[tuple[str, str]] = []
+        for entry in bindings:
+            binding = fact(entry, "admission.spec", lambda obj: obj["spec"])
+            policy = self._policies.cached("", binding["policyName"])
+            if policy is None:
+                continue
+            spec = fact(policy, "admission.spec", lambda obj: obj["spec"])
+            if not await self._matcher.matches(attributes, spec.get("matchConstraints")):
+                continue
+            if not await self._matcher.matches(attributes, binding.get("matchResources")):
+                continue
+            label = f"ValidatingAdmissionPolicy '{policy.name}' with binding '{entry.name}'"
+            for message, reason in await self._failures(attributes, spec, binding):
+                self._act(attributes, binding, label, message, reason, refusals)
+        if refusals:
+            message, reason = refusals[0]
+            error = forbidden(attributes, message)
+            error.reason, error.code = reason, _CODES.get(reason, 422)
+            error.details = {**(error.details or {}), "causes": [{"message": message}]}
+            raise error
+
+    def _act(
+        self,
+        attributes: Attributes,
+        binding: Struct,
+        label: str,
+        message: str,
+        reason: str,
+        refusals: list[tuple[str, str]],
+    ) -> None:
+        for action in binding.get("validationActions") or ("Deny",):
+            if action == "Deny":
+                refusals.append((f"{label} denied request: {message}", reason))
+            elif action == "Warn":
+                attributes.warnings.append(f"Validation failed for {label}: {message}")
+            else:
+                attributes.annotations["validation.policy.admission.k8s.io/validation_failure"] = f"{label}: {message}"
+
+    async def _failures(self, attributes: Attributes, spec: Struct, binding: Struct) -> list[tuple[str, str]]:
+        """What fails, as messages with their reasons."""
+        namespace = await self._matcher.namespace_object(attributes)
+        found: list[tuple[str, str]] = []
+        try:
+            for params in self._parameters.of(spec, binding, attributes):
+                run = Evaluation(attributes, namespace, params, has_params=spec.get("paramKind") is not None)
+                found += self._failed_validations(run, spec)
+        except ParametersMissing as err:
+            found.append((f"failed to configure binding: {err}", "Invalid"))
+        except EvaluationError as err:
+            if spec.get("failurePolicy") != "Ignore":
+                found.append((str(err), "Invalid"))
+        return found
+
+    def _failed_validations(self, run: Evaluation, spec: Struct) -> list[tuple[str, str]]:
+        if not run.holds(spec.get("matchConditions") or ()):
+            return []
+        run.define(spec.get("variables") or ())
+        found = []
+        for validation in spec.get("validations") or ():
+            text = validation["expression"].strip()
+            try:
+                if run.run(text) is True:
+                    continue
+            except EvaluationError as err:
+                if spec.get("failurePolicy") != "Ignore":
+                    found.append((f"expression '{text}' resulted in error: {err}", validation.get("reason", "Invalid")))
+                continue
+            found.append((_message(run, validation, text), validation.get("reason", "Invalid")))
+        return found
+
+
+def _message(run: Evaluation, validation: Struct, text: str) -> str:
+    """The message of a failed validation: worked out, given, or naming the expression."""
+    given = (validation.get("message") or "").strip() or f"failed expression: {text}"
+    dynamic = (validation.get("messageExpression") or "").strip()
+    if not dynamic:
+        return given
+    try:
+        made = run.run(dynamic)
+    except EvaluationError:
+        return given
+    made = made.strip() if isinstance(made, str) else ""
+    return made if made and "\n" not in made and len(made) <= _MOST_MESSAGE else given

@@ -1,0 +1,172 @@
+"""Requests that the server itself sends: to nodes, pods, services and webhooks, over plain asyncio connections."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+import httptools
+
+from openapi.meta import status
+
+CONNECT_TIMEOUT_S = 10.0
+HEAD_TIMEOUT_S = 30.0
+CHUNK_BYTES = 1 << 16
+MOST_BYTES = 16 << 20
+"""Of an answer that is read whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a request is carried to. `tls` None is plain HTTP; `path` has its query."""
+
+    host: str
+    port: int
+    path: str
+    tls: ssl.SSLContext | None
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}{self.path}"
+
+
+class Response:
+    """Parses an answer as it comes."""
+
+    def __init__(self) -> None:
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.has_head = False
+        self.is_complete = False
+        self._body: list[bytes] = []
+        self._parser = httptools.HttpResponseParser(self)
+
+    def feed(self, data: bytes) -> bytes:
+        """Returns what follows an upgrade."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            return data[upgrade.args[0] :]
+        return b""
+
+    def take_body(self) -> bytes:
+        body, self._body = b"".join(self._body), []
+        return body
+
+    @property
+    def code(self) -> int:
+        return int(self._parser.get_status_code())
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        self.has_head = True
+
+    def on_body(self, body: bytes) -> None:
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        self.is_complete = True
+
+
+async def connect(target: Target) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Open a connection. Raises the 500 or 503 that a failed dial gives."""
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            return await asyncio.open_connection(target.host, target.port, ssl=target.tls)
+    except TimeoutError:
+        raise _unreachable(target, "i/o timeout") from None
+    except (OSError, ssl.SSLError) as err:
+        why = "connect: connection refused" if isinstance(err, ConnectionRefusedError) else str(err)
+        raise _unreachable(target, why) from err
+
+
+def _unreachable(target: Target, why: str) -> status.StatusError:
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    return status.StatusError(
+        500, "InternalError", f"error dialing backend: dial tcp {host}:{target.port}: {why}",
+        details={"causes": [{"message": f"error dialing backend: dial tcp {host}:{target.port}: {why}"}]},
+    )  # fmt: skip
+
+
+async def read_head(reader: asyncio.StreamReader, target: Target) -> tuple[Response, bytes]:
+    response = Response()
+    rest = b""
+    try:
+        async with asyncio.timeout(HEAD_TIMEOUT_S):
+            while not response.has_head:
+                data = await reader.read(CHUNK_BYTES)
+                if not data:
+                    raise _unreachable(target, "EOF")
+                rest = response.feed(data)
+    except (TimeoutError, httptools.HttpParserError, OSError) as err:
+        raise _unreachable(target, str(err) or "timed out waiting for an answer") from err
+    return response, rest
+
+
+async def post(target: Target, body: bytes, *, server_name: str = "") -> tuple[int, bytes]:
+    """POST a JSON body and read the whole answer. Raises OSError and ValueError; the caller sets the time limit."""
+    reader, writer = await asyncio.open_connection(
+        target.host, target.port, ssl=target.tls, server_hostname=server_name or None if target.tls else None
+    )
+    try:
+        host = server_name or target.host
+        lines = (
+            b"POST %b HTTP/1.1" % target.path.encode(),
+            b"host: %b:%d" % (host.encode(), target.port),
+            b"content-type: application/json",
+            b"accept: application/json",
+            b"content-length: %d" % len(body),
+            b"connection: close",
+        )
+        writer.write(b"\r\n".join((*lines, b"", b"")) + body)
+        await writer.drain()
+        return await _read_answer(reader)
+    finally:
+        writer.close()
+
+
+async def _read_answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    response, parts, size = Response(), [], 0
+    while not response.is_complete:
+        data = await reader.read(CHUNK_BYTES)
+        if not data:
+            break
+        try:
+            response.feed(data)
+        except httptools.HttpParserError as err:
+            raise ValueError(f"malformed HTTP response: {err}") from err
+        parts.append(response.take_body())
+        size += len(parts[-1])
+        if size > MOST_BYTES:
+            raise ValueError("the answer is too long")
+    if not response.has_head:
+        raise ConnectionError("EOF")
+    return response.code, b"".join(parts)
+
+
+def query_text(query: Mapping[str, Sequence[str]]) -> str:
+    """A query for a target's path, with its question mark; '' for none."""
+    pairs = [(name, value) for name, values in query.items() for value in values]
+    return "?" + urlencode(pairs) if pairs else ""
+
+
+def node_tls(cert_file: str, key_file: str, ca_file: str) -> ssl.SSLContext:
+    """TLS to nodes with the API server's client certificate; nodes are known by our CA, under whatever address."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls.check_hostname = False
+    tls.load_verify_locations(ca_file)
+    tls.load_cert_chain(cert_file, key_file)
+    return tls
+
+
+def insecure_tls() -> ssl.SSLContext:
+    """TLS to pods and services that are asked for by https: their certificates are their own affair."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls.check_hostname = False
+    tls.verify_mode = ssl.CERT_NONE
+    return tls
