@@ -37,7 +37,8 @@ class ScaleFields:
     """Where an object keeps its scale: paths from its root.
 
     `selector` leads to a label selector, to a map of labels (`labels_only`) or to a selector's text (`text`); () if the
-    kind tells none. A path that is not there reads as 0 or no selector.
+    kind tells none. A path that is not there reads as 0 or no selector; `needs_spec` names the path of wanted replicas
+    where that is an error.
     """
 
     spec_replicas: tuple[str, ...] = ("spec", "replicas")
@@ -45,6 +46,7 @@ class ScaleFields:
     selector: tuple[str, ...] = ("spec", "selector")
     labels_only: bool = False
     text: bool = False
+    needs_spec: str = ""
 
 
 WORKLOAD_SCALE = ScaleFields()

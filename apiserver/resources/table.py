@@ -5,6 +5,7 @@ from __future__ import annotations
 from apiserver.resources.admissionregistration.bindings import MutatingPolicyBindings, ValidatingPolicyBindings
 from apiserver.resources.admissionregistration.policies import MutatingPolicyStrategy, ValidatingPolicyStrategy
 from apiserver.resources.admissionregistration.webhooks import MutatingWebhooks, ValidatingWebhooks
+from apiserver.resources.apiextensions.definition import DefinitionStrategy
 from apiserver.resources.apiregistration.api_service import ApiServiceStrategy
 from apiserver.resources.apps.controller_revision import ControllerRevisionStrategy
 from apiserver.resources.apps.daemon_set import DaemonSetStrategy
@@ -78,6 +79,7 @@ STRATEGIES: dict[GroupResource, Strategy] = {
     GroupResource("admissionregistration.k8s.io", "validatingadmissionpolicies"): ValidatingPolicyStrategy(),
     GroupResource("admissionregistration.k8s.io", "validatingadmissionpolicybindings"): ValidatingPolicyBindings(),
     GroupResource("admissionregistration.k8s.io", "validatingwebhookconfigurations"): ValidatingWebhooks(),
+    GroupResource("apiextensions.k8s.io", "customresourcedefinitions"): DefinitionStrategy(),
     GroupResource("apiregistration.k8s.io", "apiservices"): ApiServiceStrategy(),
     GroupResource("apps", "controllerrevisions"): ControllerRevisionStrategy(),
     GroupResource("apps", "daemonsets"): DaemonSetStrategy(),

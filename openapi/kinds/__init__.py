@@ -11,6 +11,7 @@ from openapi.kinds import (
     admissionregistration,
     admissionregistration_defaults,
     apiextensions,
+    apiextensions_defaults,
     apiregistration,
     apiregistration_defaults,
     apps,
@@ -86,3 +87,4 @@ DEFAULTS.update(flowcontrol_defaults.DEFAULTS)
 DEFAULTS.update(apiregistration_defaults.DEFAULTS)
 DEFAULTS.update(admissionregistration_defaults.DEFAULTS)
 DEFAULTS.update(resource_defaults.DEFAULTS)
+DEFAULTS.update(apiextensions_defaults.DEFAULTS)

@@ -22,6 +22,7 @@ from openapi.schema.parse import MAX_STRICT_ERRORS, parse
 from openapi.schema.yamlbody import YAMLError, dump_yaml, parse_yaml
 
 __all__ = [
+    "CUSTOM_DECODER",
     "DecodeError",
     "JSONSyntaxError",
     "YAMLError",
@@ -33,6 +34,9 @@ __all__ = [
 ]
 
 Object = dict[str, Any]
+
+CUSTOM_DECODER = "decode"
+"""What a node's memo calls the decoder of a custom kind, which takes the place of the walk over the node."""
 
 _WORDS = {str: "string", bool: "bool", int: "number", float: "number", dict: "object", list: "array"}
 _RANGES = {types.INT32: 2**31, types.INT64: 2**63}
@@ -55,6 +59,10 @@ def decode(obj: Any, node: Node, gvk: GroupVersionKind | None = None, *, at: str
             obj["kind"] = gvk.kind
         if not obj.get("apiVersion"):
             obj["apiVersion"] = api_version(gvk.group, gvk.version)
+    custom = node.memo.get(CUSTOM_DECODER)
+    if custom is not None:
+        unknown: list[str] = custom(obj, gvk)
+        return unknown
     try:
         canonicalize(obj, node)
     except Unsound:

@@ -1,0 +1,120 @@
+"""Objects of custom kinds at one version: status and generation as the definition says, validated by its schema.
+
+Follows: apiextensions-apiserver/pkg/registry/customresource/{strategy,status_strategy,validator}.go
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from apiserver.resources.apiextensions.custom_columns import CustomColumns
+from apiserver.resources.scale import ScaleFields
+from apiserver.resources.strategy import Object, Strategy, WriteContext
+from openapi.custom.kind import CustomKind
+from openapi.meta.field import FieldError, invalid
+from openapi.meta.metadata import validate_object_meta
+from openapi.meta.names import name_is_dns_subdomain
+
+
+class CustomResourceStrategy(Strategy):
+    """The main resource."""
+
+    allow_unconditional_update = False
+
+    def __init__(self, kind: CustomKind, *, namespaced: bool) -> None:
+        self.kind = kind
+        self.namespaced = namespaced
+        table = CustomColumns(kind.version.get("additionalPrinterColumns"))
+        self.columns = table.columns
+        self._table = table
+        self.reset_fields = (("status",),) if kind.has_status else ()
+        self.subresources = {"status": CustomStatusStrategy(kind)} if kind.has_status else {}
+        self.scale = scale_fields(kind.scale)
+
+    def prepare(self, obj: Object, old: Object | None, context: WriteContext) -> None:
+        if self.kind.has_status:
+            obj.pop("status", None)
+        if old is None:
+            obj["metadata"]["generation"] = 1
+            return
+        if self.kind.has_status and "status" in old:
+            obj["status"] = old["status"]
+        ignored = ("metadata", "status") if self.kind.has_status else ("metadata",)
+        if _without(obj, ignored) != _without(old, ignored):
+            obj["metadata"]["generation"] = int(old["metadata"].get("generation", 0)) + 1
+
+    def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
+        if old is None:
+            yield from validate_object_meta(obj["metadata"], namespaced=self.namespaced, name=name_is_dns_subdomain)
+        yield from self.kind.validate(obj, old)
+        yield from _validate_scale(obj, self.kind.scale)
+
+    def fields(self, obj: Object) -> dict[str, str]:
+        return self.kind.fields(obj)
+
+    def cells(self, obj: Object, now: datetime) -> list[Any]:
+        return self._table.cells(obj, now)
+
+
+class CustomStatusStrategy(Strategy):
+    """The `status` subresource: nothing else changes."""
+
+    allow_unconditional_update = False
+    only_fields = (("status",),)
+
+    def __init__(self, kind: CustomKind) -> None:
+        self.kind = kind
+
+    def prepare(self, obj: Object, old: Object | None, context: WriteContext) -> None:
+        assert old is not None
+        sent, meta = dict(obj), dict(old["metadata"])
+        for name in ("managedFields", "resourceVersion"):
+            meta.pop(name, None)
+            if name in sent["metadata"]:
+                meta[name] = sent["metadata"][name]
+        obj.clear()
+        obj.update(old)
+        obj["metadata"] = meta
+        obj.pop("status", None)
+        if "status" in sent:
+            obj["status"] = sent["status"]
+
+    def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
+        return self.kind.validate(obj, old)
+
+    def fields(self, obj: Object) -> dict[str, str]:
+        return self.kind.fields(obj)
+
+
+def _without(obj: Object, names: tuple[str, ...]) -> Object:
+    return {name: value for name, value in obj.items() if name not in names}
+
+
+def scale_fields(scale: Mapping[str, str] | None) -> ScaleFields | None:
+    """Where a custom object keeps its scale; None if it has none."""
+    if scale is None:
+        return None
+    return ScaleFields(
+        spec_replicas=_names(scale["specReplicasPath"]),
+        status_replicas=_names(scale["statusReplicasPath"]),
+        selector=_names(scale.get("labelSelectorPath") or ""),
+        text=True,
+        needs_spec=scale["specReplicasPath"],
+    )
+
+
+def _names(path: str) -> tuple[str, ...]:
+    return tuple(path[1:].split(".")) if path else ()
+
+
+def _validate_scale(obj: Object, scale: Mapping[str, str] | None) -> Iterator[FieldError]:
+    if scale is None:
+        return
+    for key in ("specReplicasPath", "statusReplicasPath"):
+        value: Any = obj
+        for name in _names(scale[key]):
+            value = value.get(name) if isinstance(value, Mapping) else None
+        if isinstance(value, int) and not isinstance(value, bool) and value < 0:
+            yield invalid(scale[key], value, "should be a non-negative integer")

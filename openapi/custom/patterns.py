@@ -1,0 +1,41 @@
+"""Regular expressions that users give: RE2, with Go's words for what is wrong with one."""
+
+from __future__ import annotations
+
+import re
+
+import re2
+
+_WORDS = {
+    "missing )": "missing closing )",
+    "missing ]": "missing closing ]",
+    "unexpected )": "unexpected )",
+    "no argument for repetition operator": "missing argument to repetition operator",
+    "bad repetition operator": "invalid nested repetition operator",
+    "invalid repetition size": "invalid repeat count",
+    "invalid character class range": "invalid character class range",
+    "invalid character class": "invalid character class",
+    "invalid escape sequence": "invalid escape sequence",
+    "trailing \\": "trailing backslash at end of expression",
+    "invalid perl operator": "invalid or unsupported Perl syntax",
+    "invalid named capture group": "invalid named capture",
+    "invalid UTF-8": "invalid UTF-8",
+}
+_WHOLE = ("missing )", "missing ]", "unexpected )", "trailing \\")
+_PARTS = re.compile(r"(missing \)|[^:]+): ?(.*)", re.DOTALL)
+
+
+def pattern_problem(pattern: str) -> str:
+    """What Go says of a pattern; '' for a good one."""
+    try:
+        re2.compile(pattern)
+    except re2.error as err:
+        text = err.args[0].decode() if isinstance(err.args[0], bytes) else str(err.args[0])
+    else:
+        return ""
+    match = _PARTS.fullmatch(text)
+    words, part = (match[1], match[2]) if match is not None else (text, pattern)
+    if words == "trailing \\":
+        return "error parsing regexp: trailing backslash at end of expression: ``"
+    shown = pattern if words in ("missing )", "unexpected )") else part
+    return f"error parsing regexp: {_WORDS.get(words, words)}: `{shown}`"

@@ -1,0 +1,310 @@
+"""Validation rules in CEL: `x-kubernetes-validations` of a schema, checked when it is defined and run on objects.
+
+Rules see their own part of the object as `self`, and on updates its older value as `oldSelf`. Estimated and actual
+costs are not limited here.
+Follows: staging/src/k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from openapi.cel.types import (
+    BOOL,
+    BYTES,
+    DOUBLE,
+    DURATION,
+    DYN,
+    INT,
+    STRING,
+    TIMESTAMP,
+    CelType,
+    ListOf,
+    MapOf,
+    StructOf,
+)
+from openapi.custom.structural import EMBEDDED, INT_OR_STRING, LIST_KEYS, LIST_TYPE, PRESERVE, RULES, Schema
+from openapi.meta import field as fields
+from openapi.meta.field import FieldError, Verbatim, duplicate, forbidden, invalid, not_supported, required
+from openapi.meta.times import parse_time
+
+Rule = Mapping[str, Any]
+
+_REASONS = {
+    "FieldValueDuplicate": fields.DUPLICATE,
+    "FieldValueForbidden": fields.FORBIDDEN,
+    "FieldValueInvalid": fields.INVALID,
+    "FieldValueRequired": fields.REQUIRED,
+}
+_FORMATS = {"byte": BYTES, "date": TIMESTAMP, "date-time": TIMESTAMP, "duration": DURATION}
+_SCALARS = {"boolean": BOOL, "integer": INT, "number": DOUBLE, "string": STRING}
+_KEYWORDS = frozenset(
+    (
+        "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import",
+        "let", "loop", "package", "namespace", "return", "var", "void", "while",
+    )
+)  # fmt: skip
+_ESCAPES = (("__", "__underscores__"), (".", "__dot__"), ("-", "__dash__"), ("/", "__slash__"))
+_METADATA = StructOf("kubernetes.ObjectMeta", (("name", STRING), ("generateName", STRING)))
+
+
+def escaped(name: str) -> str:
+    """A property's name as expressions write it; '' if they cannot."""
+    for plain, word in _ESCAPES:
+        name = name.replace(plain, word)
+    if not name or not name.replace("_", "a").isalnum() or not name.isascii() or name[0].isdigit():
+        return ""
+    return f"__{name}__" if name in _KEYWORDS else name
+
+
+# -- types and values --------------------------------------------------------------------------------------------
+
+
+def cel_type(schema: Schema, *, is_root: bool = False) -> CelType:
+    """The type of `self` for a part of a schema."""
+    if schema.get(INT_OR_STRING):
+        return DYN
+    kind = schema.get("type", "")
+    if kind in _SCALARS:
+        return _FORMATS.get(schema.get("format", ""), STRING) if kind == "string" else _SCALARS[kind]
+    if kind == "array" and isinstance(schema.get("items"), Mapping):
+        return ListOf(cel_type(schema["items"]))
+    extra = schema.get("additionalProperties")
+    if isinstance(extra, Mapping):
+        return MapOf(cel_type(extra))
+    if kind == "object" and (schema.get("properties") or is_root or schema.get(EMBEDDED)):
+        return _struct(schema, is_root=is_root)
+    return DYN
+
+
+def _struct(schema: Schema, *, is_root: bool) -> StructOf:
+    members: dict[str, CelType] = {}
+    if is_root or schema.get(EMBEDDED):
+        members = {"apiVersion": STRING, "kind": STRING, "metadata": _METADATA}
+    for name, below in (schema.get("properties") or {}).items():
+        known = escaped(name)
+        if known and name not in members:
+            members[known] = cel_type(below)
+    shape = repr(sorted((n, repr(t)) for n, t in members.items()))
+    digest = hashlib.sha1(shape.encode(), usedforsecurity=False).hexdigest()
+    return StructOf(f"selfType{digest}", tuple(members.items()))
+
+
+def cel_value(value: Any, schema: Schema, *, is_root: bool = False) -> Any:
+    """A part of an object as expressions see it."""
+    if value is None or schema.get(INT_OR_STRING):
+        return value
+    if isinstance(value, dict):
+        properties, extra = schema.get("properties") or {}, schema.get("additionalProperties")
+        if isinstance(extra, Mapping):
+            return {name: cel_value(item, extra) for name, item in value.items()}
+        keeps = is_root or schema.get(EMBEDDED) or schema.get(PRESERVE)
+        return {
+            escaped(name) or name: cel_value(item, properties[name]) if name in properties else item
+            for name, item in value.items()
+            if name in properties or keeps
+        }
+    if isinstance(value, list):
+        items = schema.get("items")
+        return [cel_value(item, items) for item in value] if isinstance(items, Mapping) else value
+    return _scalar(value, schema)
+
+
+def _scalar(value: Any, schema: Schema) -> Any:
+    kind = schema.get("type")
+    if kind == "number" and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind != "string" or not isinstance(value, str):
+        return value
+    form = schema.get("format", "")
+    if form == "byte":
+        return value.encode()
+    if form in ("date", "date-time"):
+        return parse_time(value if "T" in value else f"{value}T00:00:00Z")
+    return _duration(value) if form == "duration" else value
+
+
+def _duration(text: str) -> Any:
+    units = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+    seconds, number, unit = 0.0, "", ""
+    for character in f"{text} ":
+        if unit and (character.isdigit() or character in ". "):
+            seconds += float(number or 0) * units.get(unit, 0.0)
+            number, unit = "", ""
+        if character.isdigit() or character in ".-":
+            number += character
+        else:
+            unit += character.strip()
+    return timedelta(seconds=seconds)
+
+
+# -- checking rules ----------------------------------------------------------------------------------------------
+
+
+def validate_rules(schema: Schema, path: str, *, is_root: bool = True) -> Iterator[FieldError]:
+    """What is wrong with the rules of a schema."""
+    for i, rule in enumerate(schema.get(RULES) or ()):
+        yield from _validate_rule(rule, schema, f"{path}.{RULES}[{i}]", is_root=is_root)
+    for name, below in sorted((schema.get("properties") or {}).items()):
+        yield from validate_rules(below, f"{path}.properties[{name}]", is_root=False)
+    for word in ("items", "additionalProperties"):
+        if isinstance(schema.get(word), Mapping):
+            yield from validate_rules(schema[word], f"{path}.{word}", is_root=False)
+
+
+def _validate_rule(rule: Rule, schema: Schema, path: str, *, is_root: bool) -> Iterator[FieldError]:
+    text, message, dynamic = rule.get("rule", ""), rule.get("message", ""), rule.get("messageExpression", "")
+    reason = rule.get("reason")
+    if not text.strip():
+        yield required(f"{path}.rule", "rule is not specified")
+    else:
+        problem = _problem(text, schema, BOOL, is_root=is_root)
+        if problem:
+            yield invalid(f"{path}.rule", _shown(rule), problem)
+    if message and not message.strip():
+        yield invalid(f"{path}.message", message, "message must be non-empty if specified")
+    elif "\n" in message:
+        yield invalid(f"{path}.message", message, "message must not contain line breaks")
+    if dynamic:
+        if not dynamic.strip():
+            yield required(f"{path}.messageExpression", "messageExpression must be non-empty if specified")
+        else:
+            problem = _problem(dynamic, schema, STRING, is_root=is_root)
+            if problem:
+                problem = f"messageExpression {problem}" if problem.startswith("must ") else problem
+                yield invalid(f"{path}.messageExpression", _shown(rule), problem)
+    if reason is not None and reason not in _REASONS:
+        yield not_supported(f"{path}.reason", reason, _REASONS)
+
+
+def _problem(text: str, schema: Schema, wanted: str, *, is_root: bool) -> str:
+    from openapi.cel.environment import compile_expression
+    from openapi.cel.errors import CompileError
+
+    try:
+        result = compile_expression(text, _variables(schema, is_root=is_root)).result_type
+    except CompileError as err:
+        return f"compilation failed: {err}"
+    if result == wanted:
+        return ""
+    return "cel expression must evaluate to a bool" if wanted == BOOL else "must evaluate to a string"
+
+
+def _variables(schema: Schema, *, is_root: bool) -> tuple[tuple[str, CelType], ...]:
+    kind = cel_type(schema, is_root=is_root)
+    return (("self", kind), ("oldSelf", kind))
+
+
+def _shown(rule: Rule) -> Verbatim:
+    names = ("Rule", "Message", "MessageExpression", "Reason", "FieldPath", "OptionalOldSelf")
+    empty = {"Reason": None, "OptionalOldSelf": None}
+    shown = {name: rule.get(name[0].lower() + name[1:], empty.get(name, "")) for name in names}
+    return Verbatim(orjson.dumps(shown).decode())
+
+
+# -- running rules -----------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=4096)
+def _uses_old(text: str) -> bool:
+    return "oldSelf" in text
+
+
+def has_rules(schema: Schema) -> bool:
+    """Whether any part of a schema has rules."""
+    if schema.get(RULES):
+        return True
+    parts = list((schema.get("properties") or {}).values())
+    parts += [schema[word] for word in ("items", "additionalProperties") if isinstance(schema.get(word), Mapping)]
+    return any(has_rules(part) for part in parts)
+
+
+def run_rules(
+    value: Any, schema: Schema, old: Any = None, path: str = "", *, is_root: bool = True
+) -> Iterator[FieldError]:
+    """What the rules have against a value; what did not change since `old` is not judged again."""
+    if value is None or (old is not None and old == value):
+        return
+    rules = schema.get(RULES) or ()
+    if rules:
+        given = {"self": cel_value(value, schema, is_root=is_root)}
+        if old is not None:
+            given["oldSelf"] = cel_value(old, schema, is_root=is_root)
+        for rule in rules:
+            if old is not None or not _uses_old(rule.get("rule", "")):
+                yield from _run_rule(rule, schema, given, path, is_root=is_root)
+    if isinstance(value, dict):
+        yield from _run_below(value, schema, old if isinstance(old, dict) else {}, path)
+    elif isinstance(value, list) and isinstance(schema.get("items"), Mapping):
+        olds = _by_key(old, schema)
+        for index, item in enumerate(value):
+            before = olds.get(_key(item, schema)) if olds else None
+            yield from run_rules(item, schema["items"], before, f"{path}[{index}]", is_root=False)
+
+
+def _run_below(value: Mapping[str, Any], schema: Schema, old: Mapping[str, Any], path: str) -> Iterator[FieldError]:
+    properties, extra = schema.get("properties") or {}, schema.get("additionalProperties")
+    for name in sorted(value):
+        where = f"{path}.{name}" if path else name
+        if name in properties:
+            yield from run_rules(value[name], properties[name], old.get(name), where, is_root=False)
+        elif isinstance(extra, Mapping):
+            yield from run_rules(value[name], extra, old.get(name), f"{path}[{name}]", is_root=False)
+
+
+def _by_key(old: Any, schema: Schema) -> dict[Any, Any]:
+    if not isinstance(old, list) or schema.get(LIST_TYPE) != "map":
+        return {}
+    return {_key(item, schema): item for item in old}
+
+
+def _key(item: Any, schema: Schema) -> Any:
+    return tuple(repr(item.get(k)) for k in schema.get(LIST_KEYS) or ()) if isinstance(item, dict) else repr(item)
+
+
+def _run_rule(
+    rule: Rule, schema: Schema, given: Mapping[str, Any], path: str, *, is_root: bool
+) -> Iterator[FieldError]:
+    from openapi.cel.environment import compile_expression
+    from openapi.cel.errors import CompileError, EvaluationError
+
+    text, shown, where = rule.get("rule", ""), schema.get("type", ""), path or "<nil>"
+    variables = _variables(schema, is_root=is_root)
+    try:
+        if compile_expression(text, variables).evaluate(given) is True:
+            return
+    except CompileError as err:
+        yield invalid(where, shown, f"rule compile error: compilation failed: {err}")
+        return
+    except EvaluationError as err:
+        yield invalid(where, shown, f"{err} evaluating rule: {_message(rule)}")
+        return
+    message = _message(rule)
+    dynamic = rule.get("messageExpression", "").strip()
+    if dynamic:
+        try:
+            made = compile_expression(dynamic, variables).evaluate(given)
+            message = made if isinstance(made, str) and made.strip() and "\n" not in made else message
+        except (CompileError, EvaluationError):
+            message = _message(rule)
+    at = f"{path}{rule['fieldPath']}".lstrip(".") if rule.get("fieldPath") else where
+    yield _error(rule.get("reason"), at, shown, message)
+
+
+def _message(rule: Rule) -> str:
+    message: str = rule.get("message", "").strip()
+    return message or f"failed rule: {rule.get('rule', '').strip()}"
+
+
+def _error(reason: str | None, path: str, shown: Any, message: str) -> FieldError:
+    if reason == "FieldValueForbidden":
+        return forbidden(path, message)
+    if reason == "FieldValueRequired":
+        return required(path, message)
+    return duplicate(path, shown) if reason == "FieldValueDuplicate" else invalid(path, shown, message)
