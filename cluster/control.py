@@ -8,29 +8,40 @@ import time
 from pathlib import Path
 
 from cluster.errors import CommandError, explain
-from cluster.home import Home, Running, ephemeral_homes, remove_abandoned
+from cluster.home import Home, Running, ephemeral_homes
 
 STOP_TIMEOUT_S = 30.0
 PROBE_TIMEOUT_S = 2.0
 
 
-def down(data_dir: Path, *, ephemeral: bool) -> int:
-    """Stop the cluster of `data_dir`, or all ephemeral ones; that there is none is no failure."""
-    homes = ephemeral_homes() if ephemeral else [Home(data_dir)]
-    stopped = [_stop(home) for home in homes]
-    remove_abandoned()
-    if not any(stopped):
-        print("Nothing runs." if ephemeral else f"Nothing runs in {data_dir}.")
+def find(data_dir: Path, kubeconfig: Path | None) -> Home:
+    """The home that is meant: that of `data_dir`, or that of the running cluster whose kubeconfig is `kubeconfig`.
+
+    Only one is ever meant: other clusters of the same user may be in other people's or programs' use.
+    Raises CommandError when no cluster that runs has that kubeconfig.
+    """
+    if kubeconfig is None:
+        return Home(data_dir)
+    for home in (Home(data_dir), *ephemeral_homes()):
+        running = home.running()
+        if running is not None and Path(running.kubeconfig) == kubeconfig:
+            return home
+    raise CommandError(f"no cluster that runs has the kubeconfig {kubeconfig}")
+
+
+def down(home: Home) -> int:
+    """Stop the cluster of `home`; that there is none is no failure."""
+    if not _stop(home):
+        print(f"Nothing runs in {home.path}.")
     return 0
 
 
-def status(data_dir: Path) -> int:
-    """Show the cluster of `data_dir` and the ephemeral ones; 0 only if there is one and all are ready."""
-    homes = [home for home in (Home(data_dir), *ephemeral_homes()) if home.holder() is not None]
-    if not homes:
-        print(f"Nothing runs in {data_dir}.")
+def status(home: Home) -> int:
+    """Show the cluster of `home`; 0 only if it is ready."""
+    if home.holder() is None:
+        print(f"Nothing runs in {home.path}.")
         return 1
-    return 0 if all([_show(home) for home in homes]) else 1
+    return 0 if _show(home) else 1
 
 
 def print_kubeconfig(data_dir: Path, *, merge: bool) -> int:

@@ -21,6 +21,8 @@ from cluster.errors import CommandError, explain
 from cluster.files import write_private
 
 MEMORY = Path("/dev/shm")
+YOUNG_S = 60.0
+"""A home may be without a holder for so long after it was made: its supervisor is about to take it."""
 LOG_LIMIT_BYTES = 10_000_000
 
 
@@ -149,7 +151,8 @@ def ephemeral_homes() -> list[Home]:
 def remove_abandoned() -> None:
     """Remove what clusters left in memory whose supervisor was killed."""
     for home in ephemeral_homes():
-        if (home.path / "lock").exists() and home.holder() is None:
+        is_old = time.time() - home.path.stat().st_mtime > YOUNG_S
+        if is_old and home.holder() is None:
             shutil.rmtree(home.path, ignore_errors=True)
 
 

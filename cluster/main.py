@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_up(commands)
     _add_down(commands)
     status = commands.add_parser("status", help="say what runs and whether it is ready")
-    options.add_data_dir(status)
+    options.add_choice(status)
     status.set_defaults(run=_status)
     _add_kubeconfig(commands)
     _add_apiserver(commands)
@@ -62,9 +62,8 @@ def _add_up(commands: Commands) -> None:
 
 
 def _add_down(commands: Commands) -> None:
-    down = commands.add_parser("down", help="stop the cluster of a data directory; its data stays")
-    options.add_data_dir(down)
-    down.add_argument("--ephemeral", action="store_true", help="stop all of your ephemeral clusters instead")
+    down = commands.add_parser("down", help="stop a cluster; what it keeps on disk stays")
+    options.add_choice(down)
     down.set_defaults(run=_down)
 
 
@@ -100,15 +99,15 @@ def _up(arguments: argparse.Namespace) -> int:
 
 
 def _down(arguments: argparse.Namespace) -> int:
-    from cluster.control import down
+    from cluster.control import down, find
 
-    return down(arguments.data_dir.expanduser().absolute(), ephemeral=arguments.ephemeral)
+    return down(find(*options.choice(arguments)))
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    from cluster.control import status
+    from cluster.control import find, status
 
-    return status(arguments.data_dir.expanduser().absolute())
+    return status(find(*options.choice(arguments)))
 
 
 def _kubeconfig(arguments: argparse.Namespace) -> int:

@@ -60,6 +60,18 @@ def add_data_dir(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_choice(parser: argparse.ArgumentParser) -> None:
+    """Which cluster: the one of a data directory, or, for an ephemeral one, that of a kubeconfig."""
+    add_data_dir(parser)
+    parser.add_argument("--kubeconfig", type=Path, metavar="FILE", help="the running cluster that wrote this file")
+
+
+def choice(arguments: argparse.Namespace) -> tuple[Path, Path | None]:
+    """Data directory and kubeconfig of `add_choice`."""
+    kubeconfig = arguments.kubeconfig.expanduser().absolute() if arguments.kubeconfig else None
+    return arguments.data_dir.expanduser().absolute(), kubeconfig
+
+
 def add_cluster_options(parser: argparse.ArgumentParser) -> None:
     """The options that `up` and `apiserver` share."""
     add_data_dir(parser)

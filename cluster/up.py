@@ -80,7 +80,7 @@ def _up_in_background(options: ClusterOptions, components: Sequence[Component]) 
 def _background(options: ClusterOptions, components: Sequence[Component], tell: int) -> int:
     def ready(home: Home, running: Running) -> None:
         _say_next(home, running)
-        _say(f"\n{_down(home)} stops it.")
+        _say(f"\n{_down(home, running)} stops it.")
         log = home.open_log("wherry")
         nothing = os.open(os.devnull, os.O_RDONLY)
         for descriptor, replacement in ((0, nothing), (1, log), (2, log)):
@@ -96,9 +96,9 @@ def _background(options: ClusterOptions, components: Sequence[Component], tell: 
     return 0
 
 
-def _down(home: Home) -> str:
+def _down(home: Home, running: Running) -> str:
     if home.ephemeral:
-        return "wherry down --ephemeral"
+        return f"wherry down --kubeconfig {running.kubeconfig}"
     return "wherry down" if home.path == default_data_dir() else f"wherry down --data-dir {home.path}"
 
 

@@ -139,6 +139,18 @@ def test_an_ephemeral_cluster_leaves_only_the_kubeconfig(tmp_path: Path) -> None
     assert sorted(tmp_path.iterdir()) == [kubeconfig]
 
 
+def test_down_stops_the_one_cluster_that_is_named(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    with up("--ephemeral", "--kubeconfig", one) as first, up("--ephemeral", "--kubeconfig", other) as second:
+        stopped = wherry("down", "--kubeconfig", one)
+        assert stopped.returncode == 0, stopped.stderr
+        first.communicate(timeout=TIMEOUT_S)
+        assert first.returncode == 0
+        assert second.poll() is None and wherry("status", "--kubeconfig", other).returncode == 0
+        again = wherry("down", "--kubeconfig", one)
+    assert (again.returncode, again.stderr) == (1, f"wherry: no cluster that runs has the kubeconfig {one}\n")
+
+
 def test_the_kubeconfig_is_printed_and_merged(tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     mine.write_text(yaml.safe_dump({"contexts": [{"name": "other", "context": {}}], "current-context": "other"}))

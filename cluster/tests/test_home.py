@@ -49,11 +49,18 @@ def test_an_ephemeral_home_is_private_and_gone_afterwards(tmp_path: Path, memory
     assert not home.path.exists() and not (tmp_path / "unused").exists()
 
 
-def test_only_abandoned_homes_are_removed() -> None:
-    with opened(Path(), ephemeral=True) as alive, alive.held(), opened(Path(), ephemeral=True) as abandoned:
-        with abandoned.held():
+def test_only_homes_abandoned_for_a_while_are_removed() -> None:
+    with opened(Path(), ephemeral=True) as alive, alive.held(), opened(Path(), ephemeral=True) as other:
+        for home in (alive, other):
+            os.utime(home.path, (0, 0))
+        with other.held():
+            os.utime(other.path, (0, 0))
             remove_abandoned()
-            assert set(ephemeral_homes()) == {alive, abandoned}
+            assert set(ephemeral_homes()) == {alive, other}
+        os.utime(other.path)
+        remove_abandoned()
+        assert set(ephemeral_homes()) == {alive, other}, "it may be about to be taken"
+        os.utime(other.path, (0, 0))
         remove_abandoned()
         assert ephemeral_homes() == [alive]
 
