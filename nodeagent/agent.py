@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from controllers.runtime.informer import Change, Informer
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 RELIST_S = 1.0
 HOUSEKEEPING_S = 2.0
 ORPHAN_AGE_S = 5.0
+STALE_S = 180.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class NodeAgent:
         self._states: dict[str, tuple[str, State]] = {}
         self._news = asyncio.Event()
         self._orphans: dict[str, float] = {}
+        self._relisted_at = time.monotonic()
 
     @property
     def workers(self) -> list[PodWorker]:
@@ -68,6 +70,11 @@ class NodeAgent:
             if (metadata["namespace"], metadata["name"]) == (namespace, name) and uid in ("", metadata["uid"]):
                 return worker
         return None
+
+    def problem(self) -> str:
+        """What keeps the agent from its work; '' when nothing does."""
+        late_s = time.monotonic() - self._relisted_at
+        return f"containers were last listed {late_s:.0f} s ago" if late_s > STALE_S else ""
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Until cancelled. Containers go on running then."""
@@ -150,12 +157,12 @@ class NodeAgent:
             self._news.clear()
             try:
                 self._compare(await self._parts.tools.runtime.containers())
+                self._relisted_at = time.monotonic()
             except RuntimeFailure as failure:
                 log.warning("containers not listed: %s", failure)
                 await asyncio.sleep(RELIST_S)
 
-    def _compare(self, containers: list[Container] | tuple[Container, ...] | object) -> None:
-        assert isinstance(containers, list | tuple)
+    def _compare(self, containers: Sequence[Container]) -> None:
         states = {c.id: (c.labels.get("io.kubernetes.pod.uid", ""), c.state) for c in containers}
         changed = {states[id][0] for id in states if self._states.get(id) != states[id]}
         changed |= {self._states[id][0] for id in self._states if id not in states}

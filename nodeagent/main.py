@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +17,9 @@ from controllers.runtime.kinds import PODS, SERVICES
 from controllers.runtime.store import Store
 from controllers.runtime.transport import open_transport
 from nodeagent.agent import NodeAgent, NodeParts
+from nodeagent.door import Door
+from nodeagent.host import AgentHost
+from nodeagent.identity import ensure_kubeconfig
 from nodeagent.network import cni
 from nodeagent.network.dns import parse_resolv_conf
 from nodeagent.node.keeper import NodeKeeper
@@ -58,23 +61,33 @@ async def _run(options: AgentOptions, on_ready: Ready) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    transport = await open_transport(options.kubeconfig)
-    client = Client(transport, COMPONENT)
+    starting = asyncio.create_task(_start(options, on_ready))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not starting.done():
+        starting.cancel()
+    with suppress(asyncio.CancelledError):
+        await starting
+
+
+async def _start(options: AgentOptions, on_ready: Ready) -> None:
+    """Identity, machine and runtime; then the node, until cancelled."""
     machine = await asyncio.to_thread(read_machine, options.root)
     if options.node_ip:
         machine = replace(machine, addresses=(options.node_ip,))
     runtime = await _open_runtime(options)
-    try:
-        serving = asyncio.create_task(_serve(options, client, machine, runtime, on_ready))
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        serving.cancel()
-        with suppress(asyncio.CancelledError):
-            await serving
-    finally:
-        await runtime.close()
-        await transport.close()
+    kubeconfig, approver = options.kubeconfig, None
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(runtime.close)
+        if options.bootstrap:
+            bootstrap = await open_transport(kubeconfig)
+            stack.push_async_callback(bootstrap.close)
+            approver = Client(bootstrap, COMPONENT)
+            kubeconfig = await ensure_kubeconfig(kubeconfig, options.root / "pki", options.name)
+        transport = await open_transport(kubeconfig)
+        stack.push_async_callback(transport.close)
+        await _serve(options, Client(transport, COMPONENT), approver, machine, runtime, on_ready)
 
 
 async def _open_runtime(options: AgentOptions) -> Runtime:
@@ -92,17 +105,24 @@ def containerd_paths(options: AgentOptions) -> containerd.ContainerdPaths:
 
 
 async def _serve(
-    options: AgentOptions, client: Client, machine: Machine, runtime: Runtime, on_ready: Ready
+    options: AgentOptions,
+    client: Client,
+    approver: Client | None,
+    machine: Machine,
+    runtime: Runtime,
+    on_ready: Ready,
 ) -> None:
     """The parts of a process, then those of its node."""
     events = EventSink(client, now, host=options.name)
     services = Informer(client, SERVICES)
     agent, publisher = _make_node(options, client, machine, runtime, events, services.store)
+    door = Door(options, client, approver, machine.addresses)
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(events.run(), name="events")
             group.create_task(services.run(), name="services")
             await services.synced.wait()
+            group.create_task(door.serve(AgentHost(options, runtime, agent)), name="server")
             await agent.run(on_ready)
     finally:
         await _write_the_rest(events, publisher)

@@ -15,11 +15,16 @@ RuntimeName = Literal["containerd", "simulated"]
 
 @dataclass(frozen=True, slots=True)
 class AgentOptions:
-    """`containerd` is the socket of a running one; without it the agent starts its own below `root`."""
+    """`containerd` is the socket of a running one; without it the agent starts its own below `root`.
+
+    With `bootstrap` the kubeconfig is only good for asking for a certificate in the node's own name.
+    """
 
     kubeconfig: Path
     name: str
     root: Path
+    bootstrap: bool = False
+    address: str = "0.0.0.0"
     runtime: RuntimeName = "containerd"
     containerd: Path | None = None
     pod_cidr: str = ""
@@ -41,12 +46,14 @@ class AgentOptions:
 def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--kubeconfig", type=Path, required=True, metavar="FILE", help="how to reach and be known to the API server")
+    add("--bootstrap", action="store_true", help="ask for an own certificate with what --kubeconfig has")
     add("--node-name", default="", metavar="NAME", help="name of the node (default: the machine's host name)")
     add("--root-dir", type=Path, required=True, metavar="DIR", help="where the node keeps volumes, logs and images")
     add("--runtime", choices=("containerd", "simulated"), default="containerd", help="what runs the pods")
     add("--containerd", type=Path, metavar="SOCKET", help="a running containerd (default: start an own one)")
     add("--pod-cidr", default="", metavar="CIDR", help="addresses for pods where the cluster gives the node none")
     add("--node-ip", default="", metavar="IP", help="address of the node (default: that of the way out)")
+    add("--address", default="0.0.0.0", metavar="IP", help="where the node's own API listens (default: everywhere)")
     add("--port", type=int, default=10250, metavar="N", help="port of the node's own API (default: 10250)")
     add("--cluster-dns", default=CLUSTER_DNS, metavar="IPS", help=f"name servers for pods (default: {CLUSTER_DNS})")
     add("--cluster-domain", default=CLUSTER_DOMAIN, metavar="NAME", help="domain of services (default: cluster.local)")
@@ -62,11 +69,13 @@ def options_of(arguments: argparse.Namespace) -> AgentOptions:
     return AgentOptions(
         kubeconfig=arguments.kubeconfig.expanduser().absolute(),
         name=arguments.node_name or socket.gethostname().lower(),
+        bootstrap=arguments.bootstrap,
         root=arguments.root_dir.expanduser().absolute(),
         runtime=arguments.runtime,
         containerd=arguments.containerd,
         pod_cidr=arguments.pod_cidr,
         node_ip=arguments.node_ip,
+        address=arguments.address,
         port=arguments.port,
         cluster_dns=tuple(server for server in arguments.cluster_dns.split(",") if server),
         cluster_domain=arguments.cluster_domain,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -78,10 +78,14 @@ class _Place:
 
 
 class Applier:
-    """Carries out plans for one pod. `reasons` says of each container that waits why it does."""
+    """Carries out plans for one pod. `reasons` says of each container that waits why it does.
 
-    def __init__(self, tools: Tools) -> None:
+    `on_sandbox` is called when a new sandbox is ready: starting what is to run in it may take long.
+    """
+
+    def __init__(self, tools: Tools, on_sandbox: Callable[[], Awaitable[None]]) -> None:
         self._tools = tools
+        self._on_sandbox = on_sandbox
         self.reasons: dict[str, WaitReason] = {}
         self.retry_s: float | None = None
         """When the next try is due: set while something waits for time to pass."""
@@ -120,6 +124,7 @@ class Applier:
                 config.log_folder(tools.settings, pod).mkdir(parents=True, exist_ok=True, mode=0o755)
                 sandbox_id = await tools.runtime.run_sandbox(sandbox)
                 ips = (await tools.runtime.sandbox(sandbox_id)).ips
+                await self._on_sandbox()
         except (RuntimeFailure, NameTooLong, ConfigProblem) as failure:
             prefix = "rpc error: code = Unknown desc = " if isinstance(failure, RuntimeFailure) else ""
             message = f"Failed to create pod sandbox: {prefix}{failure}"

@@ -192,9 +192,10 @@ def _container_status(pod: View, container: View, state: PodState, facts: Status
         _fill_from_old(pod, status, container, old, facts)
     _apply_wait_reason(pod, status, container, state, facts, sort)
     _add_readiness(status, container, attempts[0] if attempts else None, facts, sort)
-    status["resources"] = _resources(container, facts)
+    if attempts or "terminated" in status["state"]:
+        status["resources"] = _resources(container, facts)
     allocated = (facts.allocated.get(name) or container.get("resources") or {}).get("requests")
-    if allocated and sort != "ephemeral":
+    if allocated and attempts and sort != "ephemeral":
         status["allocatedResources"] = dict(allocated)
     mounts = _mount_statuses(container)
     if mounts:

@@ -36,6 +36,8 @@ RESYNC_S = (60.0, 90.0)
 """Without news a pod is looked at again after a random time in this range."""
 FAILURE_PAUSE_S = 10.0
 VOLUME_RETRY_S = (0.5, 122.0)
+SETTLE_S = 1.0
+"""Between the end of an ended pod's containers and its last status, in which what never ran counts as lost."""
 DEADLINE = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
 
 
@@ -50,7 +52,7 @@ class PodWorker:
         self._volumes = volumes
         self._publisher = publisher
         self._observer = Observer(tools.runtime)
-        self._applier = Applier(tools)
+        self._applier = Applier(tools, self._show_sandbox)
         self._probes = PodProbes(tools.runtime, self._warn, self._on_verdict)
         self._status: Object = dict(pod.get("status") or {})
         self._state = PodState()
@@ -202,6 +204,10 @@ class PodWorker:
         }
         self._probes.observe(self.pod, running)
 
+    async def _show_sandbox(self) -> None:
+        await self._look()
+        self._report()
+
     # -- the status --------------------------------------------------------------------------------------------
 
     def _report(self, *, is_terminal: bool = False) -> None:
@@ -276,7 +282,8 @@ class PodWorker:
     async def _end(self) -> None:
         """Stop what runs, report, clean up; and keep the rest until the pod is gone from the API."""
         if not self.is_finished:
-            await self._terminate()
+            if not await self._is_over():
+                await self._terminate()
             self.is_finished = True
         if not self._is_gone and spec.is_deleting(self.pod):
             self._publisher.release(self.pod, self._status)
@@ -292,6 +299,16 @@ class PodWorker:
         if generation and self._status.get("observedGeneration") != generation:
             self._status = {**self._status, "observedGeneration": generation}
         return self._status
+
+    async def _is_over(self) -> bool:
+        """Whether an earlier agent has seen the pod to its end already."""
+        if not spec.is_terminal(self.pod):
+            return False
+        try:
+            await self._look()
+        except RuntimeFailure:
+            return False
+        return not self._state.running and not any(sandbox.is_ready for sandbox in self._state.sandboxes)
 
     async def _terminate(self) -> None:
         """Until nothing runs: the runtime may need several tries."""
@@ -312,6 +329,8 @@ class PodWorker:
         if not self._is_gone:
             self._report(is_terminal=True)
         await self._volumes.take_down(spec.uid_of(self.pod))
+        if not spec.is_deleting(self.pod):
+            await asyncio.sleep(SETTLE_S)
         if not self._is_gone:
             self._publish(terminated_status(self.pod, self._status))
 
