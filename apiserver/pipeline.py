@@ -187,6 +187,7 @@ class Pipeline:
         context = Context(info, endpoint, user, headers, negotiated, datetime.now(UTC), receive, send)
         context.pretty = pretty
         context.connection = scope["state"].get("connection")
+        context.all_headers = scope["headers"]
         if endpoint.resource.deprecation:
             context.warnings.append(endpoint.resource.deprecation)
         return context
