@@ -16,7 +16,7 @@ from apiserver.registry.actions.services import Services
 from apiserver.registry.context import Context
 from apiserver.registry.options import parse_int
 from apiserver.response import Reply
-from apiserver.streams import carry
+from apiserver.streams import carry, fetch_text
 from openapi.meta import status
 from openapi.meta.field import FieldError, forbidden, invalid, required
 from openapi.meta.times import TimeError, parse_time
@@ -48,7 +48,7 @@ class PodStreams:
         wanted = {k: v for k, v in query.items() if k not in ("container", "insecureSkipTLSVerifyBackend", "pretty")}
         meta = pod["metadata"]
         path = f"/containerLogs/{meta['namespace']}/{name}/{quote(container)}{query_text(wanted)}"
-        await carry(context, self._nodes.target(node, path))
+        await fetch_text(context, self._nodes.target(node, path))
         return None
 
     async def execute(self, context: Context) -> None:
@@ -62,7 +62,8 @@ class PodStreams:
         await self._admit(context)
         node = _node_of(pod)
         meta = pod["metadata"]
-        path = f"/portForward/{meta['namespace']}/{meta['name']}{query_text(context.info.query)}"
+        ports = ",".join(context.info.query.get("ports") or ())
+        path = f"/portForward/{meta['namespace']}/{meta['name']}{query_text({'port': [ports]} if ports else {})}"
         await carry(context, self._nodes.target(node, path))
 
     async def _stream(self, context: Context, verb: str) -> None:
@@ -96,6 +97,15 @@ class PodStreams:
         )  # fmt: skip
         await self._services.chain.mutate(attributes)
         await self._services.chain.validate(attributes)
+
+
+def _log_refusal(name: str, code: int, text: str) -> status.StatusError:
+    """Follows: staging/src/k8s.io/apiserver/pkg/registry/generic/rest/response_checker.go"""
+    if code == 400:
+        return status.bad_request(text)
+    if code == 500:
+        return status.internal_error(text)
+    return status.server_response(code, "", "pods/log", name, text)
 
 
 def _node_of(pod: Object) -> str:
