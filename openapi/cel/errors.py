@@ -18,6 +18,10 @@ _SUFFIX = re.compile(r" \[[A-Z_]+\]$")
 _NO_KEY = re.compile(r'Key not found in map : "?(.*?)"?$')
 _OVERLOAD = re.compile(r"No matching overloads found : .*")
 _UNKNOWN_NAME = re.compile(r'No value with name "(.*)" found in Activation')
+_BLOCK = re.compile(r"(?m)^(?=ERROR: <input>:)")
+_UNDECLARED = re.compile(
+    r"ERROR: <input>:(\d+):(\d+): undeclared reference to '([\w.]+)\.(\w+)'(.*)\n \| (.*)\n \| \.*\^"
+)
 _STRUCT = re.compile(r"(undefined field '[^']*') not found in struct '[^']*'")
 _TEXTS = {
     "divide by zero": "division by zero",
@@ -27,8 +31,20 @@ _TEXTS = {
 
 
 def report(error: Exception) -> str:
-    """What the compiler said, without the library's own codes."""
-    return _STRUCT.sub(r"\1", _SUFFIX.sub("", _PREFIX.sub("", str(error), count=1), count=1))
+    """What the compiler said, without the library's own codes and without what only follows from other errors."""
+    text = _STRUCT.sub(r"\1", _SUFFIX.sub("", _PREFIX.sub("", str(error), count=1), count=1))
+    blocks = _BLOCK.split(text)
+    firm = [block for block in blocks if "'*error*'" not in block]
+    return "".join(_UNDECLARED.sub(_at_root, block) for block in firm).rstrip("\n") if firm else text
+
+
+def _at_root(match: re.Match[str]) -> str:
+    """An undeclared `a.b` is an undeclared `a`, where `a` stands."""
+    line, column, root, _field, rest, source = match.groups()
+    start = int(column) - len(root)
+    name = root.partition(".")[0]
+    dots = "." * (start - 1)
+    return f"ERROR: <input>:{line}:{start}: undeclared reference to '{name}'{rest}\n | {source}\n | {dots}^"
 
 
 def evaluation_text(text: str) -> str:

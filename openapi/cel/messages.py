@@ -129,7 +129,7 @@ def _describe(message: Any, name: str, number: int, kind: CelType) -> None:
     """Add a field. Lists of lists and maps of lists, which messages cannot have, are dynamic."""
     label = _FIELD.LABEL_OPTIONAL
     if isinstance(kind, MapOf):
-        entry_name = "".join(part.capitalize() for part in name.split("_")) + "Entry"
+        entry_name = "".join(part[:1].upper() + part[1:] for part in name.split("_")) + "Entry"
         entry = message.nested_type.add(name=entry_name)
         entry.options.map_entry = True
         entry.field.add(name="key", number=1, type=_FIELD.TYPE_STRING, label=label)

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from apiserver.admission.plugin import Attributes
-from apiserver.resources.admissionregistration.expressions import Variables, variables_of
 from apiserver.storage.store import Store
 from openapi.catalog import Catalog, split_api_version
+from openapi.cel.admission import Variables, variables_of
 from openapi.cel.errors import CompileError, EvaluationError
 from openapi.meta.selectors import from_label_selector
 

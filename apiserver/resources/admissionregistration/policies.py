@@ -13,11 +13,9 @@ from typing import Any
 
 from apiserver.resources.admissionregistration.columns import MUTATING_POLICY, VALIDATING_POLICY
 from apiserver.resources.admissionregistration.expressions import (
-    Variables,
     compile_problem,
     validate_expression,
     validate_match_conditions,
-    variables_of,
 )
 from apiserver.resources.admissionregistration.rules import param_kind_cell, validate_match_resources
 from apiserver.resources.age import age
@@ -26,6 +24,7 @@ from apiserver.resources.object_meta import validate_object_meta, validate_objec
 from apiserver.resources.spec_rules import EMPTY, validate_conditions
 from apiserver.resources.status_only import StatusOnly
 from apiserver.resources.strategy import Object, WithStatus, WriteContext
+from openapi.cel.admission import Variables, variables_of
 from openapi.cel.types import BOOL, DYN, STRING
 from openapi.meta.field import FieldError, duplicate, invalid, not_supported, required
 from openapi.meta.names import is_dns1035_label, is_dns1123_subdomain, is_qualified_name, name_is_dns_subdomain

@@ -1,0 +1,1 @@
+"""What the status of admission policies says about their expressions."""

@@ -1,0 +1,44 @@
+"""Writes into the status of ValidatingAdmissionPolicies what a check of their expressions has found.
+
+Follows: pkg/controller/validatingadmissionpolicystatus/controller.go
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from controllers.admission_policy.checking import expression_warnings
+from controllers.runtime.controller import Controller, For, Requeue
+from controllers.runtime.errors import NotFound
+from controllers.runtime.kinds import VALIDATING_ADMISSION_POLICIES
+from controllers.runtime.objects import Key, Object, View
+
+MANAGER = "validatingadmissionpolicy-status"
+
+
+class AdmissionPolicyStatus(Controller):
+    name = "validatingadmissionpolicy-status-controller"
+    watches: ClassVar = (For(VALIDATING_ADMISSION_POLICIES, when=lambda change: change.type != "DELETED"),)
+
+    async def reconcile(self, key: Key) -> Requeue | None:
+        policy = self.store(VALIDATING_ADMISSION_POLICIES).get(*key)
+        if policy is None or _is_checked(policy):
+            return None
+        warnings = expression_warnings(policy)
+        checking: Object = {"expressionWarnings": warnings} if warnings else {}
+        applied = {
+            "apiVersion": VALIDATING_ADMISSION_POLICIES.api_version,
+            "kind": VALIDATING_ADMISSION_POLICIES.kind,
+            "metadata": {"name": key.name},
+            "status": {"observedGeneration": policy["metadata"].get("generation", 0), "typeChecking": checking},
+        }
+        try:
+            await self.client.apply(VALIDATING_ADMISSION_POLICIES, applied, manager=MANAGER, subresource="status")
+        except NotFound:
+            return None
+        return None
+
+
+def _is_checked(policy: View) -> bool:
+    observed = (policy.get("status") or {}).get("observedGeneration", 0)
+    return bool(policy["metadata"].get("generation", 0) <= observed)
