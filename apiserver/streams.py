@@ -17,7 +17,6 @@ from openapi.meta import status
 
 REFUSAL_LIMIT_BYTES = 50_000
 """How much of a node's refusal is told to the client."""
-
 _HOP_BY_HOP = frozenset(
     (b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"te", b"trailer",
      b"transfer-encoding", b"upgrade", b"host", b"content-length", b"authorization", b"accept-encoding")
@@ -36,13 +35,8 @@ Refusal = Callable[[int, str], status.StatusError]
 """What the API says instead of an answer with that code and text."""
 
 
-async def carry(
-    context: Context, target: Target, *, body: bytes | None = None, refusal: Refusal | None = None
-) -> None:
-    """Carry a request to `target` and its answer back as it comes; joins the connections when both sides upgrade.
-
-    Answers other than success are passed on too, or raised as `refusal` words them.
-    """
+async def carry(context: Context, target: Target, *, body: bytes | None = None) -> None:
+    """Carry a request to `target` and its answer back as it comes; joins the connections when both sides upgrade."""
     reader, writer = await connect(target)
     try:
         upgrade = context.headers.get(b"upgrade")
@@ -53,37 +47,25 @@ async def carry(
         response, rest = await read_head(reader, target)
         if response.code == 101 and upgrade is not None:
             await _join(context, response, rest, reader, writer)
-        elif refusal is not None and not 200 <= response.code <= 206:
-            raise refusal(response.code, await _text(response, reader))
         else:
             await _relay(context, response, reader)
     finally:
         writer.close()
 
 
-async def fetch_text(context: Context, target: Target) -> None:
-    """Carry a request for plain text to `target` and its answer back as it comes; a refusal becomes a Status."""
+async def fetch_text(context: Context, target: Target, refusal: Refusal) -> None:
+    """Carry a request for plain text to `target` and its answer back. Raises what `refusal` makes of failures."""
     reader, writer = await connect(target)
     try:
         writer.write(_request_head(context, target, None, None))
         await writer.drain()
         response, _ = await read_head(reader, target)
         if not 200 <= response.code <= 206:
-            raise await _refusal(response, reader)
+            raise refusal(response.code, await _text(response, reader))
         response.headers = [(b"content-type", b"text/plain")]
         await _relay(context, response, reader)
     finally:
         writer.close()
-
-
-async def _refusal(response: Response, reader: asyncio.StreamReader) -> status.StatusError:
-    """Follows: staging/src/k8s.io/apiserver/pkg/registry/generic/rest/response_checker.go"""
-    never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    body = b"".join([piece async for piece in _pieces(response, reader, never)])
-    text = body[:REFUSAL_LIMIT_BYTES].decode(errors="replace")
-    if response.code == 500:
-        return status.internal_error(text)
-    return status.bad_request(text)
 
 
 def _request_head(context: Context, target: Target, upgrade: bytes | None, body: bytes | None) -> bytes:
@@ -105,10 +87,10 @@ async def _text(response: Response, reader: asyncio.StreamReader) -> str:
     """The body of a short answer."""
     body = response.take_body()
     async with asyncio.timeout(HEAD_TIMEOUT_S):
-        while not response.is_complete and len(body) < MAX_REFUSAL_BYTES and (data := await reader.read(CHUNK_BYTES)):
+        while not response.is_complete and len(body) < REFUSAL_LIMIT_BYTES and (data := await reader.read(CHUNK_BYTES)):
             response.feed(data)
             body += response.take_body()
-    return body[:MAX_REFUSAL_BYTES].decode(errors="replace")
+    return body[:REFUSAL_LIMIT_BYTES].decode(errors="replace")
 
 
 async def _relay(context: Context, response: Response, reader: asyncio.StreamReader) -> None:

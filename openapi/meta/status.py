@@ -5,7 +5,7 @@ The wording is the API's own. Follows: staging/src/k8s.io/apimachinery/pkg/api/e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from openapi.meta.field import FieldError, aggregate, quote
@@ -185,3 +185,25 @@ def service_unavailable(message: str) -> StatusError:
 def internal_error(message: str) -> StatusError:
     causes = [{"message": message}]
     return StatusError(500, "InternalError", f"Internal error occurred: {message}", details={"causes": causes})
+
+
+_ANSWERS: Mapping[int, tuple[str, str]] = {
+    401: ("Unauthorized", "the server has asked for the client to provide credentials"),
+    404: ("NotFound", "the server could not find the requested resource"),
+    422: ("Invalid", "the server rejected our request due to an error in our request"),
+    429: ("TooManyRequests", "the server has received too many requests and has asked us to try again later"),
+    503: ("ServiceUnavailable", "the server is currently unable to handle the request"),
+}
+
+
+def server_response(code: int, resource: str, name: str, text: str) -> StatusError:
+    """What another server answered in plain text, told as a Status."""
+    unknown = f"the server responded with the status code {code} but did not return more information"
+    reason, message = _ANSWERS.get(code, ("Unknown", unknown))
+    if code == 403:
+        reason, message = "Forbidden", text
+    elif code >= 500 and code not in _ANSWERS:
+        reason = "InternalError"
+        message = f"an error on the server ({quote(text)}) has prevented the request from succeeding"
+    details = _details("", resource, name, [{"reason": "UnexpectedServerResponse", "message": text}] if text else None)
+    return StatusError(code, reason, f"{message} ( {resource} {name})", details=details)

@@ -48,7 +48,7 @@ class PodStreams:
         wanted = {k: v for k, v in query.items() if k not in ("container", "insecureSkipTLSVerifyBackend", "pretty")}
         meta = pod["metadata"]
         path = f"/containerLogs/{meta['namespace']}/{name}/{quote(container)}{query_text(wanted)}"
-        await fetch_text(context, self._nodes.target(node, path))
+        await fetch_text(context, self._nodes.target(node, path), lambda code, text: _log_refusal(name, code, text))
         return None
 
     async def execute(self, context: Context) -> None:
@@ -105,7 +105,7 @@ def _log_refusal(name: str, code: int, text: str) -> status.StatusError:
         return status.bad_request(text)
     if code == 500:
         return status.internal_error(text)
-    return status.server_response(code, "", "pods/log", name, text)
+    return status.server_response(code, "pods/log", name, text)
 
 
 def _node_of(pod: Object) -> str:
