@@ -70,9 +70,11 @@ class Channels:
         """The next message; None when the client has gone."""
         while True:
             message = await self._socket.receive()
-            if message.type is WSMsgType.BINARY:
-                if message.data:
-                    return message.data[0], bytes(message.data[1:])
+            if message.type in (WSMsgType.BINARY, WSMsgType.TEXT):
+                # Some clients send what they hold as text as text.
+                data: bytes = message.data.encode() if message.type is WSMsgType.TEXT else message.data
+                if data:
+                    return data[0], data[1:]
             elif message.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR):
                 return None
 
