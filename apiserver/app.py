@@ -35,6 +35,7 @@ from apiserver.auth.token_file import StaticTokens, read_token_file
 from apiserver.bootstrap import ClusterFacts, ensure, renew_identity
 from apiserver.bootstrap.roles import CLUSTER_ROLES
 from apiserver.bootstrap.rule import as_policy_rule
+from apiserver.extensions.definitions import Definitions
 from apiserver.fairness import Fairness
 from apiserver.health import Health
 from apiserver.metrics import Metrics
@@ -103,6 +104,7 @@ class ApiServer:
         self._rbac = RbacIndex()
         self._nodes = NodeGraph()
         self._upkeep = Upkeep(self.store, self.catalog)
+        self._definitions = Definitions(self.store, self.catalog, self._endpoints)
         self._bootstrapped = False
         self._tasks: list[asyncio.Task[None]] = []
         self._register()
@@ -172,7 +174,7 @@ class ApiServer:
         server = f"{settings.address}:{settings.port}"
         return SystemPaths(
             catalog=self.catalog,
-            documents=Documents(self.catalog),
+            documents=Documents(self.catalog, self._definitions.documented),
             health=Health(self._checks()),
             metrics=self.metrics,
             well_known={
@@ -229,6 +231,8 @@ class ApiServer:
         self._tasks.append(asyncio.create_task(self._allocator.run()))
         self._upkeep.start()
         self._tasks.append(asyncio.create_task(self._upkeep.run()))
+        self._definitions.start()
+        self._tasks.append(asyncio.create_task(self._definitions.run()))
         self._tasks.append(asyncio.create_task(self._renew(writer, facts)))
         self._tasks.append(asyncio.create_task(self._compact()))
 

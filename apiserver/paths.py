@@ -42,7 +42,9 @@ class SystemPaths:
         self._is_delegated = is_delegated
 
     def serves_group(self, group: str) -> bool:
-        return group in self._catalog.group_names()
+        """Whether the group is one of the server's own; paths below custom groups are just not there."""
+        return any(not row.custom for version in self._catalog.versions(group)
+                   for row in self._catalog.of_group_version(group, version))  # fmt: skip
 
     def is_delegated(self, group: str, version: str) -> bool:
         """Whether the group and version are another server's, behind an API service."""

@@ -38,6 +38,8 @@ Action = Callable[[Context], Awaitable[Reply | None]]
 ActionKey = tuple[str, str, str]
 """Group, resource, subresource."""
 
+CUSTOM = "*"
+"""Group and resource of the actions of custom kinds."""
 WRITE_TIMEOUT_S = 60.0
 _READ_VERBS = frozenset(("get", "list"))
 _PLAIN_503 = Reply(503, (b"service unavailable\n",), "text/plain; charset=utf-8")
@@ -173,7 +175,12 @@ class Pipeline:
             if at.group and not self._paths.serves_group(at.group):
                 raise _PlainAnswer(_PLAIN_404)
             raise status.page_not_found()
-        _check_scope(endpoint, info)
+        try:
+            _check_scope(endpoint, info)
+        except status.StatusError as err:
+            if endpoint.resource.custom and err.code == 404:
+                raise _PlainAnswer(_PLAIN_404) from None
+            raise
         if info.method == "HEAD":
             raise status.method_not_allowed()
         collection = not at.name and info.method == "GET"
@@ -197,6 +204,8 @@ class Pipeline:
         info, row = context.info, context.endpoint.resource
         verb, subresource = info.verb, info.at.subresource
         special = self._actions.get((row.group, row.resource, subresource))
+        if special is None and subresource and row.custom:
+            special = self._custom_action(context)
         if special is not None:
             action = special.get(verb)
             if action is not None:
@@ -205,6 +214,8 @@ class Pipeline:
                 raise status.method_not_allowed()
         if subresource:
             known = row.subresource(subresource)
+            if known is None and row.custom:
+                raise status.not_found(row.group, row.resource, info.at.name)
             if known is None:
                 raise status.page_not_found()
             if verb not in known.verbs or verb not in self._verbs or subresource not in context.endpoint.subresources:
@@ -212,6 +223,13 @@ class Pipeline:
         elif verb not in row.verbs:
             raise status.method_not_allowed()
         return self._verbs[verb]
+
+    def _custom_action(self, context: Context) -> Mapping[str, Action] | None:
+        """The action of a subresource that any custom kind may have."""
+        subresource = context.info.at.subresource
+        if context.endpoint.resource.subresource(subresource) is None:
+            return None
+        return self._actions.get((CUSTOM, CUSTOM, subresource))
 
     async def _watch(self, context: Context) -> Reply | None:
         row = context.endpoint.resource

@@ -10,8 +10,9 @@ from typing import Any
 
 from apiserver.registry.endpoint import Endpoint
 from openapi.catalog import Catalog, GroupVersionKind, Resource, split_api_version
+from openapi.meta import field as field_errors
 from openapi.meta import status
-from openapi.schema.decode import DecodeError, decode
+from openapi.schema.decode import CUSTOM_DECODER, DecodeError, decode
 from openapi.schema.defaults import apply_defaults
 from openapi.schema.gojson import JSONSyntaxError
 from openapi.schema.node import Node
@@ -65,6 +66,8 @@ class Bodies:
             document = self._message(raw, gvk, node)
         elif media in (JSON, YAML):
             document, problems = self._parse(raw, media, gvk)
+            if CUSTOM_DECODER in node.memo:
+                _check_custom_kind(document, raw, gvk)
             self._check_kind(document, raw, gvk)
         else:
             raise unsupported()
@@ -155,6 +158,25 @@ class Bodies:
             package = go_package(gvk.group)
             why = f"converting ({short}.{kind}) to ({package}.{gvk.kind}): unknown conversion"
         return status.bad_request(f'{kind} in version "{short}" cannot be handled as a {gvk.kind}: {why}')
+
+
+def _check_custom_kind(document: Object, raw: bytes, gvk: GroupVersionKind) -> None:
+    """The body of a custom kind says what it is. Raises 400 and 422."""
+    kind, version = document.get("kind", ""), document.get("apiVersion", "")
+    if not isinstance(kind, str) or not isinstance(version, str):
+        return
+    if not kind:
+        text = raw.decode("utf-8", "replace")
+        raise _unrecognized(gvk, raw, f"Object 'Kind' is missing in '{text}'")
+    expected = f"{gvk.group}/{gvk.version}"
+    if version != expected:
+        raise status.bad_request(
+            f"the API version in the data ({version}) does not match the expected API version ({expected})"
+        )
+    if kind != gvk.kind:
+        meta = document.get("metadata")
+        name = meta.get("name", "") if isinstance(meta, dict) else ""
+        raise status.invalid(gvk.group, gvk.kind, name, [field_errors.invalid("kind", kind, f"must be {gvk.kind}")])
 
 
 def go_package(group: str) -> str:

@@ -35,12 +35,15 @@ class Endpoint:
     selectable: frozenset[str] = frozenset()
     to_storage: Convert | None = None
     from_storage: Convert | None = None
+    form: str = ""
+    """Names the converted form in the memos of entries; the apiVersion unless given."""
     object_head: bytes = field(init=False)
     list_head: bytes = field(init=False)
     _node: Node | None = None
 
     def __post_init__(self) -> None:
         row = self.resource
+        self.form = self.form or row.api_version
         self.object_head = f'{{"kind":"{row.kind}","apiVersion":"{row.api_version}",'.encode()
         self.list_head = f'{{"kind":"{row.list_kind}","apiVersion":"{row.api_version}","metadata":{{'.encode()
 
@@ -65,7 +68,7 @@ class Endpoint:
         """`"metadata":{...}...}`: the entry's bytes behind kind and apiVersion, at this version."""
         if self.from_storage is None:
             return entry.tail
-        key = "tail:" + self.resource.api_version
+        key = "tail:" + self.form
         found = entry.memo.get(key)
         if found is None:
             found = _tail_of(self.from_storage(entry.object()))

@@ -1,16 +1,34 @@
-"""All endpoints, made from the catalogue's rows when they are first asked for."""
+"""All endpoints, made from the catalogue's rows when they are first asked for.
+
+Custom rows bring what they need along: `serve_custom` when a definition is established, `forget_custom` at its end.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from apiserver.registry.endpoint import Endpoint
+from apiserver.registry.endpoint import Convert, Endpoint
+from apiserver.resources.apiextensions.custom_resource import CustomResourceStrategy
 from apiserver.resources.conversion import CONVERSIONS
-from apiserver.resources.strategy import Strategy
-from openapi.catalog import Catalog, GroupResource, Resource, split_api_version
+from apiserver.resources.strategy import Object, Strategy
+from openapi.catalog import Catalog, GroupResource, GroupVersionResource, Resource, split_api_version
 from openapi.schema.load import schema_for
 
 PLAIN = Strategy()
+
+
+@dataclass(frozen=True, slots=True)
+class CustomRow:
+    """One version of a custom kind. `stored` is the row of the storage version, served or not.
+
+    `form` tells objects as this schema shows them from those of its earlier states; '' if it changes nothing.
+    """
+
+    row: Resource
+    stored: Resource
+    strategy: CustomResourceStrategy
+    form: str = ""
 
 
 class Endpoints:
@@ -20,6 +38,7 @@ class Endpoints:
         self._catalog = catalog
         self._strategies = strategies
         self._made: dict[tuple[str, str, str], tuple[Resource, Endpoint]] = {}
+        self._custom: dict[GroupVersionResource, CustomRow] = {}
 
     def find(self, group: str, version: str, resource: str) -> Endpoint | None:
         """None when nothing of this name is served."""
@@ -33,11 +52,25 @@ class Endpoints:
         self._made[row.gvr] = (row, endpoint)
         return endpoint
 
+    def serve_custom(self, custom: CustomRow) -> None:
+        """Know how to serve a custom row that is (about to be) in the catalogue."""
+        self._custom[custom.row.gvr] = custom
+
+    def forget_custom(self, row: Resource) -> None:
+        self._custom.pop(row.gvr, None)
+        self._made.pop(row.gvr, None)
+
     def strategy(self, row: Resource) -> Strategy:
         """The strategy of a row; versions of one stored resource share the storage version's."""
+        custom = self._custom.get(row.gvr)
+        if custom is not None:
+            return custom.strategy
         return self._strategies.get(row.gr, PLAIN)
 
     def _make(self, row: Resource) -> Endpoint:
+        custom = self._custom.get(row.gvr)
+        if custom is not None:
+            return _custom_endpoint(custom)
         stored = self.stored_row(row)
         strategy = self._strategies.get(row.gr) or self.strategy(stored)
         to_storage = from_storage = None
@@ -61,6 +94,29 @@ class Endpoints:
         group, version = split_api_version(row.storage_version)
         stored = self._catalog.by_gvr(group, version, row.resource)
         return stored if stored is not None else row
+
+
+def _custom_endpoint(custom: CustomRow) -> Endpoint:
+    """Versions differ in apiVersion, and in what their schemas keep and fill in."""
+    row, stored, kind = custom.row, custom.stored, custom.strategy.kind
+
+    def renamed(version: str) -> Convert:
+        return lambda obj: {**obj, "apiVersion": version}
+
+    def shown(obj: Object) -> Object:
+        return kind.complete({**obj, "apiVersion": row.api_version})
+
+    is_stored = stored.api_version == row.api_version
+    return Endpoint(
+        resource=row,
+        stored=stored,
+        strategy=custom.strategy,
+        node_of=lambda: kind.node,
+        selectable=selectable(custom.strategy),
+        to_storage=None if is_stored else renamed(stored.api_version),
+        from_storage=None if is_stored and not custom.form else shown,
+        form=f"{row.api_version} {custom.form}",
+    )
 
 
 def selectable(strategy: Strategy) -> frozenset[str]:

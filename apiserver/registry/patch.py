@@ -47,7 +47,7 @@ def patch_type(content_type: str, *, custom: bool) -> str:
     media = media_type(content_type)
     accepted = CUSTOM_TYPES if custom else BUILT_IN_TYPES
     if media not in accepted:
-        raise unsupported(", ".join((*accepted, "application/apply-patch+cbor")))
+        raise unsupported(", ".join(accepted if custom else (*accepted, "application/apply-patch+cbor")))
     return media
 
 

@@ -106,7 +106,9 @@ def transformed_list(
             "items": [partial_metadata(o, form.form_version) for o in objects],
         }
     row = endpoint.resource
-    if not row.custom:
+    if row.custom:
+        meta = {"continue": "", **meta}
+    else:
         objects = [{k: v for k, v in o.items() if k not in ("kind", "apiVersion")} for o in objects]
     return {"kind": row.list_kind, "apiVersion": row.api_version, "metadata": meta, "items": list(objects)}
 

@@ -186,6 +186,8 @@ class Verbs:
             objects = [endpoint.object(e) for e in listed.entries]
             body = transformed_list(endpoint, objects, meta, form, context.info, context.now)
             return Reply(200, (encode(body, form.media, pretty=context.pretty),), form.media)
+        if endpoint.resource.custom:
+            meta.setdefault("continue", "")
         parts = [endpoint.list_head, orjson.dumps(meta)[1:], b',"items":[']
         opening = endpoint.object_head if endpoint.resource.custom else b"{"
         glue = b"," + opening

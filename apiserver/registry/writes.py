@@ -333,6 +333,9 @@ def check_namespace(call: Call, meta: Object) -> None:
     """An object belongs to the namespace of its path."""
     given = meta.get("namespace", "")
     if given != call.namespace:
+        if not call.namespace:
+            del meta["namespace"]
+            return
         if given:
             raise status.bad_request(
                 "the namespace of the provided object does not match the namespace sent on the request"

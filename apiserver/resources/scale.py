@@ -73,6 +73,11 @@ def to_scale(obj: Mapping[str, Any], fields: ScaleFields = WORKLOAD_SCALE) -> Ob
     }
 
 
+def has_replicas(obj: Mapping[str, Any], fields: ScaleFields) -> bool:
+    """Whether the wanted replicas are there at all."""
+    return _at(obj, fields.spec_replicas) is not None
+
+
 def apply_scale(obj: Object, scale: Mapping[str, Any], fields: ScaleFields = WORKLOAD_SCALE) -> None:
     """Write the Scale's wish into `obj`, in place, and its resourceVersion: the update is checked against that."""
     *parents, last = fields.spec_replicas

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import re2
 
@@ -25,10 +26,19 @@ _WHOLE = ("missing )", "missing ]", "unexpected )", "trailing \\")
 _PARTS = re.compile(r"(missing \)|[^:]+): ?(.*)", re.DOTALL)
 
 
+_QUIET = re2.Options()
+_QUIET.log_errors = False
+
+
+def compile_pattern(pattern: str) -> Any:
+    """Raises re2.error; nothing is logged."""
+    return re2.compile(pattern, _QUIET)
+
+
 def pattern_problem(pattern: str) -> str:
     """What Go says of a pattern; '' for a good one."""
     try:
-        re2.compile(pattern)
+        compile_pattern(pattern)
     except re2.error as err:
         text = err.args[0].decode() if isinstance(err.args[0], bytes) else str(err.args[0])
     else:

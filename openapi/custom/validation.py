@@ -11,9 +11,9 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-import re2
 
 from openapi.custom.formats import FORMATS
+from openapi.custom.patterns import compile_pattern
 from openapi.custom.structural import EMBEDDED, INT_OR_STRING, LIST_KEYS, LIST_TYPE, PRESERVE, Schema
 from openapi.meta.field import (
     TYPE_INVALID,
@@ -53,7 +53,7 @@ def type_word(value: Any) -> str:
 
 @lru_cache(maxsize=1024)
 def _pattern(text: str) -> Any:
-    return re2.compile(text)
+    return compile_pattern(text)
 
 
 class _Walk:

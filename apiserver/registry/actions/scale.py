@@ -16,7 +16,7 @@ from apiserver.registry.context import Context
 from apiserver.registry.patch import APPLY_PATCH, patch_change, patch_type
 from apiserver.registry.tables import transformed_object
 from apiserver.registry.writes import check_name
-from apiserver.resources.scale import ScaleFields, apply_scale, to_scale, validate_scale
+from apiserver.resources.scale import ScaleFields, apply_scale, has_replicas, to_scale, validate_scale
 from apiserver.response import Reply, object_reply
 from openapi.catalog import GroupVersionKind
 from openapi.meta import status
@@ -34,6 +34,11 @@ class ScaleAction:
     def __init__(self, services: Services, fields: ScaleFields) -> None:
         self._services = services
         self._fields = fields
+
+    @property
+    def _is_custom(self) -> bool:
+        """A custom kind's own validation judges the replicas."""
+        return bool(self._fields.needs_spec)
 
     async def get(self, context: Context) -> Reply:
         at = context.info.at
@@ -53,7 +58,7 @@ class ScaleAction:
             assert current is not None
             before, wanted = to_scale(current, self._fields), copy.deepcopy(scale)
             self._own(call, current, wanted, before)
-            current["metadata"].pop("resourceVersion", None)
+            self._without_version(current)
             apply_scale(current, scale, self._fields)
             return current
 
@@ -74,18 +79,25 @@ class ScaleAction:
             decode_object(scale, schema_for(SCALE), SCALE)
             self._check(scale)
             self._own(call, current, copy.deepcopy(scale), to_scale(current, self._fields))
-            current["metadata"].pop("resourceVersion", None)
+            self._without_version(current)
             apply_scale(current, scale, self._fields)
             return current
 
         reply = await self._write(context, call, change)
         return reply
 
+    def _without_version(self, current: Object) -> None:
+        """The Scale's own resourceVersion counts; custom kinds are never updated without one."""
+        if not self._is_custom:
+            current["metadata"].pop("resourceVersion", None)
+
     def _as_scale(self, call: Call) -> Call:
         """The same call as seen by the patch: on an object of kind Scale."""
         return replace(call, endpoint=self._services.scale_endpoint(call.endpoint))
 
     def _check(self, scale: Object) -> None:
+        if self._is_custom:
+            return
         errors = list(validate_scale(scale))
         if errors:
             raise status.invalid(SCALE.group, SCALE.kind, scale["metadata"].get("name", ""), errors)
@@ -120,7 +132,30 @@ class ScaleAction:
         return reply
 
     def _reply(self, context: Context, obj: Object) -> Reply:
+        if self._is_custom and not has_replicas(obj, self._fields):
+            text = f'the spec replicas field "{self._fields.needs_spec}" does not exist'
+            raise status.internal_error(text)
         scale = to_scale(obj, self._fields)
         endpoint = self._services.scale_endpoint(context.endpoint)
         shown = transformed_object(endpoint, scale, context.negotiated, context.info, context.now)
         return object_reply(200, shown, context.negotiated, pretty=context.pretty)
+
+
+class CustomScale:
+    """The scale of any custom kind, whose definition says where its numbers are at each version."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def get(self, context: Context) -> Reply:
+        return await self._action(context).get(context)
+
+    async def update(self, context: Context) -> Reply:
+        return await self._action(context).update(context)
+
+    async def patch(self, context: Context) -> Reply:
+        return await self._action(context).patch(context)
+
+    def _action(self, context: Context) -> ScaleAction:
+        fields: ScaleFields = context.endpoint.strategy.scale  # type: ignore[attr-defined]
+        return ScaleAction(self._services, fields)

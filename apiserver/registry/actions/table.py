@@ -17,7 +17,7 @@ from apiserver.registry.actions.eviction import EvictionAction
 from apiserver.registry.actions.nodes import Nodes
 from apiserver.registry.actions.pod_streams import PodStreams
 from apiserver.registry.actions.proxy import Proxy
-from apiserver.registry.actions.scale import ScaleAction
+from apiserver.registry.actions.scale import CustomScale, ScaleAction
 from apiserver.registry.actions.self_subject_review import SelfSubjectReviews
 from apiserver.registry.actions.services import Services
 from apiserver.registry.actions.token_request import TokenRequests
@@ -53,6 +53,8 @@ def action_table(services: Services) -> Actions:
     for (group, resource, subresource), (creator, gvk) in _unstored(services).items():
         action = UnstoredAction(services, creator, gvk)
         actions[group, resource, subresource] = {"create": action.create}
+    custom = CustomScale(services)
+    actions["*", "*", "scale"] = {"get": custom.get, "update": custom.update, "patch": custom.patch}
     for row in services.catalog.rows():
         if row.subresource("scale") is not None:
             fields = getattr(services.endpoints.strategy(row), "scale", None)

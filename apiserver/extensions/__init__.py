@@ -1,0 +1,1 @@
+"""What extends the API at run time: definitions of custom resources."""
