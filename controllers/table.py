@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from controllers.admission_policy.controller import AdmissionPolicyStatus
 from controllers.certificates.approving import ApprovingController
 from controllers.certificates.cleaner import CleanerController
 from controllers.certificates.signing import signing
@@ -16,6 +17,8 @@ from controllers.endpoints.mirroring_controller import EndpointSliceMirroringCon
 from controllers.endpoints.slice_controller import EndpointSliceController
 from controllers.ephemeral_volume.controller import EphemeralVolumeController
 from controllers.garbage_collector.controller import GarbageCollector
+from controllers.horizontal_pod_autoscaler.controller import HorizontalController
+from controllers.job.controller import JobController
 from controllers.namespace.controller import NamespaceController
 from controllers.node_ipam.controller import node_ipam
 from controllers.node_lifecycle.controller import NodeLifecycleController
@@ -44,6 +47,7 @@ TABLE: Mapping[str, Factory] = {
     "replicationcontroller-controller": lambda runtime, _options: ReplicationController(runtime),
     "statefulset-controller": lambda runtime, _options: StatefulSetController(runtime),
     "daemonset-controller": lambda runtime, _options: DaemonSetController(runtime),
+    "job-controller": lambda runtime, _options: JobController(runtime),
     "garbage-collector-controller": lambda runtime, _options: GarbageCollector(runtime),
     "namespace-controller": lambda runtime, _options: NamespaceController(runtime),
     "serviceaccount-controller": lambda runtime, _options: ServiceAccountController(runtime),
@@ -74,6 +78,10 @@ TABLE: Mapping[str, Factory] = {
     "certificatesigningrequest-cleaner-controller": lambda runtime, _options: CleanerController(runtime),
     "ephemeral-volume-controller": lambda runtime, _options: EphemeralVolumeController(runtime),
     "resourceclaim-controller": lambda runtime, _options: ResourceClaimController(runtime),
+    "validatingadmissionpolicy-status-controller": lambda runtime, _options: AdmissionPolicyStatus(runtime),
+    "horizontal-pod-autoscaler-controller": lambda runtime, options: HorizontalController(
+        runtime, options.horizontal_pod_autoscaler_sync_period_s
+    ),
 }
 
 OFF_BY_DEFAULT: frozenset[str] = frozenset({"bootstrap-signer-controller", "token-cleaner-controller"})

@@ -38,21 +38,24 @@ class For:
 class Owns:
     """Objects with a controller reference to one of ours: each change enqueues the owner, old and new.
 
-    `orphans` (`(controller, object) -> keys`) tells who may want to adopt an object that has no controller.
+    `orphans` (`(controller, object) -> keys`) tells who may want to adopt an object that has no controller. With
+    `delay_s` changes are gathered for so long before the owner is looked at.
     """
 
     resource: Resource
     orphans: Callable[[Any, Object], Iterable[Key]] | None = None
     when: Predicate | None = None
+    delay_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Watches:
-    """Any other resource: `keys` tells what each change concerns."""
+    """Any other resource: `keys` tells what each change concerns; `delay_s` is as for `Owns`."""
 
     resource: Resource
     keys: ChangeToKeys
     when: Predicate | None = None
+    delay_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +134,12 @@ class Controller(ABC):
 
     def _handler(self, watch: For | Owns | Watches) -> Callable[[Change], None]:
         keys, when, queue = self._mapper(watch), watch.when, self.queue
+        delay_s = 0.0 if isinstance(watch, For) else watch.delay_s
 
         def handle(change: Change) -> None:
             if when is None or when(change):
                 for key in keys(change):
-                    queue.add(key)
+                    queue.add_after(key, delay_s)
 
         return handle
 

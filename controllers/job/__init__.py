@@ -1,0 +1,1 @@
+"""The controller of Jobs: `controller.py` is the flow, the other modules are pure."""
