@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from controllers.runtime.informer import Change, Informer
 from nodeagent.node.keeper import NodeKeeper
@@ -23,7 +24,6 @@ from nodeagent.pods.worker import PodWorker
 from nodeagent.runtime.protocol import Container, RuntimeFailure, State
 from nodeagent.sources import ApiSources
 from nodeagent.volumes.setup import Volumes
-from openapi.meta.times import now
 
 log = logging.getLogger(__name__)
 
@@ -220,4 +220,8 @@ def _with_source(pod: View, known: PodWorker | None) -> View:
 
 
 def _seen_now() -> str:
-    return now().isoformat().replace("+00:00", "Z")
+    """To the nanosecond, as Go writes a time."""
+    nanoseconds = time.time_ns()
+    moment = datetime.fromtimestamp(nanoseconds // 10**9, UTC)
+    fraction = f"{nanoseconds % 10**9:09d}".rstrip("0")
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{fraction or 0}Z"
