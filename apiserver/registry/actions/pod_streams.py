@@ -122,13 +122,16 @@ def _container(pod: Object, wanted: str, name: str) -> str:
         if wanted not in names:
             raise status.bad_request(f"container {wanted} is not valid for pod {name}")
         return wanted
-    if len(names) == 1:
-        return str(names[0])
+    regular = pod["spec"].get("containers") or ()
+    if len(regular) == 1:
+        return str(regular[0]["name"])
     raise status.bad_request(f"a container name must be specified for pod {name}, choose one of: [{' '.join(names)}]")
 
 
 def _log_errors(context: Context) -> Iterator[FieldError]:
     info = context.info
+    if "stream" in info.query:
+        yield forbidden("stream", "may not be specified")
     for field, least in _NUMBERS:
         text = info.first(field)
         if text and parse_int(text) < least:
