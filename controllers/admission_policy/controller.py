@@ -24,8 +24,8 @@ class AdmissionPolicyStatus(Controller):
         policy = self.store(VALIDATING_ADMISSION_POLICIES).get(*key)
         if policy is None or _is_checked(policy):
             return None
-        warnings = expression_warnings(policy)
-        checking: Object = {"expressionWarnings": warnings} if warnings else {}
+        # The list is always there, if only to be empty: then the check is seen to have been made.
+        checking: Object = {"expressionWarnings": expression_warnings(policy)}
         applied = {
             "apiVersion": VALIDATING_ADMISSION_POLICIES.api_version,
             "kind": VALIDATING_ADMISSION_POLICIES.kind,
