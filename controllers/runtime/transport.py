@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import orjson
 
@@ -91,6 +93,7 @@ class Transport:
 
 async def open_transport(kubeconfig: Path | None) -> Transport:
     """A transport to the server that `kubeconfig` names; None: the default kubeconfig, or the pod's own account."""
+    from aiohttp import DummyCookieJar
     from kubernetes.aio.client.configuration import Configuration
     from kubernetes.aio.client.rest import RESTClientObject
     from kubernetes.aio.config import load_config, load_kube_config
@@ -104,10 +107,21 @@ async def open_transport(kubeconfig: Path | None) -> Transport:
     configuration = Configuration()
     # Watches hold a connection each for good; what limits the rest is `MAX_IN_FLIGHT`.
     configuration.connection_pool_maxsize = 0
+    # aiohttp would ask a thread about proxies and .netrc before every single call; once is enough.
+    configuration.client_session_kwargs = {"trust_env": False, "cookie_jar": DummyCookieJar()}
     if kubeconfig is None:
         await load_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     else:
         await load_kube_config(  # type: ignore[no-untyped-call]
             str(kubeconfig), client_configuration=configuration, persist_config=False
         )
+    configuration.client_session_kwargs["proxy"] = _proxy(configuration)
     return Transport(configuration, Pool(configuration).open())
+
+
+def _proxy(configuration: Configuration) -> str | None:
+    """The proxy of the kubeconfig or of the environment, unless that makes an exception for the server."""
+    where = urlsplit(configuration.host)
+    if configuration.proxy:
+        return str(configuration.proxy)
+    return None if proxy_bypass(where.hostname or "") else getproxies().get(where.scheme)
