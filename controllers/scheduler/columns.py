@@ -37,6 +37,7 @@ class LabelColumns:
         self._labels: dict[int, Labels] = {}
         self._columns: dict[str, Ints] = {}
         self._values: dict[str, dict[str, int]] = {}
+        self._unique: dict[str, bool] = {}
 
     def resize(self, size: int) -> None:
         self.size = size
@@ -45,6 +46,7 @@ class LabelColumns:
 
     def set(self, row: int, labels: Labels) -> None:
         self._labels[row] = labels
+        self._unique.clear()
         for key, column in self._columns.items():
             column[row] = self._number(key, labels.get(key))
 
@@ -62,6 +64,15 @@ class LabelColumns:
                 column[row] = self._number(key, labels.get(key))
             self._columns[key] = column
         return column
+
+    def is_unique(self, key: str) -> bool:
+        """Whether no two rows have the same value."""
+        known = self._unique.get(key)
+        if known is None:
+            column = self.column(key)
+            present = column[column >= 0]
+            known = self._unique[key] = len(np.unique(present)) == len(present)
+        return known
 
     def domains(self, key: str) -> int:
         """How many values of the label have been seen so far."""

@@ -41,7 +41,10 @@ class NodeView:
 
     position: int
     failing: Bools
-    scores: list[Ints | None]
+    total: Ints
+    """The weighted sum of the scores that need no normalising."""
+    raw: list[Ints | None]
+    """The others, in the order of their plugins."""
 
 
 def feasible_rows(cycle: Cycle) -> Ints | Diagnosis:
@@ -124,22 +127,26 @@ def _node_view(cycle: Cycle) -> NodeView:
     view: NodeView | None = template.memo.get(cycle.profile)
     changed = None if view is None or len(view.failing) != snapshot.size else snapshot.changed_since(view.position)
     if view is None or changed is None or len(changed) > MANY_CHANGES:
-        view = template.memo[cycle.profile] = NodeView(
-            snapshot.position, _node_failing(cycle, ALL), _node_scores(cycle, ALL)
-        )
-        return view
+        return _new_view(cycle)
     if changed:
         rows = np.array(sorted(set(changed)))
         view.failing[rows] = _node_failing(cycle, rows)
-        scores = _node_scores(cycle, rows)
-        for index, fresh in enumerate(scores):
-            kept = view.scores[index]
+        view.total[rows] = _node_total(cycle, rows)
+        for index, fresh in enumerate(_node_raw(cycle, rows)):
+            kept = view.raw[index]
             if fresh is not None and kept is not None:
                 kept[rows] = fresh
             elif fresh is not kept:
-                view.scores = _node_scores(cycle, ALL)
-                break
+                return _new_view(cycle)
         view.position = snapshot.position
+    return view
+
+
+def _new_view(cycle: Cycle) -> NodeView:
+    view = NodeView(
+        cycle.snapshot.position, _node_failing(cycle, ALL), _node_total(cycle, ALL), _node_raw(cycle, ALL)
+    )
+    cycle.template.memo[cycle.profile] = view
     return view
 
 
@@ -152,8 +159,19 @@ def _node_failing(cycle: Cycle, rows: Rows) -> Bools:
     return failing
 
 
-def _node_scores(cycle: Cycle, rows: Rows) -> list[Ints | None]:
-    return [plugin.raw_score(cycle, rows) for plugin in cycle.profile.of(NodeScore)]  # type: ignore[type-abstract]
+def _node_total(cycle: Cycle, rows: Rows) -> Ints:
+    total = np.zeros(cycle.snapshot.size, dtype=np.int64)[rows]
+    for plugin in cycle.profile.of(NodeScore):  # type: ignore[type-abstract]
+        if not plugin.is_normalized:
+            scores = plugin.raw_score(cycle, rows)
+            if scores is not None:
+                total = total + scores * cycle.profile.weight(plugin)
+    return total
+
+
+def _node_raw(cycle: Cycle, rows: Rows) -> list[Ints | None]:
+    plugins = cycle.profile.of(NodeScore)  # type: ignore[type-abstract]
+    return [plugin.raw_score(cycle, rows) for plugin in plugins if plugin.is_normalized]
 
 
 def findings(cycle: Cycle, rows: Ints) -> list[Finding]:
@@ -207,10 +225,11 @@ def choose(cycle: Cycle, rows: Ints, extra: Ints | None, rng: random.Random) -> 
 
 def total_scores(cycle: Cycle, rows: Ints) -> Ints:
     """The weighted sum of all scores for each feasible row."""
-    total = np.zeros(len(rows), dtype=np.int64)
     view = _node_view(cycle)
-    for plugin, raw in zip(cycle.profile.of(NodeScore), view.scores, strict=True):  # type: ignore[type-abstract]
-        if raw is not None:
+    total = view.total[rows]
+    normalized = [plugin for plugin in cycle.profile.of(NodeScore) if plugin.is_normalized]  # type: ignore[type-abstract]
+    for plugin, raw in zip(normalized, view.raw, strict=True):
+        if raw is not None and raw.any():  # where nobody has points all are equal
             total += plugin.normalize(raw[rows]) * cycle.profile.weight(plugin)
     for scorer in cycle.profile.of(Score):  # type: ignore[type-abstract]
         scores = scorer.score(cycle, rows)

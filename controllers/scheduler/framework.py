@@ -148,6 +148,8 @@ class NodeScore(Plugin):
     """A score that needs no look at other nodes until it is normalised: kept per workload, refreshed per row."""
 
     per_node = True
+    is_normalized: ClassVar[bool] = False
+    """Whether its points mean something only in comparison: then `normalize` makes the score of them."""
 
     @abstractmethod
     def raw_score(self, cycle: Cycle, rows: Rows) -> Ints | None:

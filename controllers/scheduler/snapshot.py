@@ -271,6 +271,13 @@ class Snapshot:
         totals = np.bincount(column[chosen], weights=counts[chosen], minlength=self.labels.domains(key))
         return totals.astype(np.int64)
 
+    def shared(self, key: str, counts: Ints) -> Ints:
+        """For each row the sum of `counts` over its domain of the node label `key`; 0 for rows without it."""
+        column = self.labels.column(key)
+        if self.labels.is_unique(key):
+            return np.where(column >= 0, counts, 0)
+        return np.append(self.per_domain(key, counts), 0)[column]  # type: ignore[no-any-return]  # -1 is the last one
+
     def changed_since(self, position: int) -> list[int] | None:
         """The rows that changed after `position` in the log; None where it does not reach back that far."""
         if position < self.first_change:

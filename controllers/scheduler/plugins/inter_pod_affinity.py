@@ -97,10 +97,10 @@ class InterPodAffinity(PreFilter, Filter, Score):
         parts = [part for part in parts if part[1].any()]
         if not parts:
             return None
-        total = np.zeros(len(feasible), dtype=np.int64)
+        by_row = np.zeros(snapshot.size, dtype=np.int64)
         for key, counts, weight in parts:
-            totals = np.append(snapshot.per_domain(key, counts), 0)
-            total += totals[snapshot.labels.column(key)[feasible]] * weight
+            by_row += snapshot.shared(key, counts) * weight
+        total = by_row[feasible]
         least, most = int(total.min()), int(total.max())
         if most == least:
             return np.zeros_like(total)
@@ -179,5 +179,4 @@ def _in_domain(snapshot: Snapshot, key: str, counts: Ints) -> Bools:
     """The rows in whose domain at least one of the counted pods is."""
     if not counts.any():
         return np.zeros(snapshot.size, dtype=np.bool_)
-    totals = np.append(snapshot.per_domain(key, counts), 0)
-    return totals[snapshot.labels.column(key)] > 0
+    return snapshot.shared(key, counts) > 0

@@ -38,6 +38,7 @@ CONFLICT = "pod affinity terms conflict"
 class NodeAffinity(PreFilter, Filter, NodeScore):
     name = "NodeAffinity"
     per_node = True
+    is_normalized = True
 
     def __init__(self, args: Mapping[str, Any], world: World) -> None:
         super().__init__(args, world)

@@ -91,7 +91,7 @@ class NodeResourcesFit(Filter, NodeScore):
                 continue
             offered, requested = usage
             part = requested if self._strategy == "MostAllocated" else offered - requested
-            share = np.clip(part, 0, offered) * MAX_SCORE // np.maximum(offered, 1)
+            share = np.minimum(np.maximum(part, 0), offered) * MAX_SCORE // np.maximum(offered, 1)
             total += share * weight
             weights += (offered > 0) * weight
         return total // np.maximum(weights, 1)

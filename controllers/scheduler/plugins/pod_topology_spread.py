@@ -132,26 +132,26 @@ class PodTopologySpread(PreFilter, Filter, Score):
         everywhere = self._system and not cycle.template.spec.get("topologySpreadConstraints")
         eligible = snapshot.alive if everywhere else _with_all_keys(snapshot, constraints)
         scored = eligible[feasible]
-        total = np.zeros(len(feasible), dtype=np.float64)
+        if not scored.any():
+            return None
+        total = np.zeros(snapshot.size, dtype=np.float64)
         for rule in constraints:
-            total += self._points(rule, cycle, feasible, scored, eligible)
-        return _normalized(np.floor(total + 0.5).astype(np.int64), scored)
+            total += self._points(rule, cycle, feasible[scored], eligible)
+        return _normalized(np.floor(total[feasible] + 0.5).astype(np.int64), scored)
 
     @staticmethod
-    def _points(rule: Constraint, cycle: Cycle, feasible: Ints, scored: Bools, eligible: Bools) -> Any:
-        """What the rule counts against each feasible row: the pods of its domain, weighed by the number of domains."""
+    def _points(rule: Constraint, cycle: Cycle, scored: Ints, eligible: Bools) -> Any:
+        """What the rule counts against each row: the pods of its domain, weighed by the number of domains."""
         snapshot = cycle.snapshot
         column = snapshot.labels.column(rule.key)
-        mine = column[feasible]
         counts = snapshot.counters.counts(rule.selections, with_leaving=False)
         if rule.key == HOSTNAME:
-            domains = int(np.count_nonzero(scored))
-            matching = counts[feasible]
+            matching, domains = counts, len(scored)
         else:
             totals = snapshot.per_domain(rule.key, counts, _included(rule, cycle.template, snapshot, eligible))
-            domains = len(np.unique(mine[scored]))
-            matching = np.append(totals, 0)[mine]
-        return (matching * math.log(domains + 2) + (rule.max_skew - 1)) * (mine >= 0)
+            domains = int(np.count_nonzero(np.bincount(column[scored] + 1)))
+            matching = np.append(totals, 0)[column]
+        return (matching * math.log(domains + 2) + (rule.max_skew - 1)) * (column >= 0)
 
     def wakes(self, event: ClusterEvent, pod: PodInfo) -> bool:
         constraints = self.constraints(pod.template, HARD)
@@ -203,9 +203,10 @@ def _included(rule: Constraint, template: Template, snapshot: Snapshot, eligible
 
 def _normalized(scores: Ints, scored: Bools) -> Ints:
     """Fewest is best; rows that lack a label get nothing."""
-    if not scored.any():
-        return np.zeros_like(scores)
-    most, least = int(scores[scored].max()), int(scores[scored].min())
+    everywhere = bool(scored.all())
+    of_scored = scores if everywhere else scores[scored]
+    most, least = int(of_scored.max()), int(of_scored.min())
     if most == 0:
-        return np.where(scored, MAX_SCORE, 0)
-    return np.where(scored, MAX_SCORE * (most + least - scores) // most, 0)
+        return scored * MAX_SCORE
+    points = MAX_SCORE * (most + least - scores) // most
+    return points if everywhere else points * scored

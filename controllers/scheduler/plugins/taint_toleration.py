@@ -30,6 +30,7 @@ PREFER = "PreferNoSchedule"
 class TaintToleration(Filter, NodeScore):
     name = "TaintToleration"
     per_node = True
+    is_normalized = True
 
     def filter(self, cycle: Cycle, rows: Rows) -> Iterable[Rejection]:
         failing = cycle.snapshot.untolerated(cycle.template.tolerations)
