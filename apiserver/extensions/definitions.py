@@ -262,7 +262,8 @@ class Definitions:
 def _form(definition: Object) -> tuple[Any, ...]:
     """What rows depend on."""
     meta = definition["metadata"]
-    return (meta.get("uid"), meta.get("generation"), repr((definition.get("status") or {}).get("acceptedNames")))
+    names = repr((definition.get("status") or {}).get("acceptedNames"))
+    return (meta.get("uid"), meta.get("generation"), "deletionTimestamp" in meta, names)
 
 
 def _log_failure(task: asyncio.Future[None]) -> None:

@@ -17,6 +17,9 @@ from openapi.kinds.row import READ_WRITE
 
 Struct = Mapping[str, Any]
 
+VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
+"""In the order in which discovery lists them for custom kinds."""
+
 
 def custom_rows(definition: Struct) -> list[CustomRow]:
     """All versions that are served."""
@@ -26,13 +29,14 @@ def custom_rows(definition: Struct) -> list[CustomRow]:
     stored = next((_row(definition, v) for v in versions if v.get("storage")), None)
     if stored is None:
         return []
+    is_ending = "deletionTimestamp" in definition["metadata"]
     rows: list[CustomRow] = []
     for version in versions:
         if not version.get("served"):
             continue
         kind = CustomKind(version)
         row = stored if version.get("storage") else _row(definition, version)
-        strategy = CustomResourceStrategy(kind, namespaced=row.namespaced)
+        strategy = CustomResourceStrategy(kind, namespaced=row.namespaced, is_ending=is_ending)
         # Objects may be older than the schema's present state: only then, and for defaults, reading has work to do.
         changes = kind.has_defaults or generation > 1
         form = f"{definition['metadata']['uid']}.{generation}" if changes else ""
@@ -47,10 +51,10 @@ def _row(definition: Struct, version: Struct) -> Resource:
     storage = next(v["name"] for v in spec["versions"] if v.get("storage"))
     subresources = version.get("subresources") or {}
     found: list[Subresource] = []
-    if subresources.get("scale") is not None:
-        found.append(Subresource("scale", READ_WRITE, "Scale", "autoscaling", "v1"))
     if subresources.get("status") is not None:
         found.append(Subresource("status", READ_WRITE, kind))
+    if subresources.get("scale") is not None:
+        found.append(Subresource("scale", READ_WRITE, "Scale", "autoscaling", "v1"))
     return Resource(
         group,
         name,
@@ -59,6 +63,7 @@ def _row(definition: Struct, version: Struct) -> Resource:
         custom_definition_name(group, name, kind),
         spec.get("scope") == "Namespaced",
         singular=names.get("singular") or kind.lower(),
+        verbs=VERBS,
         short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()),
         subresources=tuple(found),

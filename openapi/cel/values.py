@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+_UNITS = {
+    "d": 86400.0, "h": 3600.0, "m": 60.0, "ms": 1e-3, "ns": 1e-9, "s": 1.0, "us": 1e-6, "w": 604800.0, "µs": 1e-6,
+}  # fmt: skip
+_AMOUNT = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([a-zµ]+)")
+
+
+def timestamp(text: str) -> Timestamp:
+    """A time inside an object, which only a message can carry. Raises ValueError."""
+    made = Timestamp()
+    made.FromJsonString(text)
+    return made
+
+
+def duration(text: str) -> Duration:
+    """A duration such as `1h30m` inside an object."""
+    seconds = sum(float(number) * _UNITS.get(unit, 0.0) for number, unit in _AMOUNT.findall(text))
+    made = Duration()
+    made.FromTimedelta(timedelta(seconds=-seconds if text.startswith("-") else seconds))
+    return made
 
 
 def plain(value: Any) -> Any:

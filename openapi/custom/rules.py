@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
 import orjson
 
+from openapi.cel.objects import escaped
 from openapi.cel.types import (
     BOOL,
     BYTES,
@@ -32,7 +32,6 @@ from openapi.cel.types import (
 from openapi.custom.structural import EMBEDDED, INT_OR_STRING, LIST_KEYS, LIST_TYPE, PRESERVE, RULES, Schema
 from openapi.meta import field as fields
 from openapi.meta.field import FieldError, Verbatim, duplicate, forbidden, invalid, not_supported, required
-from openapi.meta.times import parse_time
 
 Rule = Mapping[str, Any]
 
@@ -44,23 +43,7 @@ _REASONS = {
 }
 _FORMATS = {"byte": BYTES, "date": TIMESTAMP, "date-time": TIMESTAMP, "duration": DURATION}
 _SCALARS = {"boolean": BOOL, "integer": INT, "number": DOUBLE, "string": STRING}
-_KEYWORDS = frozenset(
-    (
-        "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import",
-        "let", "loop", "package", "namespace", "return", "var", "void", "while",
-    )
-)  # fmt: skip
-_ESCAPES = (("__", "__underscores__"), (".", "__dot__"), ("-", "__dash__"), ("/", "__slash__"))
 _METADATA = StructOf("kubernetes.ObjectMeta", (("name", STRING), ("generateName", STRING)))
-
-
-def escaped(name: str) -> str:
-    """A property's name as expressions write it; '' if they cannot."""
-    for plain, word in _ESCAPES:
-        name = name.replace(plain, word)
-    if not name or not name.replace("_", "a").isalnum() or not name.isascii() or name[0].isdigit():
-        return ""
-    return f"__{name}__" if name in _KEYWORDS else name
 
 
 # -- types and values --------------------------------------------------------------------------------------------
@@ -122,26 +105,20 @@ def _scalar(value: Any, schema: Schema) -> Any:
         return float(value)
     if kind != "string" or not isinstance(value, str):
         return value
-    form = schema.get("format", "")
+    return _formatted(value, schema.get("format", ""))
+
+
+def _formatted(text: str, form: str) -> Any:
+    """Text of a format that CEL has a type for."""
     if form == "byte":
-        return value.encode()
-    if form in ("date", "date-time"):
-        return parse_time(value if "T" in value else f"{value}T00:00:00Z")
-    return _duration(value) if form == "duration" else value
+        return text.encode()
+    if form not in ("date", "date-time", "duration"):
+        return text
+    from openapi.cel.values import duration, timestamp
 
-
-def _duration(text: str) -> Any:
-    units = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-    seconds, number, unit = 0.0, "", ""
-    for character in f"{text} ":
-        if unit and (character.isdigit() or character in ". "):
-            seconds += float(number or 0) * units.get(unit, 0.0)
-            number, unit = "", ""
-        if character.isdigit() or character in ".-":
-            number += character
-        else:
-            unit += character.strip()
-    return timedelta(seconds=seconds)
+    if form == "duration":
+        return duration(text)
+    return timestamp(text if "T" in text else f"{text}T00:00:00Z")
 
 
 # -- checking rules ----------------------------------------------------------------------------------------------

@@ -16,16 +16,20 @@ from openapi.custom.kind import CustomKind
 from openapi.meta.field import FieldError, invalid
 from openapi.meta.metadata import validate_object_meta
 from openapi.meta.names import name_is_dns_subdomain
+from openapi.meta.status import StatusError
+
+_ENDING = "create not allowed while custom resource definition is terminating"
 
 
 class CustomResourceStrategy(Strategy):
-    """The main resource."""
+    """The main resource. Nothing new comes to a kind whose definition `is_ending`."""
 
     allow_unconditional_update = False
 
-    def __init__(self, kind: CustomKind, *, namespaced: bool) -> None:
+    def __init__(self, kind: CustomKind, *, namespaced: bool, is_ending: bool = False) -> None:
         self.kind = kind
         self.namespaced = namespaced
+        self.is_ending = is_ending
         table = CustomColumns(kind.version.get("additionalPrinterColumns"))
         self.columns = table.columns
         self._table = table
@@ -34,6 +38,8 @@ class CustomResourceStrategy(Strategy):
         self.scale = scale_fields(kind.scale)
 
     def prepare(self, obj: Object, old: Object | None, context: WriteContext) -> None:
+        if old is None and self.is_ending:
+            raise StatusError(405, "MethodNotAllowed", _ENDING, details={})
         if self.kind.has_status:
             obj.pop("status", None)
         if old is None:

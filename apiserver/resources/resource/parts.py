@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from apiserver.resources.core.volume_sources import validate_csi_driver_name as validate_driver_name
+from apiserver.resources.core.volume_sources import validate_csi_driver_name
 from apiserver.resources.field_rules import named
 from apiserver.resources.resource import limits
 from openapi.cel.types import BOOL, DYN, STRING, StructOf
@@ -59,6 +59,11 @@ def validate_set(
 
 def name_of(item: Struct) -> str:
     return str(item.get("name", ""))
+
+
+def validate_driver_name(name: str, path: str) -> Iterator[FieldError]:
+    """Drivers of devices are called as those of volumes are."""
+    return validate_csi_driver_name(name, path)
 
 
 def validate_label(value: str, path: str) -> Iterator[FieldError]:
