@@ -88,7 +88,7 @@ def options_of(arguments: argparse.Namespace) -> Options:
 
 
 def _duration(parser: argparse.ArgumentParser, flag: str, default_s: float) -> None:
-    parser.add_argument(flag, type=_seconds, metavar="DURATION", default=default_s, help=f"default: {default_s:g}s")
+    parser.add_argument(flag, type=duration, metavar="DURATION", default=default_s, help=f"default: {default_s:g}s")
 
 
 def _boolean(text: str) -> bool:
@@ -97,7 +97,7 @@ def _boolean(text: str) -> bool:
     return text.lower() == "true"
 
 
-def _seconds(text: str) -> float:
+def duration(text: str) -> float:
     """`15s`, `1m30s`, `500ms`, `1.5h`."""
     units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
     total, number, unit = 0.0, "", ""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from controllers.options import duration
 from controllers.runtime.client import Client
 from controllers.runtime.events import EventSink
 from controllers.runtime.health import HealthServer
@@ -41,6 +42,7 @@ class Options:
     kubeconfig: Path | None = None
     configuration: SchedulerConfiguration = field(default_factory=SchedulerConfiguration)
     leader_elect: bool = True
+    lease_times: LeaseTimes = field(default_factory=LeaseTimes)
     health_address: str = "127.0.0.1"
     health_port: int = HEALTH_PORT
     verbosity: int = 0
@@ -105,14 +107,9 @@ async def _serve(options: Options, transport: Transport, on_ready: Callable[[], 
 
 def _elector(options: Options, client: Client) -> Elector:
     settings = options.configuration.leader_election
-    default = LeaseTimes()
-    times = LeaseTimes(
-        duration_s(settings["leaseDuration"]) if settings.get("leaseDuration") else default.duration_s,
-        duration_s(settings["renewDeadline"]) if settings.get("renewDeadline") else default.renew_deadline_s,
-        duration_s(settings["retryPeriod"]) if settings.get("retryPeriod") else default.retry_s,
-    )
     namespace = settings.get("resourceNamespace") or "kube-system"
-    return Elector(client, namespace, settings.get("resourceName") or COMPONENT, new_identity(), now, times)
+    name = settings.get("resourceName") or COMPONENT
+    return Elector(client, namespace, name, new_identity(), now, options.lease_times)
 
 
 def run(options: Options, on_ready: Callable[[], None]) -> None:
@@ -138,6 +135,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kubeconfig", type=Path, help="how to reach the API server")
     parser.add_argument("--config", type=Path, help="a KubeSchedulerConfiguration file")
     parser.add_argument("--leader-elect", action=argparse.BooleanOptionalAction, default=True)
+    for flag in ("lease-duration", "renew-deadline", "retry-period"):
+        parser.add_argument(f"--leader-elect-{flag}", type=duration, metavar="DURATION", help="such as 15s or 1m30s")
     parser.add_argument("--health-address", default="127.0.0.1", metavar="IP")
     parser.add_argument("--health-port", type=int, default=HEALTH_PORT, metavar="PORT", help="-1 serves no health")
     parser.add_argument("-v", "--verbosity", type=int, default=0, metavar="LEVEL")
@@ -151,9 +150,26 @@ def options_of(arguments: argparse.Namespace) -> Options:
         kubeconfig,
         configuration,
         arguments.leader_elect and configuration.leader_election.get("leaderElect", True),
+        _lease_times(arguments, configuration),
         arguments.health_address,
         arguments.health_port,
         arguments.verbosity,
+    )
+
+
+def _lease_times(arguments: argparse.Namespace, configuration: SchedulerConfiguration) -> LeaseTimes:
+    """From the command line, else from the configuration, else Kubernetes' own."""
+    settings, default = configuration.leader_election, LeaseTimes()
+
+    def seconds(flag_s: float | None, setting: str, default_s: float) -> float:
+        if flag_s is not None:
+            return flag_s
+        return duration_s(settings[setting]) if settings.get(setting) else default_s
+
+    return LeaseTimes(
+        seconds(arguments.leader_elect_lease_duration, "leaseDuration", default.duration_s),
+        seconds(arguments.leader_elect_renew_deadline, "renewDeadline", default.renew_deadline_s),
+        seconds(arguments.leader_elect_retry_period, "retryPeriod", default.retry_s),
     )
 
 
