@@ -86,6 +86,7 @@ class Watches:
         gone.add_done_callback(lambda _: watcher.close())
         try:
             await stream.start()
+            watcher.sink = stream.sink()
             for begin in range(0, len(entries), INITIAL_BATCH):
                 await stream.send(
                     [stream.frame("ADDED", e, e.revision) for e in entries[begin : begin + INITIAL_BATCH]]
@@ -182,6 +183,21 @@ async def _until_gone(context: Context) -> None:
         continue
 
 
+class _Chunks:
+    """Frames as chunks of HTTP; the last one is kept, for all watchers of an event get it one after the other."""
+
+    def __init__(self) -> None:
+        self._frame = self._chunk = b""
+
+    def __call__(self, frame: bytes) -> bytes:
+        if frame is not self._frame:
+            self._frame, self._chunk = frame, b"%x\r\n%b\r\n" % (len(frame), frame)
+        return self._chunk
+
+
+_chunk = _Chunks()
+
+
 def _next_mark(end: float) -> float:
     """Bookmarks come every minute, and once shortly before the end."""
     soon, last = time.monotonic() + BOOKMARK_EVERY_S, end - BOOKMARK_BEFORE_END_S
@@ -208,6 +224,23 @@ class _Stream:
             self._needs_columns = False
         body = frames[0] if len(frames) == 1 else b"".join(frames)
         await self._send({"type": "http.response.body", "body": body, "more_body": True})
+
+    def sink(self) -> Callable[[bytes], bool] | None:
+        """Writes a frame straight to the connection: an event to many watchers costs each of them little more than
+        its encryption. None where a frame has to be looked at, or nothing is known of the connection.
+        """
+        connection = self._context.connection
+        if connection is None or self._needs_columns or not connection.cycle.chunked_encoding:
+            return None
+        transport, flow = connection.transport, connection.flow
+
+        def write(frame: bytes) -> bool:
+            if flow.write_paused or transport.is_closing():
+                return False
+            transport.write(_chunk(frame))
+            return True
+
+        return write
 
     def _with_columns(self, frame: bytes) -> bytes:
         """Only the first table of a stream says what its columns are."""

@@ -117,6 +117,8 @@ class Watcher:
         self._ended: WatchEnded | None = None
         self._replay: Replay | None = None
         self._replay_until = 0
+        self.sink: Callable[[bytes], bool] | None = None
+        """Takes a frame at once where its reader only waits for one; False when it cannot now."""
 
     @property
     def revision(self) -> int:
@@ -138,13 +140,17 @@ class Watcher:
             self.end(WatchEnded("the client is too slow"))
             return
         try:
-            self._queue.append(event.frame(type_, self._form, self._frame))
+            frame = event.frame(type_, self._form, self._frame)
         except Exception as error:  # One form that cannot be encoded must not stop the feed for all others.
             log.exception("event cannot be encoded", extra={"key": event.entry.key, "revision": event.revision})
             self.end(WatchEnded("an event cannot be encoded", error))
             return
         waiter = self._waiter
-        if waiter is not None and not waiter.done():
+        is_waiting = waiter is not None and not waiter.done()
+        if is_waiting and self.sink is not None and not self._queue and self.sink(frame):
+            return
+        self._queue.append(frame)
+        if waiter is not None and is_waiting:
             waiter.set_result(None)
 
     def end(self, ended: WatchEnded) -> None:
