@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from aiohttp import web
 
@@ -15,13 +16,16 @@ from controllers.runtime.errors import ApiError
 from nodeagent.server.answers import Refusal, plain
 from nodeagent.server.auth import Gate, denial
 from nodeagent.server.container_logs import ContainerLogs
+from nodeagent.server.facts import Facts
 from nodeagent.server.host import Host
 from nodeagent.server.sessions import Sessions
+from nodeagent.server.system_logs import SystemLogs
 
 log = logging.getLogger(__name__)
 
 PORT = 10250
 SHUTDOWN_S = 2.0
+BODY_LIMIT_BYTES = 1 << 20
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -38,9 +42,11 @@ def server_tls(cert_file: str, key_file: str, client_ca_file: str) -> ssl.SSLCon
 class NodeServer:
     """Serves one node until it is closed."""
 
-    def __init__(self, host: Host, gate: Gate) -> None:
+    def __init__(self, host: Host, gate: Gate, folder: Path = Path("/")) -> None:
+        """`folder` is on the file system that holds the node's data."""
         self._host = host
         self._gate = gate
+        self._folder = folder
         self._runner: web.AppRunner | None = None
 
     async def start(self, address: str, port: int, tls: ssl.SSLContext | None) -> int:
@@ -57,16 +63,12 @@ class NodeServer:
             await self._runner.cleanup()
 
     def application(self) -> web.Application:
-        app = web.Application(middlewares=[self._guard], client_max_size=1 << 20)
-        router = app.router
-        logs = ContainerLogs(self._host)
-        sessions = Sessions(self._host)
-        router.add_get("/containerLogs/{namespace}/{pod}/{container}", logs.serve)
-        for path in ("/{namespace}/{pod}/{container}", "/{namespace}/{pod}/{uid}/{container}"):
-            _add_stream(router, "/exec" + path, sessions.execute)
-            _add_stream(router, "/attach" + path, sessions.attach)
-        for path in ("/{namespace}/{pod}", "/{namespace}/{pod}/{uid}"):
-            _add_stream(router, "/portForward" + path, sessions.forward)
+        app = web.Application(middlewares=[self._guard], client_max_size=BODY_LIMIT_BYTES)
+        _add_facts(app.router, Facts(self._host, self._folder))
+        _add_streams(app.router, Sessions(self._host), ContainerLogs(self._host))
+        logs = SystemLogs()
+        for path in ("/logs", "/logs/", "/logs/{path:.+}"):
+            app.router.add_get(path, logs.serve)
         return app
 
     @web.middleware
@@ -94,6 +96,31 @@ class NodeServer:
             raise Refusal(403, denial(user, request.method, request.path, self._host.node_name))
 
 
-def _add_stream(router: web.UrlDispatcher, path: str, handler: Handler) -> None:
+def _add_facts(router: web.UrlDispatcher, facts: Facts) -> None:
+    for path in ("/pods", "/pods/"):
+        router.add_get(path, facts.pods)
+    for path in ("/runningpods", "/runningpods/"):
+        router.add_get(path, facts.running_pods)
+    for path in ("/healthz", "/healthz/", "/healthz/ping", "/healthz/log", "/healthz/syncloop"):
+        router.add_get(path, facts.health)
+    router.add_get("/configz", facts.configuration)
+    router.add_get("/stats/summary", facts.summary)
+    router.add_get("/metrics", facts.metrics)
+    router.add_get("/metrics/resource", facts.resource_metrics)
+    router.add_get("/metrics/cadvisor", facts.cadvisor_metrics)
+
+
+def _add_streams(router: web.UrlDispatcher, sessions: Sessions, logs: ContainerLogs) -> None:
+    router.add_get("/containerLogs/{namespace}/{pod}/{container}", logs.serve)
+    for path in ("/{namespace}/{pod}/{container}", "/{namespace}/{pod}/{uid}/{container}"):
+        _add_both(router, "/exec" + path, sessions.execute)
+        _add_both(router, "/attach" + path, sessions.attach)
+        router.add_post("/run" + path, sessions.run)
+    for path in ("/{namespace}/{pod}", "/{namespace}/{pod}/{uid}"):
+        _add_both(router, "/portForward" + path, sessions.forward)
+
+
+def _add_both(router: web.UrlDispatcher, path: str, handler: Handler) -> None:
+    """SPDY asks by POST, WebSockets by GET."""
     router.add_get(path, handler, allow_head=False)
     router.add_post(path, handler)

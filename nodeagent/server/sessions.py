@@ -26,6 +26,7 @@ from nodeagent.server.takeover import TakenOver, take_over
 
 TUNNEL_PROTOCOL = "SPDY/3.1+portforward.k8s.io"
 FORWARD_PROTOCOL = "portforward.k8s.io"
+RUN_TIMEOUT_S = 120
 _DROPPED_HEADERS = frozenset(("host", "authorization", "content-length", "connection"))
 
 T = TypeVar("T")
@@ -38,14 +39,14 @@ class Sessions:
         self._host = host
 
     async def execute(self, request: web.Request) -> web.StreamResponse:
-        wanted, id = await self._container(request)
+        wanted, id = wanted_streams(request), await self._container(request)
         command = request.query.getall("command", [])
         return await self._session(
             request, wanted, lambda: self._host.runtime.exec_url(id, command, streams=wanted.streams())
         )
 
     async def attach(self, request: web.Request) -> web.StreamResponse:
-        wanted, id = await self._container(request)
+        wanted, id = wanted_streams(request), await self._container(request)
         found = spec.container_named(find_pod(self._host, request), request.match_info["container"])
         # Whether there is a terminal was decided when the container was made.
         wanted = Wanted(wanted.stdin, wanted.stdout, wanted.stderr, bool((found or {}).get("tty")))
@@ -58,14 +59,22 @@ class Sessions:
         url = await _asked(self._host.runtime.forward_url(await self._sandbox(pod), ports))
         return await self._tunnel(request, url) if is_tunnel else await self._pass(request, url)
 
-    async def _container(self, request: web.Request) -> tuple[Wanted, str]:
-        wanted = wanted_streams(request)
+    async def run(self, request: web.Request) -> web.StreamResponse:
+        """A command run to its end, answered with all it wrote."""
+        id = await self._container(request)
+        result = await _asked(self._host.runtime.exec(id, request.query.get("cmd", "").split(" "), RUN_TIMEOUT_S))
+        if result.exit_code:
+            raise Refusal(500, f"command '{request.query['cmd']}' exited with {result.exit_code}: {result.output}")
+        return web.Response(body=result.stdout + result.stderr, content_type="application/json")
+
+    async def _container(self, request: web.Request) -> str:
+        """The running container that a path names."""
         pod, name = find_pod(self._host, request), request.match_info["container"]
         listed = await _asked(self._host.runtime.containers(pod["metadata"]["uid"]))
         running = [item for item in listed if item.name == name and item.state is State.RUNNING]
         if not running:
             raise Refusal(500, f'container not found ("{name}")')
-        return wanted, max(running, key=lambda item: item.attempt).id
+        return max(running, key=lambda item: item.attempt).id
 
     async def _sandbox(self, pod: View) -> str:
         metadata = pod["metadata"]
