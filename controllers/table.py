@@ -9,6 +9,7 @@ from controllers.certificates.approving import ApprovingController
 from controllers.certificates.cleaner import CleanerController
 from controllers.certificates.signing import signing
 from controllers.cluster_role_aggregation import ClusterRoleAggregator
+from controllers.cronjob.controller import CronJobController
 from controllers.daemonset.controller import DaemonSetController
 from controllers.deployment.controller import DeploymentController
 from controllers.disruption.controller import DisruptionController
@@ -48,6 +49,7 @@ TABLE: Mapping[str, Factory] = {
     "statefulset-controller": lambda runtime, _options: StatefulSetController(runtime),
     "daemonset-controller": lambda runtime, _options: DaemonSetController(runtime),
     "job-controller": lambda runtime, _options: JobController(runtime),
+    "cronjob-controller": lambda runtime, _options: CronJobController(runtime),
     "garbage-collector-controller": lambda runtime, _options: GarbageCollector(runtime),
     "namespace-controller": lambda runtime, _options: NamespaceController(runtime),
     "serviceaccount-controller": lambda runtime, _options: ServiceAccountController(runtime),
