@@ -15,20 +15,21 @@ from controllers.endpoints.slices import (
     SERVICE_NAME,
     SlicePlan,
     address_types,
+    hint,
     plan_slices,
     wanted_endpoints,
     with_trigger_time,
 )
+from controllers.endpoints.topology import ZONE, NoHints, cpu_of, cpu_shares, give_hints, is_wanted
 from controllers.endpoints.triggers import TriggerTimes
 from controllers.runtime.controller import Controller, For, Requeue, Runtime, Watches
 from controllers.runtime.errors import ApiError, NotFound
 from controllers.runtime.informer import Change
 from controllers.runtime.kinds import ENDPOINT_SLICES, NODES, PODS, SERVICES
-from controllers.runtime.objects import Key, Object, View, is_deleting, labels_of, namespace_of
+from controllers.runtime.objects import Key, Object, View, is_deleting, key_of, labels_of, namespace_of
 
 NAMESPACE_TERMINATING = "NamespaceTerminating"
 BY_SERVICE, BY_NODE = "slices of service", "pods of node"
-ZONE = "topology.kubernetes.io/zone"
 
 
 class EndpointSliceController(Controller):
@@ -38,7 +39,9 @@ class EndpointSliceController(Controller):
         return services_of(self.store(SERVICES), change)
 
     def node_changed(self, change: Change) -> Iterable[Key]:
-        """A node that comes, or moves to another zone, shows in the endpoints of its pods."""
+        """A node that comes, or moves to another zone, shows in the endpoints of its pods, and in all hints by CPU."""
+        if self._hinted and _cpu_changed(change):
+            yield from self._hinted
         if change.old is not None and labels_of(change.old).get(ZONE) == labels_of(change.obj).get(ZONE):
             return
         for pod in self.store(PODS).by_index(BY_NODE, change.obj["metadata"]["name"]):
@@ -62,6 +65,7 @@ class EndpointSliceController(Controller):
         pods = runtime.informers.get(PODS).store
         pods.add_index(BY_NODE, lambda pod: (pod["spec"].get("nodeName", ""),))
         self._triggers = TriggerTimes()
+        self._hinted: set[Key] = set()
         super().__init__(runtime)
         self.events = runtime.events.recorder("endpoint-slice-controller")
 
@@ -69,6 +73,7 @@ class EndpointSliceController(Controller):
         service = self.store(SERVICES).get(*key)
         if service is None:
             self._triggers.forget(key)
+            self._hinted.discard(key)
             return None
         if not selects_pods(service):
             return None
@@ -100,10 +105,33 @@ class EndpointSliceController(Controller):
             wanted, left_out = wanted_endpoints(service, pods, nodes, family)
             skipped.update(dict.fromkeys(left_out))
             of_family = [one for one in existing if one.get("addressType") == family]
-            await self._carry_out(service, plan_slices(service, wanted, of_family, family), moment)
+            plan = plan_slices(service, wanted, of_family, family)
+            self._hint(service, plan, family)
+            await self._carry_out(service, plan, moment)
         others = [one for one in existing if one.get("addressType") not in families]
         await self._carry_out(service, SlicePlan(delete=others), moment)
         return list(skipped)
+
+    def _hint(self, service: View, plan: SlicePlan, family: str) -> None:
+        """Give hints by the zones' CPUs or by the traffic distribution, and tell when the former begin or end."""
+        key, kind = key_of(service), "TopologyAwareHintsDisabled"
+        if not is_wanted(service):
+            if key in self._hinted:
+                self._hinted.discard(key)
+                self.events.warning(service, kind, f"Topology Aware Hints has been disabled, addressType: {family}")
+            hint(plan, service["spec"].get("trafficDistribution"))
+            return
+        try:
+            give_hints(plan, cpu_shares(self.store(NODES).all()))
+        except NoHints as error:
+            self._hinted.discard(key)
+            self.events.warning(service, kind, f"{error}, addressType: {family}")
+            hint(plan, None)
+            return
+        if key not in self._hinted:
+            self._hinted.add(key)
+            text = f"Topology Aware Hints has been enabled, addressType: {family}"
+            self.events.normal(service, "TopologyAwareHintsEnabled", text)
 
     async def _carry_out(self, service: View, plan: SlicePlan, moment: str) -> None:
         if not is_deleting(service):
@@ -126,3 +154,8 @@ class EndpointSliceController(Controller):
         where = f"{namespace_of(service)}/{service['metadata']['name']}"
         text = f"Error updating Endpoint Slices for Service {where}: {trouble}"
         self.events.warning(service, "FailedToUpdateEndpointSlices", text)
+
+
+def _cpu_changed(change: Change) -> bool:
+    before = cpu_of(change.old) if change.old is not None and change.type != "ADDED" else None
+    return before != (None if change.type == "DELETED" else cpu_of(change.obj))

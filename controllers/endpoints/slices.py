@@ -47,11 +47,16 @@ class Wanted:
 
 @dataclass(slots=True)
 class SlicePlan:
-    """Slices to create (without a name), to update (whole) and to delete (as they are)."""
+    """Slices to create (without a name), to update (whole) and to delete (as they are), and those that stay."""
 
     create: list[Object] = field(default_factory=list)
     update: list[Object] = field(default_factory=list)
     delete: list[Object] = field(default_factory=list)
+    unchanged: list[View] = field(default_factory=list)
+
+    def all(self) -> list[View]:
+        """The slices that there will be."""
+        return [*self.create, *self.update, *self.unchanged]
 
 
 def address_types(service: View) -> list[str]:
@@ -138,7 +143,7 @@ def identity(endpoint: View) -> Identity:
 def plan_slices(
     service: View, wanted: Mapping[Ports, Wanted], existing: Sequence[View], family: str, maximum: int = MAX_ENDPOINTS
 ) -> SlicePlan:
-    """The changes that lead from the `existing` slices of that family to the wanted endpoints."""
+    """The changes that lead from the `existing` slices of that family to the wanted endpoints; hints are left alone."""
     by_ports: dict[Ports, list[View]] = {}
     plan = SlicePlan()
     foreign: list[View] = []
@@ -148,16 +153,26 @@ def plan_slices(
         else:
             foreign.append(one)
     superfluous: list[View] = []
-    kept: list[View] = []
     for key, group in wanted.items():
-        kept += _plan_group(service, group, by_ports.pop(key, []), family, maximum, plan, superfluous)
+        plan.unchanged += _plan_group(service, group, by_ports.pop(key, []), family, maximum, plan, superfluous)
     superfluous += (one for slices in by_ports.values() for one in slices)
     if len(superfluous) + len(foreign) == len(existing) and not plan.create:
-        _keep_placeholder(service, family, superfluous, plan, kept)
+        _keep_placeholder(service, family, superfluous, plan)
     _recycle(plan, superfluous)
     plan.delete += [dict(one) for one in (*superfluous, *foreign)]
-    _hint(service["spec"].get("trafficDistribution"), plan, kept)
     return plan
+
+
+def hint(plan: SlicePlan, distribution: str | None) -> None:
+    """Give the plan's endpoints the hints of a traffic distribution; without one they have none."""
+    for one in (*plan.create, *plan.update):
+        one["endpoints"] = [hinted(endpoint, distribution) for endpoint in one["endpoints"]]
+    for other in list(plan.unchanged):
+        before = other.get("endpoints") or ()
+        endpoints = [hinted(endpoint, distribution) for endpoint in before]
+        if any(new is not old for new, old in zip(endpoints, before, strict=True)):
+            plan.unchanged.remove(other)
+            plan.update.append({**other, "endpoints": endpoints})
 
 
 def new_slice(service: View, ports: list[Object], family: str) -> Object:
@@ -266,11 +281,11 @@ def _closest_fit(slices: Sequence[View], count: int, maximum: int) -> View | Non
     return max(fitting, key=lambda one: len(one.get("endpoints") or ()), default=None)
 
 
-def _keep_placeholder(service: View, family: str, superfluous: list[View], plan: SlicePlan, kept: list[View]) -> None:
+def _keep_placeholder(service: View, family: str, superfluous: list[View], plan: SlicePlan) -> None:
     """A service without endpoints has one empty slice."""
     placeholder = new_slice(service, [], family)
     if len(superfluous) == 1 and _is_placeholder(superfluous[0], placeholder):
-        kept.append(superfluous.pop())
+        plan.unchanged.append(superfluous.pop())
     else:
         plan.create.append(placeholder)
 
@@ -285,15 +300,6 @@ def _recycle(plan: SlicePlan, superfluous: list[View]) -> None:
         old, fresh = superfluous.pop(0), plan.create.pop()
         names = {name: old["metadata"][name] for name in ("name", "resourceVersion") if name in old["metadata"]}
         plan.update.append({**fresh, "metadata": {**fresh["metadata"], **names}})
-
-
-def _hint(distribution: str | None, plan: SlicePlan, kept: Sequence[View]) -> None:
-    for one in (*plan.create, *plan.update):
-        one["endpoints"] = [hinted(endpoint, distribution) for endpoint in one["endpoints"]]
-    for other in kept:
-        endpoints = [hinted(endpoint, distribution) for endpoint in other.get("endpoints") or ()]
-        if any(new is not old for new, old in zip(endpoints, other.get("endpoints") or (), strict=True)):
-            plan.update.append({**other, "endpoints": endpoints})
 
 
 def _is_owned(one: View, service: View) -> bool:

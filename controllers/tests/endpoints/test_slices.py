@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from controllers.endpoints.slices import plan_slices, ports_key, wanted_endpoints, with_trigger_time
+from controllers.endpoints.slices import hint, plan_slices, ports_key, wanted_endpoints, with_trigger_time
 
 Object = dict[str, Any]
 NODES = {"node": {"metadata": {"name": "node", "labels": {"topology.kubernetes.io/zone": "z"}}}}
@@ -28,7 +28,9 @@ def pod(name: str, ip: str, *, ready: bool = True, **metadata: Any) -> Object:
 
 def planned(owner: Object, pods: list[Object], existing: list[Object] | None = None, maximum: int = 100) -> Any:
     wanted, _ = wanted_endpoints(owner, pods, NODES, "IPv4")
-    return plan_slices(owner, wanted, existing or [], "IPv4", maximum)
+    plan = plan_slices(owner, wanted, existing or [], "IPv4", maximum)
+    hint(plan, owner["spec"].get("trafficDistribution"))
+    return plan
 
 
 def stored(slices: list[Object]) -> list[Object]:
