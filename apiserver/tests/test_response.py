@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+from typing import Any
+
 import pytest
 
-from apiserver.response import JSON, PROTOBUF, YAML, Negotiated, negotiate, status_reply
+from apiserver.response import JSON, PROTOBUF, YAML, Negotiated, Reply, negotiate, send_reply, status_reply
 from openapi.meta.status import StatusError
 from openapi.schema.protobuf import open_envelope
 
@@ -54,3 +57,29 @@ def test_watches_stream_json_or_protobuf() -> None:
     assert negotiate(f"{PROTOBUF};stream=watch", watching=True) == Negotiated(PROTOBUF)
     with pytest.raises(StatusError):
         negotiate(YAML, watching=True)
+
+
+async def sent(reply: Reply, **how: bool) -> tuple[dict[bytes, bytes], bytes]:
+    messages: list[Any] = []
+
+    async def send(message: Any) -> None:
+        messages.append(message)
+
+    await send_reply(send, reply, **how)
+    return dict(messages[0]["headers"]), b"".join(m["body"] for m in messages[1:])
+
+
+async def test_long_answers_are_zipped_for_who_takes_that() -> None:
+    parts = [b'{"items":['] + [b'{"metadata":{"name":"x"}},'] * 100_000 + [b"]}"]
+    headers, body = await sent(Reply(200, parts), accepts_gzip=True)
+    assert headers[b"content-encoding"] == b"gzip"
+    assert gzip.decompress(body) == b"".join(parts)
+    assert len(body) < sum(map(len, parts)) / 10
+
+
+async def test_short_answers_and_other_clients_get_them_as_they_are() -> None:
+    headers, body = await sent(Reply(200, (b"{}",)), accepts_gzip=True)
+    assert b"content-encoding" not in headers and body == b"{}"
+    long = b"x" * 3_000_000
+    headers, body = await sent(Reply(200, (long,)))
+    assert headers[b"content-length"] == b"3000000" and body == long
