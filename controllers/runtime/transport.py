@@ -16,6 +16,7 @@ from urllib.request import getproxies, proxy_bypass
 import orjson
 
 from controllers.runtime.errors import Unavailable, from_answer
+from controllers.runtime.wire import Wire
 
 if TYPE_CHECKING:
     import aiohttp
@@ -30,7 +31,9 @@ CONNECT_TIMEOUT_S = 10.0
 class Transport:
     """Sends requests and hands back bytes. Opened by `open_transport`, closed with `close`."""
 
-    def __init__(self, configuration: Configuration, session: aiohttp.ClientSession) -> None:
+    def __init__(self, configuration: Configuration, session: aiohttp.ClientSession, wire: Wire | None) -> None:
+        """`session` carries streams, and without a `wire` (behind a proxy) everything."""
+        self._wire = wire
         self._configuration = configuration
         self._session = session
         self._in_flight = asyncio.Semaphore(MAX_IN_FLIGHT)
@@ -41,26 +44,34 @@ class Transport:
         return self._base
 
     async def close(self) -> None:
+        if self._wire is not None:
+            self._wire.close()
         await self._session.close()
 
     async def send(self, method: str, path: str, headers: Mapping[str, str], body: Any, timeout_s: float) -> bytes:
         """One call from start to end; raises an ApiError for every answer but 2xx, Unavailable where none comes."""
-        import aiohttp
-
-        data = None if body is None else orjson.dumps(body)
+        data = b"" if body is None else orjson.dumps(body)
         async with self._in_flight:
             try:
                 headers = {**headers, **await self._credentials()}
-                timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
-                async with self._session.request(
-                    method, self._url(path), headers=headers, data=data, timeout=timeout
-                ) as response:
-                    answer = await response.read()
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                async with asyncio.timeout(timeout_s):
+                    status, answer = await self._exchange(method, path, headers, data)
+            except (TimeoutError, OSError) as error:
                 raise Unavailable(f"{method} {path.partition('?')[0]}: {error or type(error).__name__}") from error
-        if response.status >= 300:
-            raise from_answer(response.status, answer)
+        if status >= 300:
+            raise from_answer(status, answer)
         return answer
+
+    async def _exchange(self, method: str, path: str, headers: Mapping[str, str], data: bytes) -> tuple[int, bytes]:
+        if self._wire is not None:
+            return await self._wire.call(method, path, headers, data)
+        import aiohttp
+
+        try:
+            async with self._session.request(method, self._url(path), headers=headers, data=data or None) as response:
+                return response.status, await response.read()
+        except aiohttp.ClientError as error:
+            raise OSError(str(error)) from error
 
     @asynccontextmanager
     async def stream(
@@ -115,8 +126,10 @@ async def open_transport(kubeconfig: Path | None) -> Transport:
         await load_kube_config(  # type: ignore[no-untyped-call]
             str(kubeconfig), client_configuration=configuration, persist_config=False
         )
-    configuration.client_session_kwargs["proxy"] = _proxy(configuration)
-    return Transport(configuration, Pool(configuration).open())
+    proxy = configuration.client_session_kwargs["proxy"] = _proxy(configuration)
+    pool = Pool(configuration)
+    wire = None if proxy else Wire(configuration.host, pool.ssl_context)
+    return Transport(configuration, pool.open(), wire)
 
 
 def _proxy(configuration: Configuration) -> str | None:
