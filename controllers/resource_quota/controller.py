@@ -92,6 +92,10 @@ class ResourceQuotaController(Controller):
         """Filled informers of what the limits count; resources that are not served are left out."""
         wanted = list(counted(hard))
         for gr in wanted:
+            known = self._informers.get(gr)
+            if known is not None and self.runtime.informers.find(known.resource.gvr) is None:
+                # Its definition has been deleted; there may be a new one.
+                del self._informers[gr]
             if gr not in self._informers:
                 await self._watch(gr)
         found = {gr: self._informers[gr] for gr in wanted if gr in self._informers}
