@@ -1,0 +1,99 @@
+"""Device classes, claims and slices, as the server answers for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from apiserver.tests.conftest import Client
+
+VERSION = "resource.k8s.io/v1"
+CLAIMS = f"/apis/{VERSION}/namespaces/default/resourceclaims"
+SLICES = f"/apis/{VERSION}/resourceslices"
+MERGE = "application/merge-patch+json"
+
+
+def claim(*requests: dict[str, Any], name: str = "a", **devices: Any) -> dict[str, Any]:
+    spec = {"devices": {"requests": list(requests), **devices}}
+    return {"apiVersion": VERSION, "kind": "ResourceClaim", "metadata": {"name": name}, "spec": spec}
+
+
+def request(**exactly: Any) -> dict[str, Any]:
+    return {"name": "r", "exactly": {"deviceClassName": "c", **exactly}}
+
+
+def device_slice(**spec: Any) -> dict[str, Any]:
+    pool = {"name": "p", "generation": 1, "resourceSliceCount": 1}
+    spec = {"driver": "d.example.com", "pool": pool, "nodeName": "n", "devices": [{"name": "x"}], **spec}
+    return {"apiVersion": VERSION, "kind": "ResourceSlice", "metadata": {"name": "a"}, "spec": spec}
+
+
+async def problems(client: Client, path: str, obj: dict[str, Any]) -> list[str]:
+    answer = await client.ask("POST", path, obj)
+    assert answer.code == 422, answer.body
+    return [f"{c['field']}: {c['message']}" for c in answer.json["details"]["causes"]]
+
+
+async def test_a_request_is_for_one_device_unless_it_says_more(client: Client) -> None:
+    made = (await client.ask("POST", CLAIMS, claim(request()))).json["spec"]["devices"]["requests"][0]["exactly"]
+    assert (made["allocationMode"], made["count"]) == ("ExactCount", 1)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "problem"),
+    [
+        ({"name": "r"}, ": Required value: exactly one of `exactly` or `firstAvailable` is required"),
+        (request(allocationMode="All", count=2),
+         ".exactly.count: Invalid value: 2: must not be specified when allocationMode is 'All'"),
+        (request(selectors=[{"cel": {"expression": "1"}}]),
+         '.exactly.selectors[0].cel.expression: Invalid value: "1": must evaluate to bool or the unknown type, not '
+         "int"),
+        (request(tolerations=[{"operator": "Exists", "value": "v"}]),
+         '.exactly.tolerations[0].value: Invalid value: "v": must be empty for operator `Exists`'),
+    ],
+)  # fmt: skip
+async def test_requests_are_judged(client: Client, wanted: dict[str, Any], problem: str) -> None:
+    assert await problems(client, CLAIMS, claim(wanted)) == [f"spec.devices.requests[0]{problem}"]
+
+
+async def test_constraints_speak_of_requests_that_exist(client: Client) -> None:
+    constraints = [{"requests": ["nope"], "matchAttribute": "d.example.com/x"}]
+    found = await problems(client, CLAIMS, claim(request(), constraints=constraints))
+    assert found[0].startswith('spec.devices.constraints[0].requests[0]: Invalid value: "nope": must be the name of')
+
+
+async def test_an_allocation_is_made_once(client: Client) -> None:
+    await client.ask("POST", CLAIMS, claim(request()))
+    result = {"request": "r", "driver": "d.example.com", "pool": "p", "device": "x"}
+    status = {"allocation": {"devices": {"results": [result]}}}
+    path = f"{CLAIMS}/a/status"
+    assert (await client.ask("PATCH", path, {"status": status}, content_type=MERGE)).code == 200
+    status["allocation"]["devices"]["results"] = [{**result, "device": "y"}]
+    answer = await client.ask("PATCH", path, {"status": status}, content_type=MERGE)
+    assert answer.json["details"]["causes"][0]["field"] == "status.allocation"
+    table = await client.ask("GET", CLAIMS, accept="application/json;as=Table;g=meta.k8s.io;v=v1")
+    assert table.json["rows"][0]["cells"][1] == "allocated"
+
+
+async def test_slices_are_found_by_driver_and_node(client: Client) -> None:
+    await client.ask("POST", SLICES, device_slice())
+    for selector, count in (("spec.driver=d.example.com", 1), ("spec.nodeName=other", 0)):
+        assert len((await client.ask("GET", f"{SLICES}?fieldSelector={selector}")).json["items"]) == count
+
+
+@pytest.mark.parametrize(
+    ("spec", "problem"),
+    [
+        ({"allNodes": True}, 'spec: Invalid value: "{`nodeName`, `allNodes`}": exactly one of'),
+        ({"devices": [{"name": "d"}, {"name": "d"}]}, 'spec.devices[1]: Duplicate value: "d"'),
+        ({"devices": [{"name": "d", "attributes": {"v": {"version": "x"}}}]},
+         'spec.devices[0].attributes[v].version: Invalid value: "x": must be a string compatible with semver.org'),
+        ({"devices": [{"name": "d", "capacity": {"c": {"value": "1", "requestPolicy": {}}}}]},
+         "spec.devices[0].capacity[c].requestPolicy: Forbidden: allowMultipleAllocations must be true"),
+    ],
+)  # fmt: skip
+async def test_slices_are_judged(client: Client, spec: dict[str, Any], problem: str) -> None:
+    found = await problems(client, SLICES, device_slice(**spec))
+    assert len(found) == 1
+    assert found[0].startswith(problem)

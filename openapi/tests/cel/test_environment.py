@@ -1,0 +1,95 @@
+"""Expressions compiled and run: results, reports, libraries, literals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from openapi.cel.environment import compile_expression
+from openapi.cel.errors import CompileError, EvaluationError
+from openapi.cel.types import DYN, INT, STRING, ListOf, MapOf, StructOf
+
+SELF = StructOf("test.Self", (("n", INT), ("names", ListOf(STRING)), ("sizes", MapOf(INT)), ("any", DYN)))
+VARIABLES = (("object", DYN), ("self", SELF))
+OBJECT = {"metadata": {"name": "x", "labels": {"a": "b"}}, "n": 3}
+
+
+def value(text: str, **given: Any) -> Any:
+    return compile_expression(text, VARIABLES).evaluate({"object": OBJECT, **given})
+
+
+def problem(text: str) -> str:
+    with pytest.raises(CompileError) as raised:
+        compile_expression(text, VARIABLES)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("object.metadata.name == 'x'", True),
+        ("object.n + 1", 4),
+        ("has(object.nope)", False),
+        ("object.?nope.orValue('z')", "z"),
+        ("quantity('1Gi').isGreaterThan(quantity('1Mi'))", True),
+        ("quantity('1').add(quantity('1k')).compareTo(quantity('1001'))", 0),
+        ("isQuantity('x')", False),
+        ("'abc'.find('b.')", "bc"),
+        ("'a1b22'.findAll('[0-9]+')", ["1", "22"]),
+        ("[1, 2, 3].isSorted() && [1, 2].sum() == 3", True),
+        ("sets.contains(['a', 'b'], ['a'])", True),
+        ("ip('10.0.0.1').family()", 4),
+        ("cidr('10.0.0.0/8').containsIP('10.1.1.1')", True),
+        ("url('https://a.b:80/x?y=z').getHost()", "a.b:80"),
+        ("semver('1.2.3').major()", 1),
+        ("isSemver('1.02.3')", False),
+        ("jsonpatch.escapeKey('a/b~c')", "a~1b~0c"),
+        ("['b', 'a'].join('-')", "b-a"),
+    ],
+)
+def test_expressions_have_values(text: str, expected: Any) -> None:
+    assert value(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("1", "int"),
+        ("object.n", "dyn"),
+        ("[1]", "list(int)"),
+        ("{'a': 'b'}", "map(string, string)"),
+        ("null", "null_type"),
+        ("timestamp('2020-01-01T00:00:00Z')", "google.protobuf.Timestamp"),
+        ("Object{}", "Object"),
+        ("[JSONPatch{op: 'add'}]", "list(JSONPatch)"),
+    ],
+)
+def test_results_have_types_as_messages_show_them(text: str, kind: str) -> None:
+    assert compile_expression(text, VARIABLES).result_type == kind
+
+
+def test_reports_point_at_the_place() -> None:
+    assert problem("object.") == (
+        "ERROR: <input>:1:8: Syntax error: no viable alternative at input '.'\n | object.\n | .......^"
+    )
+    assert problem("x") == "ERROR: <input>:1:1: undeclared reference to 'x' (in container '')\n | x\n | ^"
+
+
+def test_fields_that_a_struct_does_not_have_are_refused() -> None:
+    assert problem("self.nope").startswith("ERROR: <input>:1:5: undefined field 'nope'\n")
+    assert value("self.names.all(n, n != '') && self.sizes.a == 1", self={"names": ["x"], "sizes": {"a": 1}}) is True
+
+
+def test_object_literals_become_the_objects_they_stand_for() -> None:
+    text = "Object{metadata: Object.metadata{labels: {'a': object.metadata.name}}}"
+    assert value(text) == {"metadata": {"labels": {"a": "x"}}}
+    assert value("[JSONPatch{op: 'add', path: '/x', value: {'k': [1, true]}}]") == [
+        {"op": "add", "path": "/x", "value": {"k": [1, True]}}
+    ]
+
+
+def test_expressions_without_a_value_say_why() -> None:
+    for text, why in (("object.nope", "no such key: nope"), ("1 / 0", "division by zero")):
+        with pytest.raises(EvaluationError, match=why):
+            value(text)
