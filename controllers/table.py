@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from controllers.admission_policy.controller import AdmissionPolicyStatus
+from controllers.attach_detach.controller import AttachDetachController
 from controllers.certificates.approving import ApprovingController
 from controllers.certificates.cleaner import CleanerController
 from controllers.certificates.signing import signing
@@ -12,6 +13,7 @@ from controllers.cluster_role_aggregation import ClusterRoleAggregator
 from controllers.cronjob.controller import CronJobController
 from controllers.daemonset.controller import DaemonSetController
 from controllers.deployment.controller import DeploymentController
+from controllers.device_taint_eviction.controller import DeviceTaintEvictionController
 from controllers.disruption.controller import DisruptionController
 from controllers.endpoints.controller import EndpointsController
 from controllers.endpoints.mirroring_controller import EndpointSliceMirroringController
@@ -37,6 +39,8 @@ from controllers.service_cidr import ServiceCidrController
 from controllers.statefulset.controller import StatefulSetController
 from controllers.taint_eviction.controller import TaintEvictionController
 from controllers.ttl_after_finished import TtlAfterFinished
+from controllers.volume_attributes_class import AttributesClassProtection
+from controllers.volume_expansion import VolumeExpander
 from controllers.volume_protection import ClaimProtection, VolumeProtection
 
 Factory = Callable[[Runtime, Options], Controller | None]
@@ -84,6 +88,10 @@ TABLE: Mapping[str, Factory] = {
     "horizontal-pod-autoscaler-controller": lambda runtime, options: HorizontalController(
         runtime, options.horizontal_pod_autoscaler_sync_period_s
     ),
+    "device-taint-eviction-controller": lambda runtime, _options: DeviceTaintEvictionController(runtime),
+    "persistentvolume-attach-detach-controller": lambda runtime, _options: AttachDetachController(runtime),
+    "persistentvolume-expander-controller": lambda runtime, _options: VolumeExpander(runtime),
+    "volumeattributesclass-protection-controller": lambda runtime, _options: AttributesClassProtection(runtime),
 }
 
 OFF_BY_DEFAULT: frozenset[str] = frozenset({"bootstrap-signer-controller", "token-cleaner-controller"})

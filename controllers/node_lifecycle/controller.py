@@ -21,12 +21,12 @@ from controllers.runtime.errors import ApiError, Conflict, NotFound
 from controllers.runtime.informer import Change
 from controllers.runtime.kinds import LEASES, NODES, PODS
 from controllers.runtime.objects import Key, Object, View, condition_of, key_of, labels_of, name_of
+from controllers.workloads.pod_indexes import BY_NODE, index_by_node
 
 log = logging.getLogger(__name__)
 
 LEASE_NAMESPACE = "kube-node-lease"
 _EXCLUDED = "node.kubernetes.io/exclude-disruption"
-_BY_NODE = "node"
 
 
 class NodeLifecycleController(Controller):
@@ -46,7 +46,7 @@ class NodeLifecycleController(Controller):
     def __init__(self, runtime: Runtime, grace_s: float, period_s: float) -> None:
         super().__init__(runtime)
         self._leases = runtime.informers.filtered(LEASES, f"metadata.namespace={LEASE_NAMESPACE}").store
-        self.store(PODS).add_index(_BY_NODE, lambda pod: filter(None, (pod["spec"].get("nodeName"),)))
+        index_by_node(self.store(PODS))
         self._node_events = runtime.events.recorder("node-controller")
         self._patience = Patience(grace_s)
         self._period_s = period_s
@@ -154,7 +154,7 @@ class NodeLifecycleController(Controller):
         elif not (name in self._pods_to_retry and finding.observed != "True"):
             return
         try:
-            pods = self.store(PODS).by_index(_BY_NODE, name)
+            pods = self.store(PODS).by_index(BY_NODE, name)
             await mark_unready(self.client, self._node_events, pods, self.clock())
             self._pods_to_retry.discard(name)
         except ApiError as error:

@@ -40,6 +40,7 @@ from controllers.runtime.errors import AlreadyExists, NotFound
 from controllers.runtime.informer import Change
 from controllers.runtime.kinds import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS, STORAGE_CLASSES
 from controllers.runtime.objects import Key, Object, View, annotations_of, is_deleting, key_of, name_of, uid_of
+from controllers.workloads.pod_indexes import BY_CLAIM, index_by_claim
 
 RETRY_S = 15.0
 _BY_VOLUME, _BY_CLAIM, _PENDING = "volume", "claim", "pending"
@@ -57,14 +58,6 @@ _EXTERNAL = (
 def _reference_key(volume: View) -> Key | None:
     reference = volume["spec"].get("claimRef")
     return Key(reference.get("namespace", ""), reference.get("name", "")) if reference else None
-
-
-def _claims_of(pod: View) -> Iterable[str]:
-    for volume in pod["spec"].get("volumes") or ():
-        if "persistentVolumeClaim" in volume:
-            yield f"{pod['metadata']['namespace']}/{volume['persistentVolumeClaim']['claimName']}"
-        elif "ephemeral" in volume:
-            yield f"{pod['metadata']['namespace']}/{pod['metadata']['name']}-{volume['name']}"
 
 
 def _is_waiting(claim: View) -> bool:
@@ -121,7 +114,7 @@ class VolumeBinder(Controller):
         claims.add_index(_BY_VOLUME, lambda claim: filter(None, (claim["spec"].get("volumeName"),)))
         claims.add_index(_PENDING, lambda claim: (class_of(claim),) if _is_waiting(claim) else ())
         volumes.add_index(_BY_CLAIM, lambda volume: (str(key),) if (key := _reference_key(volume)) else ())
-        runtime.informers.get(PODS).store.add_index(_BY_CLAIM, _claims_of)
+        index_by_claim(runtime.informers.get(PODS).store)
         super().__init__(runtime)
         self._claims = Latest(claims)
         self._volumes = Latest(volumes)
@@ -171,7 +164,7 @@ class VolumeBinder(Controller):
         return True
 
     def _tell_of_delay(self, claim: View) -> None:
-        pods = self.store(PODS).by_index(_BY_CLAIM, str(key_of(claim)))
+        pods = self.store(PODS).by_index(BY_CLAIM, str(key_of(claim)))
         names = sorted(name_of(pod) for pod in pods if not pod["spec"].get("nodeName"))
         if not names:
             text = "waiting for first consumer to be created before binding"
@@ -312,7 +305,7 @@ class VolumeBinder(Controller):
         if wanted is None:
             await self._fail(volume, "VolumeFailedRecycle", "No plugin found for the volume!")
             return None
-        users = self.store(PODS).by_index(_BY_CLAIM, str(_reference_key(volume)))
+        users = self.store(PODS).by_index(BY_CLAIM, str(_reference_key(volume)))
         names = sorted(str(key_of(pod)) for pod in users if phase_of(pod) not in ("Succeeded", "Failed"))
         if names:
             self.events.normal(volume, "VolumeFailedRecycle", f"Volume is used by pods: {','.join(names)}")

@@ -17,9 +17,8 @@ from controllers.runtime.informer import Change
 from controllers.runtime.kinds import NODES, PODS
 from controllers.runtime.objects import Key, View, condition_of, is_deleting, key_of, name_of, uid_of
 from controllers.taint_eviction.plan import FOREVER, evicting_taints, seconds_to_stay
+from controllers.workloads.pod_indexes import BY_NODE, index_by_node
 from openapi.meta.times import format_time
-
-_BY_NODE = "node"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +37,12 @@ class TaintEvictionController(Controller):
     def pods_of_node(self, change: Change) -> Iterable[Key]:
         if change.type != "DELETED" and evicting_taints(change.obj) == evicting_taints(change.old):
             return ()
-        return [key_of(pod) for pod in self.store(PODS).by_index(_BY_NODE, name_of(change.obj))]
+        return [key_of(pod) for pod in self.store(PODS).by_index(BY_NODE, name_of(change.obj))]
 
     watches: ClassVar = (For(PODS, when=lambda change: _concerns(change)), Watches(NODES, pods_of_node))
 
     def __init__(self, runtime: Runtime) -> None:
-        pods = runtime.informers.get(PODS).store
-        pods.add_index(_BY_NODE, lambda pod: filter(None, (pod["spec"].get("nodeName"),)))
+        index_by_node(runtime.informers.get(PODS).store)
         super().__init__(runtime)
         self._stays: dict[Key, _Stay] = {}
 

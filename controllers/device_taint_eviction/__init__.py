@@ -1,0 +1,1 @@
+"""The device taint eviction controller: pods leave devices whose NoExecute taints their claims do not tolerate."""
