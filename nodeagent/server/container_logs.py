@@ -104,7 +104,7 @@ def log_options(query: Mapping[str, str]) -> LogOptions:
     stream = query.get("stream") or "All"
     is_fine = stream in STREAMS and not (stream != "All" and tail_lines is not None)
     is_fine = is_fine and not (since is not None and seconds is not None)
-    if not is_fine or (tail_lines or 0) < 0 or (limit is not None and limit < 1) or (seconds or 1) < 1:
+    if not is_fine or _is_below(tail_lines, 0) or _is_below(limit, 1) or _is_below(seconds, 1):
         raise Refusal(422, _INVALID)
     if seconds is not None:
         since = now() - timedelta(seconds=seconds)
@@ -120,6 +120,10 @@ def log_options(query: Mapping[str, str]) -> LogOptions:
 
 def _number(text: str) -> int | None:
     return int(text) if text else None
+
+
+def _is_below(number: int | None, least: int) -> bool:
+    return number is not None and number < least
 
 
 def container_id(pod: View, name: str, *, previous: bool) -> str:

@@ -105,7 +105,8 @@ def cadvisor_metrics(pods: Sequence[View], reading: Reading) -> bytes:
         for usage in usages:
             labels = _cadvisor_labels(pod, usage)
             at_ns = usage.timestamp_ns
-            text.add("container_cpu_usage_seconds_total", _seconds(usage.cpu_core_ns), {**labels, "cpu": "total"}, at_ns)
+            cpu_s = _seconds(usage.cpu_core_ns)
+            text.add("container_cpu_usage_seconds_total", cpu_s, {**labels, "cpu": "total"}, at_ns)
             text.add("container_memory_rss", usage.memory_rss, labels, at_ns)
             text.add("container_memory_usage_bytes", usage.memory_usage, labels, at_ns)
             text.add("container_memory_working_set_bytes", usage.memory_working_set, labels, at_ns)
