@@ -74,3 +74,46 @@ class Wire:
             http1.request(method, path, data, headers)
             answer = http1.getresponse()
             return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+
+
+class Session:
+    """Requests over one connection that is kept; for one thread. A connection that had ended is opened anew."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._connection: http.client.HTTPSConnection | None = None
+
+    def request(
+        self, method: str, path: str, body: bytes | Any = None, content_type: str = "application/json"
+    ) -> Answer:
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        headers = {"Content-Type": content_type} if data is not None else {}
+        if self._connection is not None:
+            try:
+                return self._ask(self._connection, method, path, data, headers)
+            except (OSError, http.client.HTTPException):
+                self.close()
+        wire = self._wire
+        self._connection = http.client.HTTPSConnection(wire.host, wire.port, context=wire.tls, timeout=TIMEOUT_S)
+        try:
+            return self._ask(self._connection, method, path, data, headers)
+        except BaseException:
+            self.close()
+            raise
+
+    def _ask(
+        self,
+        connection: http.client.HTTPSConnection,
+        method: str,
+        path: str,
+        data: bytes | None,
+        headers: Mapping[str, str],
+    ) -> Answer:
+        connection.request(method, path, data, headers)
+        answer = connection.getresponse()
+        return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
