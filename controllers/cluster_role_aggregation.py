@@ -27,12 +27,19 @@ def aggregated_rules(role: View, roles: Iterable[View]) -> list[Object]:
     return rules
 
 
+SETTLE_S = 0.1
+"""Roles come in batches: one write for all of them is enough."""
+
+
 class ClusterRoleAggregator(Controller):
     name = "clusterrole-aggregation-controller"
 
     def role_changed(self, change: Change) -> Iterable[Key]:
         """Any role may be selected, or have been, by any that aggregates."""
-        return [key_of(role) for role in self.store(CLUSTER_ROLES).all() if role.get("aggregationRule")]
+        for role in self.store(CLUSTER_ROLES).all():
+            if role.get("aggregationRule"):
+                self.enqueue(key_of(role), SETTLE_S)
+        return ()
 
     watches: ClassVar = (Watches(CLUSTER_ROLES, role_changed),)
 
