@@ -76,6 +76,8 @@ class Resource:
     storage_version: str = ""
     custom: bool = False
     selectable_fields: tuple[str, ...] = field(default=())
+    named_list_kind: str = ""
+    """The kind of lists where a definition gives it a name of its own."""
     deprecation: str = ""
     """The text of the Warning header that every request of a deprecated API is answered with."""
 
@@ -97,7 +99,7 @@ class Resource:
 
     @property
     def list_kind(self) -> str:
-        return self.kind + "List"
+        return self.named_list_kind or self.kind + "List"
 
     def key(self, namespace: str, name: str) -> str:
         """The storage key of one object."""

@@ -29,6 +29,7 @@ def custom_rows(definition: Struct) -> list[CustomRow]:
     stored = next((_row(definition, v) for v in versions if v.get("storage")), None)
     if stored is None:
         return []
+    converts_by_webhook = (spec.get("conversion") or {}).get("strategy") == "Webhook"
     is_ending = "deletionTimestamp" in definition["metadata"]
     rows: list[CustomRow] = []
     for version in versions:
@@ -40,7 +41,7 @@ def custom_rows(definition: Struct) -> list[CustomRow]:
         # Objects may be older than the schema's present state: only then, and for defaults, reading has work to do.
         changes = kind.has_defaults or generation > 1
         form = f"{definition['metadata']['uid']}.{generation}" if changes else ""
-        rows.append(CustomRow(row, stored, strategy, form))
+        rows.append(CustomRow(row, stored, strategy, form, converts_by_webhook))
     return rows
 
 
@@ -70,6 +71,7 @@ def _row(definition: Struct, version: Struct) -> Resource:
         prefix=f"{group}/{names['plural']}",
         storage_version=api_version(group, storage),
         custom=True,
+        named_list_kind=names.get("listKind") or "",
         selectable_fields=selectable_paths(version.get("selectableFields")),
         deprecation=_deprecation(version, group, kind),
     )

@@ -13,6 +13,7 @@ from apiserver.resources.apiextensions.custom_resource import CustomResourceStra
 from apiserver.resources.conversion import CONVERSIONS
 from apiserver.resources.strategy import Object, Strategy
 from openapi.catalog import Catalog, GroupResource, GroupVersionResource, Resource, split_api_version
+from openapi.meta import status
 from openapi.schema.load import schema_for
 
 PLAIN = Strategy()
@@ -29,6 +30,7 @@ class CustomRow:
     stored: Resource
     strategy: CustomResourceStrategy
     form: str = ""
+    converts_by_webhook: bool = False
 
 
 class Endpoints:
@@ -100,13 +102,20 @@ def _custom_endpoint(custom: CustomRow) -> Endpoint:
     """Versions differ in apiVersion, and in what their schemas keep and fill in."""
     row, stored, kind = custom.row, custom.stored, custom.strategy.kind
 
+    is_stored = stored.api_version == row.api_version
+
     def renamed(version: str) -> Convert:
-        return lambda obj: {**obj, "apiVersion": version}
+        return lambda obj: converted(obj, version)
 
     def shown(obj: Object) -> Object:
-        return kind.complete({**obj, "apiVersion": row.api_version})
+        return kind.complete(converted(obj, row.api_version))
 
-    is_stored = stored.api_version == row.api_version
+    def converted(obj: Object, version: str) -> Object:
+        if custom.converts_by_webhook and not is_stored:
+            why = "conversion by webhook is not done by this server"
+            raise status.internal_error(f"conversion webhook for {obj['apiVersion']}, Kind={row.kind} failed: {why}")
+        return {**obj, "apiVersion": version}
+
     return Endpoint(
         resource=row,
         stored=stored,

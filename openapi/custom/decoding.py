@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from openapi.catalog import GroupVersionKind, api_version
+from openapi.custom.embedded import canonical_metadata
 from openapi.custom.structural import EMBEDDED, PRESERVE, Schema
 from openapi.schema.copies import copied
 from openapi.schema.decode import decode
@@ -92,6 +93,9 @@ def _prune_object(obj: Object, schema: Schema, path: str, *, is_resource: bool) 
     properties = schema.get("properties") or {}
     extra = schema.get("additionalProperties")
     keeps = bool(schema.get(PRESERVE)) or extra is True
+    if is_resource and path:
+        for text in canonical_metadata(obj, path):
+            yield text.removeprefix('unknown field "').removesuffix('"')
     for name in list(obj):
         if is_resource and name in ENVELOPE:
             continue

@@ -7,6 +7,7 @@ from typing import Any
 
 from openapi.catalog import GroupVersionKind
 from openapi.custom.decoding import decode_custom, default_custom, prune_custom
+from openapi.custom.embedded import has_embedded, validate_embedded
 from openapi.custom.rules import has_rules, run_rules
 from openapi.custom.structural import Schema, compile_schema
 from openapi.custom.validation import ABSENT, validate_lists, validate_value
@@ -29,6 +30,7 @@ class CustomKind:
         self.has_status = subresources.get("status") is not None
         self.scale: Mapping[str, str] | None = subresources.get("scale")
         self.has_defaults = _has_defaults(self.schema)
+        self._has_embedded = has_embedded(self.schema)
         self._has_rules = self.schema is not None and has_rules(self.schema)
         self._fields = {
             path.removeprefix("."): compile_path(path) for path in selectable_paths(version.get("selectableFields"))
@@ -51,6 +53,8 @@ class CustomKind:
         before: Any = ABSENT if old is None else _without_metadata(old)
         errors = list(validate_value(value, _open_metadata(self.schema), old=before))
         yield from errors
+        if self._has_embedded:
+            yield from validate_embedded(value, self.schema)
         yield from validate_lists(value, self.schema)
         if self._has_rules and not errors:
             yield from run_rules(obj, self.schema, old)
