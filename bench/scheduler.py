@@ -69,7 +69,11 @@ def node(number: int) -> dict[str, Any]:
 
 def pod(number: int, kind: str) -> dict[str, Any]:
     requests = {"cpu": "100m", "memory": "128Mi"}
-    container = {"name": "main", "image": "registry.example.com/team/service:1.27.3", "resources": {"requests": requests}}
+    container = {
+        "name": "main",
+        "image": "registry.example.com/team/service:1.27.3",
+        "resources": {"requests": requests},
+    }
     metadata: dict[str, Any] = {"name": f"p{number}", "namespace": NAMESPACE, "labels": {"app": "a"}}
     if kind == "of a replica set":
         owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "a", "uid": "a", "controller": True}
@@ -176,7 +180,9 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="wherry-bench-") as home:
             cost_ms, rate = whole(Path(home), nodes, arguments.pods)
         verdict = "ok" if cost_ms <= BUDGET_MS else "over"
-        print(f"whole pod {nodes:>38,} nodes {cost_ms:>8.3f} ms  budget {BUDGET_MS} {verdict} {rate:>8.0f}/s", flush=True)
+        print(
+            f"whole pod {nodes:>38,} nodes {cost_ms:>8.3f} ms  budget {BUDGET_MS} {verdict} {rate:>8.0f}/s", flush=True
+        )
     return 0
 
 

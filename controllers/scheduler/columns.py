@@ -85,14 +85,14 @@ class LabelColumns:
         verdicts = np.zeros(len(self._values[key]) + 1, dtype=np.bool_)
         for value, number in self._values[key].items():
             verdicts[number] = test(value)
-        return verdicts[column]  # type: ignore[no-any-return]  # a missing label is -1, the last one, False
+        return verdicts[column]  # a missing label is -1, the last one, False
 
     def among(self, key: str, values: Sequence[str]) -> Bools:
         column = self.column(key)
         known = self._values[key]
         numbers = [known[value] for value in values if value in known]
         if len(numbers) == 1:
-            return column == numbers[0]
+            return np.equal(column, numbers[0])
         return np.isin(column, numbers)
 
     def _number(self, key: str, value: str | None) -> int:

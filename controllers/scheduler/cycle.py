@@ -143,9 +143,7 @@ def _node_view(cycle: Cycle) -> NodeView:
 
 
 def _new_view(cycle: Cycle) -> NodeView:
-    view = NodeView(
-        cycle.snapshot.position, _node_failing(cycle, ALL), _node_total(cycle, ALL), _node_raw(cycle, ALL)
-    )
+    view = NodeView(cycle.snapshot.position, _node_failing(cycle, ALL), _node_total(cycle, ALL), _node_raw(cycle, ALL))
     cycle.template.memo[cycle.profile] = view
     return view
 

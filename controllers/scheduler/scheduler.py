@@ -12,6 +12,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from controllers.runtime.client import Client
@@ -88,7 +89,7 @@ class Scheduler:
         """Attach the handlers: namespaces and nodes first, pods last, so that pods find their nodes."""
         found = {name: informers.get(resource) for name, resource in COLLECTIONS.items()}
         for name, informer in found.items():
-            informer.add_handler(lambda change, name=name: self.intake.on_object(name, change))
+            informer.add_handler(partial(self.intake.on_object, name))
         informers.get(NAMESPACES).add_handler(self.intake.on_namespace)
         informers.get(NODES).add_handler(self.intake.on_node)
         pods = informers.get(PODS)

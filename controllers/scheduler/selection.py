@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -68,7 +69,8 @@ class NodeTerm:
 
 
 def _expression_mask(expression: Spec, columns: NodeColumns) -> Bools:
-    key, operator, values = expression["key"], expression.get("operator"), expression.get("values") or ()
+    key, operator = expression["key"], expression.get("operator")
+    values: Sequence[str] = expression.get("values") or ()
     if operator == "In":
         return columns.label_in(key, values)
     if operator == "NotIn":
@@ -77,13 +79,13 @@ def _expression_mask(expression: Spec, columns: NodeColumns) -> Bools:
         return columns.has_label(key)
     if operator == "DoesNotExist":
         return ~columns.has_label(key)
-    limit = _integer(values[0]) if len(values) == 1 else None
+    limit = _integer(str(values[0])) if values else None
     if limit is None or operator not in ("Gt", "Lt"):
         return np.zeros(columns.size, dtype=np.bool_)
-    return columns.label_where(key, lambda text: _exceeds(text, limit, operator))
+    return columns.label_where(key, partial(_exceeds, limit, operator))
 
 
-def _exceeds(text: str, limit: int, operator: str) -> bool:
+def _exceeds(limit: int, operator: str, text: str) -> bool:
     number = _integer(text)
     if number is None:
         return False

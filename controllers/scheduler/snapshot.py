@@ -254,7 +254,7 @@ class Snapshot:
         known = template.memo.get("selected")
         if known is None or known[0] != self.generation:
             known = template.memo["selected"] = (self.generation, template.selection.mask(self))
-        return known[1]  # type: ignore[no-any-return]
+        return known[1]
 
     def untolerated(self, tolerations: Sequence[Toleration]) -> Bools | None:
         """The rows with a taint that keeps away pods with these tolerations; None: no such row."""
@@ -276,7 +276,7 @@ class Snapshot:
         column = self.labels.column(key)
         if self.labels.is_unique(key):
             return np.where(column >= 0, counts, 0)
-        return np.append(self.per_domain(key, counts), 0)[column]  # type: ignore[no-any-return]  # -1 is the last one
+        return np.append(self.per_domain(key, counts), 0)[column]  # -1 is the last one
 
     def changed_since(self, position: int) -> list[int] | None:
         """The rows that changed after `position` in the log; None where it does not reach back that far."""
@@ -310,7 +310,7 @@ class Snapshot:
             resource.allocatable = grown(resource.allocatable, size)
             resource.requested = grown(resource.requested, size)
         for columns in (self.labels, self.taints, self.ports, self.images, self.counters):
-            columns.resize(size)  # type: ignore[attr-defined]
+            columns.resize(size)
         for terms in (self.near, self.far, self.rather_near, self.rather_far):
             terms.resize(size)
         self.first_change += len(self.changes) + 1

@@ -167,31 +167,28 @@ def split_by_budget(
     pods: Sequence[PodInfo], budgets: Iterable[Mapping[str, Any]]
 ) -> tuple[list[PodInfo], list[PodInfo]]:
     """The pods whose loss would break a disruption budget, and the others, each in their order."""
+    namespaces = {pod.namespace for pod in pods}
     rules = [
-        [budget, from_label_selector(budget["spec"].get("selector")), _allowed(budget)]
+        (budget, from_label_selector(budget["spec"].get("selector")))
         for budget in budgets
-        if any(pod.namespace == budget["metadata"]["namespace"] for pod in pods)
+        if budget["metadata"]["namespace"] in namespaces
     ]
+    allowed = [int((budget.get("status") or {}).get("disruptionsAllowed") or 0) for budget, _ in rules]
     violating: list[PodInfo] = []
     sparing: list[PodInfo] = []
     for pod in pods:
         breaks = False
-        for rule in rules:
-            budget, selector, _ = rule
+        for number, (budget, selector) in enumerate(rules):
             if pod.namespace != budget["metadata"]["namespace"] or not pod.template.labels:
                 continue
             if selector.empty or not selector.matches(pod.template.labels):
                 continue
             if pod.name in ((budget.get("status") or {}).get("disruptedPods") or {}):
                 continue
-            rule[2] -= 1
-            breaks = breaks or rule[2] < 0
+            allowed[number] -= 1
+            breaks = breaks or allowed[number] < 0
         (violating if breaks else sparing).append(pod)
     return violating, sparing
-
-
-def _allowed(budget: Mapping[str, Any]) -> int:
-    return int((budget.get("status") or {}).get("disruptionsAllowed") or 0)
 
 
 class _Latest(str):

@@ -19,7 +19,7 @@ def group_of(template: Template, world: World) -> LabelSelector:
     known = template.memo.get("group")
     if known is None or known[0] != world.services.version or known[1] is not owner:
         known = template.memo["group"] = (world.services.version, owner, _selector(template, world, owner))
-    return known[2]  # type: ignore[no-any-return]
+    return known[2]
 
 
 def _owner_object(template: Template, world: World) -> Mapping[str, Any] | None:

@@ -172,7 +172,7 @@ def _aimed_at(template: Template, snapshot: Snapshot, columns: TermColumns) -> S
     if known is None or known[0] != columns.version:
         uses = [use for use in columns.uses.values() if _aims_at(use.term, template, snapshot)]
         known = template.memo[columns] = (columns.version, uses)
-    return known[1]  # type: ignore[no-any-return]
+    return known[1]
 
 
 def _in_domain(snapshot: Snapshot, key: str, counts: Ints) -> Bools:

@@ -119,7 +119,9 @@ class NodeResourcesFit(Filter, NodeScore):
         span = np.maximum(at[right] - at[left], 1)
         rise = (score[right] - score[left]) * (utilization - at[left])
         between = score[left] + np.trunc(rise / span).astype(np.int64)
-        return np.where(after == 0, score[0], np.where(after == len(at), score[-1], between))
+        beyond = np.where(after == len(at), score[-1], between)
+        points: Ints = np.where(after == 0, score[0], beyond).astype(np.int64)
+        return points
 
     def wakes(self, event: ClusterEvent, pod: PodInfo) -> bool:
         wanted = dict(self._wanted(pod.template))

@@ -89,7 +89,7 @@ class PodTopologySpread(PreFilter, Filter, Score):
             if known is None:
                 mine = [constraint(r, template, None) for r in rules if r["whenUnsatisfiable"] == action]
                 known = template.memo[action] = mine
-            return known  # type: ignore[no-any-return]
+            return known
         defaults = [rule for rule in self._defaults if rule["whenUnsatisfiable"] == action]
         if not defaults:
             return ()
@@ -100,7 +100,7 @@ class PodTopologySpread(PreFilter, Filter, Score):
         kept = template.memo.get(key)
         if kept is None or kept[0] is not group:
             kept = template.memo[key] = (group, [constraint(r, template, group) for r in defaults])
-        return kept[1]  # type: ignore[no-any-return]
+        return kept[1]
 
     def pre_filter(self, cycle: Cycle) -> PreFilterAnswer:
         return None if self.constraints(cycle.template, HARD) else SKIP
