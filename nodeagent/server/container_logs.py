@@ -5,7 +5,8 @@ Follows: pkg/kubelet/server/server.go getContainerLogs; pkg/kubelet/kubelet_pods
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from datetime import timedelta
 from typing import BinaryIO, Protocol, runtime_checkable
@@ -19,6 +20,7 @@ from nodeagent.server.host import Host, View
 from nodeagent.server.log_files import STREAMS, LineFilter, LogOptions, read_log
 from openapi.meta.times import TimeError, now, parse_time
 
+KEPT_POLL_S = 0.5
 _UNDECODABLE = '{"message": "Unable to decode query."}'
 _INVALID = '{"message": "Invalid request."}'
 _PULL_FAILURES = {
@@ -57,8 +59,6 @@ class ContainerLogs:
 
     def _read(self, container: Container, options: LogOptions) -> AsyncGenerator[bytes, None]:
         runtime = self._host.runtime
-        if isinstance(runtime, KeepsLogs):
-            return _kept(runtime.log(container.id), options)
 
         async def is_running() -> bool:
             try:
@@ -66,6 +66,8 @@ class ContainerLogs:
             except RuntimeFailure:
                 return False
 
+        if isinstance(runtime, KeepsLogs):
+            return _read_kept(runtime, container.id, options, is_running)
         return read_log(_open(container.log_path), container.log_path, options, is_running)
 
     async def _send(self, request: web.Request, pieces: AsyncGenerator[bytes, None]) -> web.StreamResponse:
@@ -170,10 +172,21 @@ def _open(path: str) -> BinaryIO:
         raise Refusal(400, text) from err
 
 
-async def _kept(log: bytes, options: LogOptions) -> AsyncGenerator[bytes, None]:
-    lines = log.splitlines(keepends=True)
-    if options.tail_lines is not None:
-        lines = lines[max(0, len(lines) - options.tail_lines) :]
-    text = b"".join(map(LineFilter(options).take, lines))
-    if text:
-        yield text
+async def _read_kept(
+    runtime: KeepsLogs, id: str, options: LogOptions, is_running: Callable[[], Awaitable[bool]]
+) -> AsyncGenerator[bytes, None]:
+    """As `read_log`, of a log that the runtime keeps, which only ever grows."""
+    lines = LineFilter(options)
+    seen = -1
+    while not lines.is_done:
+        may_grow = options.follow and await is_running()
+        found = runtime.log(id).splitlines(keepends=True)
+        if seen < 0:
+            seen = 0 if options.tail_lines is None else max(0, len(found) - options.tail_lines)
+        text = b"".join(map(lines.take, found[seen:]))
+        seen = len(found)
+        if text:
+            yield text
+        if not may_grow:
+            return
+        await asyncio.sleep(KEPT_POLL_S)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from controllers.runtime.errors import Unavailable
+from nodeagent.runtime.protocol import State
 
 
 def put(path: str, data: bytes) -> None:
@@ -67,6 +68,16 @@ async def test_a_runtime_that_keeps_logs_itself_is_asked(client: Any, runtime: A
     runtime.log = lambda id: b"2026-01-01T10:00:00Z stdout F kept\n2026-01-01T10:00:01Z stderr F too\n"
     assert await (await client.get("/containerLogs/ns/p/c")).text() == "kept\ntoo\n"
     assert await (await client.get("/containerLogs/ns/p/c?tailLines=1")).text() == "too\n"
+
+
+async def test_a_kept_log_is_followed_until_its_container_ends(client: Any, runtime: Any) -> None:
+    lines = [b"2026-01-01T10:00:00Z stdout F first\n"]
+    runtime.log = lambda id: b"".join(lines)
+    answer = await client.get("/containerLogs/ns/p/c?follow=true&tailLines=1")
+    assert await answer.content.readline() == b"first\n"
+    lines.append(b"2026-01-01T10:00:01Z stdout F last\n")
+    runtime.state = State.EXITED
+    assert await answer.content.read() == b"last\n"
 
 
 async def test_pods_are_as_in_the_api(client: Any) -> None:
