@@ -1,4 +1,4 @@
-"""`wherry controllers` and `wherry scheduler`: the components that are clients of the API server.
+"""`wherry controllers`, `wherry scheduler` and `wherry nodeagent`: the components that are clients of the API server.
 
 Each reads its own command line, under its own names of options; here they are only started, and their failures told.
 """
@@ -36,6 +36,20 @@ def run_scheduler(words: Sequence[str], ready: Ready) -> None:
     parser = argparse.ArgumentParser(prog="wherry scheduler", description="Run the scheduler of a cluster.")
     add_options(parser)
     with _told(ConfigurationError):
+        options = options_of(parser.parse_args(words))
+        _check(options.kubeconfig)
+        run(options, ready.tell)
+
+
+def run_nodeagent(words: Sequence[str], ready: Ready) -> None:
+    """Run a node until told to stop. Raises CommandError when that is not possible."""
+    from nodeagent.main import run
+    from nodeagent.options import add_options, options_of
+    from nodeagent.runtime.protocol import RuntimeFailure
+
+    parser = argparse.ArgumentParser(prog="wherry nodeagent", description="Run one node, or many simulated ones.")
+    add_options(parser)
+    with _told(RuntimeFailure):
         options = options_of(parser.parse_args(words))
         _check(options.kubeconfig)
         run(options, ready.tell)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cluster.errors import CommandError
 from cluster.home import Home
 from cluster.options import ClusterOptions, apiserver_arguments
+
+
+POD_RANGE = "10.244.0.0/16"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ def _controllers(options: ClusterOptions, home: Home) -> list[str]:
         *("--cluster-signing-cert-file", str(pki / "ca.crt"), "--cluster-signing-key-file", str(pki / "ca.key")),
         *("--service-account-private-key-file", str(pki / "sa.key")),
         *("--service-cluster-ip-range", options.service_range),
+        *("--allocate-node-cidrs", "true", "--cluster-cidr", POD_RANGE),
     ]
 
 
@@ -39,6 +44,24 @@ def _scheduler(options: ClusterOptions, home: Home) -> list[str]:
     """Without health, whose port would be one for all clusters of a machine."""
     elect = "--leader-elect" if options.etcd_servers else "--no-leader-elect"
     return ["scheduler", "--kubeconfig", str(home.component_kubeconfig("scheduler")), elect, "--health-port", "-1"]
+
+
+def _nodeagent(options: ClusterOptions, home: Home) -> list[str]:
+    """Simulated nodes share a process and the administrator's rights; a real one has its own certificates."""
+    from cluster import node
+
+    is_real = options.runtime == "containerd"
+    name = socket.gethostname().lower() if is_real else "node" if options.nodes > 1 else "node-0"
+    folder = node.node_folder(home, name)
+    node.give_certificates(home, folder, name)
+    return [
+        *("nodeagent", "--kubeconfig", str(home.component_kubeconfig("nodeagent"))),
+        *("--node-name", name, "--root-dir", str(folder), "--runtime", options.runtime),
+        # Any free port: a machine may have several clusters.
+        *("--count", str(options.nodes), "--port", "0"),
+        *(("--bootstrap",) if is_real else ("--address", "127.0.0.1")),
+        *(("--ephemeral",) if home.ephemeral else ()),
+    ]
 
 
 def _many(options: ClusterOptions) -> str:
@@ -50,6 +73,7 @@ COMPONENTS: tuple[Component, ...] = (
     Component("apiserver", lambda options, home: apiserver_arguments(options, home.path)),
     Component("controllers", _controllers, identity="controller-manager"),
     Component("scheduler", _scheduler, identity="scheduler"),
+    Component("nodeagent", _nodeagent, identity="admin"),
 )
 
 

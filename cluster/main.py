@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_apiserver(commands)
     _add_client(commands, "controllers", "run the controllers alone", _controllers)
     _add_client(commands, "scheduler", "run the scheduler alone", _scheduler)
+    _add_client(commands, "nodeagent", "run a node alone", _nodeagent)
     return parser
 
 
@@ -56,6 +57,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 def _add_up(commands: Commands) -> None:
     up = commands.add_parser("up", help="start a cluster and stay until Ctrl-C")
     options.add_cluster_options(up)
+    options.add_node_options(up)
     up.add_argument("--detach", action="store_true", help="return once the cluster is ready; `wherry down` stops it")
     up.add_argument("--components", metavar="NAMES", default="", help="start only these, separated by commas")
     up.set_defaults(run=_up)
@@ -144,6 +146,14 @@ def _scheduler(arguments: argparse.Namespace) -> int:
 
     ready = Ready(arguments.ready_fd)
     return _reported(lambda: run_scheduler(arguments.rest, ready), ready)
+
+
+def _nodeagent(arguments: argparse.Namespace) -> int:
+    from cluster.clients import run_nodeagent
+    from cluster.readiness import Ready
+
+    ready = Ready(arguments.ready_fd)
+    return _reported(lambda: run_nodeagent(arguments.rest, ready), ready)
 
 
 def _reported(run: Callable[[], None], ready: Ready) -> int:

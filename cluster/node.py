@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from cluster.files import KeyPair
@@ -16,7 +15,7 @@ def node_folder(home: Home, name: str) -> Path:
     return home.path / "nodes" / name
 
 
-def give_certificates(home: Home, folder: Path, name: str, addresses: Sequence[str]) -> None:
+def give_certificates(home: Home, folder: Path, name: str) -> None:
     """Issue the node its client and serving certificates, so that it need not wait for its requests to be signed."""
     from cluster.files import write_private
     from cluster.pki import load_authority
@@ -27,7 +26,7 @@ def give_certificates(home: Home, folder: Path, name: str, addresses: Sequence[s
     identity = f"system:node:{name}"
     pairs = {
         "kubelet-client": authority.client(identity, ["system:nodes"]),
-        "kubelet-server": authority.server(identity, [name, *addresses]),
+        "kubelet-server": authority.server(identity, [name, "127.0.0.1"]),
     }
     for file, (certificate, key) in pairs.items():
         write_private(pki / f"{file}.crt", certificate)

@@ -30,6 +30,8 @@ class ClusterOptions:
     etcd_certfile: Path | None
     etcd_keyfile: Path | None
     token_auth_file: Path | None
+    nodes: int = 1
+    runtime: str = "simulated"
 
     @property
     def reachable_address(self) -> str:
@@ -94,6 +96,18 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
     add("--token-auth-file", type=Path, metavar="FILE", help="static tokens: lines of token,user,uid[,groups]")
 
 
+def add_node_options(parser: argparse.ArgumentParser) -> None:
+    """The options of the nodes that come with a cluster."""
+    add = parser.add_argument
+    add("--nodes", type=int, metavar="N", default=1, help="how many nodes, 0 for none (default: 1)")
+    add(
+        "--runtime",
+        choices=("simulated", "containerd"),
+        default="simulated",
+        help="pods without containers, or with real ones, which needs root (default: simulated)",
+    )
+
+
 def cluster_options(arguments: argparse.Namespace) -> ClusterOptions:
     """The options that were given. Raises CommandError where they contradict each other or make no sense."""
     options = ClusterOptions(
@@ -108,6 +122,8 @@ def cluster_options(arguments: argparse.Namespace) -> ClusterOptions:
         etcd_certfile=arguments.etcd_certfile,
         etcd_keyfile=arguments.etcd_keyfile,
         token_auth_file=arguments.token_auth_file,
+        nodes=getattr(arguments, "nodes", 0),
+        runtime=getattr(arguments, "runtime", "simulated"),
     )
     _check(options)
     return options
@@ -138,6 +154,12 @@ def _etcd_servers(store: str | None, servers: str) -> tuple[str, ...]:
 
 
 def _check(options: ClusterOptions) -> None:
+    if options.nodes < 0:
+        raise CommandError(f"--nodes {options.nodes}: there cannot be less than none")
+    if options.runtime == "containerd" and options.nodes > 1:
+        raise CommandError("--runtime containerd: a machine has room for one node with real containers")
+    if options.runtime == "containerd" and options.nodes and os.geteuid() != 0:
+        raise CommandError("--runtime containerd: only root can run containers")
     if not 0 <= options.port <= 65535:
         raise CommandError(f"--port {options.port}: ports go from 0 to 65535")
     try:

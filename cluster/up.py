@@ -17,7 +17,7 @@ from cluster.supervisor import Supervisor
 
 def up(options: ClusterOptions, components: str, *, detach: bool) -> int:
     """Start the components and stay until a signal; with `detach` return as soon as they are ready."""
-    chosen = choose(components)
+    chosen = [item for item in choose(components) if item.name != "nodeagent" or options.nodes]
     if detach:
         return _up_in_background(options, chosen)
     _up(options, chosen, _say_next)

@@ -13,11 +13,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from controllers.runtime.informer import Change, Informer
+from controllers.runtime.informer import Change
 from nodeagent.node.keeper import NodeKeeper
 from nodeagent.pods import spec
 from nodeagent.pods.admit import admit
 from nodeagent.pods.apply import Tools
+from nodeagent.pods.fleet import Pods
 from nodeagent.pods.publish import Publisher
 from nodeagent.pods.spec import CONFIG_SEEN, CONFIG_SOURCE, View
 from nodeagent.pods.worker import PodWorker
@@ -43,7 +44,7 @@ class NodeParts:
     sources: ApiSources
     publisher: Publisher
     keeper: NodeKeeper
-    pods: Informer
+    pods: Pods
 
 
 class NodeAgent:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import ssl
 import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,46 +18,44 @@ from nodeagent.server.app import NodeServer, server_tls
 from nodeagent.server.auth import Gate
 from nodeagent.server.host import Host
 
-log = logging.getLogger(__name__)
-
 
 class Door:
-    """Serves until cancelled; a certificate of the cluster's CA replaces the self-signed one as soon as it is there."""
+    """A certificate of the cluster's CA replaces the self-signed one as soon as it is there."""
 
-    def __init__(
-        self, options: AgentOptions, client: Client, approver: Client | None, addresses: Sequence[str]
-    ) -> None:
+    def __init__(self, options: AgentOptions, name: str, client: Client, addresses: Sequence[str]) -> None:
         self._options = options
         self._client = client
-        self._approver = approver
-        self._addresses = addresses
+        self._wanted = Wanted(name, SERVING_SIGNER, [name, *addresses])
+        folder = options.root / "pki"
+        self._own = PairFiles(folder / "kubelet.crt", folder / "kubelet.key")
+        self._issued = PairFiles(folder / "kubelet-server.crt", folder / "kubelet-server.key")
+        self._gate = Gate(name, self._call)
+        self._tls: ssl.SSLContext | None = None
+        self._server: NodeServer | None = None
 
-    async def serve(self, host: Host) -> None:
-        options = self._options
-        files = PairFiles(options.root / "pki" / "kubelet.crt", options.root / "pki" / "kubelet.key")
-        if files.renew_in_s() <= 0:
+    async def open(self, host: Host, port: int) -> int:
+        """Listen; the answer is the port (given 0, any free one). Raises OSError."""
+        if self._issued.renew_in_s() <= 0 and self._own.renew_in_s() <= 0:
             key = new_key()
-            files.write(self_signed(options.name, self._addresses, key), key_pem(key))
-        tls = self._tls(files)
-        server = NodeServer(host, Gate(options.name, self._call))
-        try:
-            await server.start(options.address, options.port, tls)
-            wanted = Wanted(options.name, SERVING_SIGNER, [options.name, *self._addresses])
-            issued = PairFiles(options.root / "pki" / "kubelet-server.crt", options.root / "pki" / "kubelet-server.key")
-            if issued.renew_in_s() > 0:
-                tls.load_cert_chain(issued.cert, issued.key)
-            while self._approver is not None:
-                await keep_fresh(self._client, wanted, issued, self._approver)
-                tls.load_cert_chain(issued.cert, issued.key)
-            await asyncio.Event().wait()
-        finally:
-            await server.close()
-
-    def _tls(self, files: PairFiles) -> Any:
+            self._own.write(self_signed(self._wanted.node, self._wanted.addresses[1:], key), key_pem(key))
+        files = self._issued if self._issued.renew_in_s() > 0 else self._own
         with tempfile.NamedTemporaryFile() as authority:
             authority.write(cluster_ca(self._options.kubeconfig))
             authority.flush()
-            return server_tls(str(files.cert), str(files.key), authority.name)
+            self._tls = server_tls(str(files.cert), str(files.key), authority.name)
+        self._server = NodeServer(host, self._gate)
+        return await self._server.start(self._options.address, port, self._tls)
+
+    async def keep_certificate(self, approver: Client) -> None:
+        """Ask for certificates of the cluster's CA whenever one is needed, for ever."""
+        while self._tls is not None:
+            await keep_fresh(self._client, self._wanted, self._issued, approver)
+            self._tls.load_cert_chain(self._issued.cert, self._issued.key)
+
+    async def close(self) -> None:
+        if self._server is not None:
+            async with asyncio.timeout(5):
+                await self._server.close()
 
     async def _call(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         answer: Mapping[str, Any] = orjson.loads(await self._client.raw("POST", path, dict(body)))

@@ -16,14 +16,15 @@ View = Mapping[str, Any]
 class AgentHost:
     """Fulfils `nodeagent.server.host.Host`."""
 
-    def __init__(self, options: AgentOptions, runtime: Runtime, agent: NodeAgent) -> None:
+    def __init__(self, name: str, options: AgentOptions, runtime: Runtime, agent: NodeAgent) -> None:
+        self._name = name
         self._options = options
         self._runtime = runtime
         self._agent = agent
 
     @property
     def node_name(self) -> str:
-        return self._options.name
+        return self._name
 
     @property
     def runtime(self) -> Runtime:

@@ -17,6 +17,7 @@ RuntimeName = Literal["containerd", "simulated"]
 class AgentOptions:
     """`containerd` is the socket of a running one; without it the agent starts its own below `root`.
 
+    An `ephemeral` node takes everything of its own with it when it ends.
     With `bootstrap` the kubeconfig is only good for asking for a certificate in the node's own name.
     """
 
@@ -24,6 +25,7 @@ class AgentOptions:
     name: str
     root: Path
     bootstrap: bool = False
+    ephemeral: bool = False
     address: str = "0.0.0.0"
     runtime: RuntimeName = "containerd"
     containerd: Path | None = None
@@ -47,6 +49,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--kubeconfig", type=Path, required=True, metavar="FILE", help="how to reach and be known to the API server")
     add("--bootstrap", action="store_true", help="ask for an own certificate with what --kubeconfig has")
+    add("--ephemeral", action="store_true", help="end all containers and remove everything when told to stop")
     add("--node-name", default="", metavar="NAME", help="name of the node (default: the machine's host name)")
     add("--root-dir", type=Path, required=True, metavar="DIR", help="where the node keeps volumes, logs and images")
     add("--runtime", choices=("containerd", "simulated"), default="containerd", help="what runs the pods")
@@ -70,6 +73,7 @@ def options_of(arguments: argparse.Namespace) -> AgentOptions:
         kubeconfig=arguments.kubeconfig.expanduser().absolute(),
         name=arguments.node_name or socket.gethostname().lower(),
         bootstrap=arguments.bootstrap,
+        ephemeral=arguments.ephemeral,
         root=arguments.root_dir.expanduser().absolute(),
         runtime=arguments.runtime,
         containerd=arguments.containerd,

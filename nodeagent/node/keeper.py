@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 LEASE_S = 40
 RENEW_S = 10.0
 LOOK_S = 10.0
+HURRIED_LOOK_S = 0.25
+"""How often a node that is not ready looks whether it is now."""
 REPORT_S = 300.0
 """A status that has not changed is written again after this long."""
 LEASE_NAMESPACE = "kube-node-lease"
@@ -90,28 +92,33 @@ class NodeKeeper:
             group.create_task(self._report_for_ever())
 
     async def _report_for_ever(self) -> None:
+        is_ready = False
         while True:
             try:
-                async with asyncio.timeout(LOOK_S):
+                async with asyncio.timeout(LOOK_S if is_ready else HURRIED_LOOK_S):
                     await self._wake.wait()
             except TimeoutError:
                 pass
             self._wake.clear()
             try:
-                await self.report()
+                if not is_ready:
+                    # What is lacking may be in the node itself, as its addresses for pods are.
+                    self.node = await self._client.get(NODES, "", self._name)
+                is_ready = await self.report()
             except NotFound:
                 await self.register()
             except ApiError as error:
                 log.warning("node status not written: %s", error, extra={"node": self._name})
 
-    async def report(self) -> None:
-        """Write the status if it says something new, or nothing was written for long."""
+    async def report(self) -> bool:
+        """Write the status if it says something new, or nothing was written for long; true when the node is ready."""
         state = await self._look()
+        is_ready = state.readiness.runtime and state.readiness.network
         for _ in range(5):
             status = make_node_status(self._name, self._machine, state, self.node.get("status") or {}, now())
             is_due = time.monotonic() - self._reported_at > REPORT_S
             if not is_due and not _differs(self.node.get("status") or {}, status):
-                return
+                break
             patch = {"metadata": {"resourceVersion": self.node["metadata"]["resourceVersion"]}, "status": status}
             try:
                 self.node = await self._client.patch(NODES, "", self._name, patch, subresource="status")
@@ -119,7 +126,8 @@ class NodeKeeper:
                 self.node = await self._client.get(NODES, "", self._name)
             else:
                 self._reported_at = time.monotonic()
-                return
+                break
+        return is_ready
 
     async def _renew_for_ever(self) -> None:
         while True:

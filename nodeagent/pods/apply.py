@@ -121,7 +121,8 @@ class Applier:
             handler = await tools.surroundings.runtime_handler(pod["spec"].get("runtimeClassName") or "")
             sandbox = config.sandbox_config(pod, plan.attempt, tools.settings, handler)
             if plan.create_sandbox:
-                config.log_folder(tools.settings, pod).mkdir(parents=True, exist_ok=True, mode=0o755)
+                if tools.settings.has_files:
+                    config.log_folder(tools.settings, pod).mkdir(parents=True, exist_ok=True, mode=0o755)
                 sandbox_id = await tools.runtime.run_sandbox(sandbox)
                 ips = (await tools.runtime.sandbox(sandbox_id)).ips
                 await self._on_sandbox()

@@ -28,6 +28,7 @@ from nodeagent.runtime.protocol import (
     Propagation,
     SandboxConfig,
 )
+from nodeagent.runtime.simulated import RESTART_POLICY, SORT
 from nodeagent.volumes.setup import Volume
 from nodeagent.volumes.sub_path import Escape, resolve
 
@@ -50,6 +51,8 @@ class NodeSettings:
     node_dns: Dns
     memory_bytes: int
     cgroup_root: str = "kubepods"
+    has_files: bool = True
+    """False where containers are only simulated and need no files on the node."""
 
 
 def labels_of(pod: View) -> dict[str, str]:
@@ -131,9 +134,12 @@ def container_config(pod: View, container: View, facts: ContainerFacts, settings
     env = facts.environment
     name = container["name"]
     log_path = f"{name}/{facts.attempt}.log"
-    (log_folder(settings, pod) / name).mkdir(parents=True, exist_ok=True, mode=0o755)
-    mounts, devices = _mounts(pod, container, facts)
-    mounts += _managed_files(pod, container, facts, settings)
+    mounts: list[Mount] = []
+    devices: list[Device] = []
+    if settings.has_files:
+        (log_folder(settings, pod) / name).mkdir(parents=True, exist_ok=True, mode=0o755)
+        mounts, devices = _mounts(pod, container, facts)
+        mounts += _managed_files(pod, container, facts, settings)
     return ContainerConfig(
         name=name,
         attempt=facts.attempt,
@@ -167,6 +173,9 @@ def _annotations(pod: View, container: View, attempt: int) -> dict[str, str]:
         "io.kubernetes.container.terminationMessagePolicy": container.get("terminationMessagePolicy") or "File",
         "io.kubernetes.pod.terminationGracePeriod": str(pod["spec"].get("terminationGracePeriodSeconds", 30)),
     }
+    sort = spec.sort_of(pod, container["name"])
+    policy = container.get("restartPolicy") or (spec.restart_policy(pod) if sort == "regular" else "Never")
+    found |= {RESTART_POLICY: policy, SORT: sort}
     hook = (container.get("lifecycle") or {}).get("preStop")
     if hook:
         found["io.kubernetes.container.preStopHandler"] = orjson.dumps(hook).decode()

@@ -49,6 +49,13 @@ def container_named(pod: View, name: str) -> View | None:
     return next((container for container in all_containers(pod) if container["name"] == name), None)
 
 
+def sort_of(pod: View, name: str) -> str:
+    """`init`, `regular` or `ephemeral`."""
+    if any(container["name"] == name for container in init_containers(pod)):
+        return "init"
+    return "regular" if any(container["name"] == name for container in containers(pod)) else "ephemeral"
+
+
 def field_path(pod: View, name: str) -> str:
     """Where in the pod a container is, as events about it say."""
     for field in ("containers", "initContainers", "ephemeralContainers"):

@@ -353,8 +353,9 @@ class PodWorker:
         except RuntimeFailure as failure:
             log.warning("pod not removed: %s", failure, extra={"key": spec.full_name(self.pod)})
         await self._volumes.take_down(uid)
-        folder = config.log_folder(self._tools.settings, self.pod)
-        await asyncio.to_thread(_remove_folder, str(folder))
+        if self._tools.settings.has_files:
+            folder = config.log_folder(self._tools.settings, self.pod)
+            await asyncio.to_thread(_remove_folder, str(folder))
         metadata = self.pod["metadata"]
         self._tools.backoff.forget(f"{metadata['name']}_{metadata['namespace']}_{uid}_")
 

@@ -11,6 +11,7 @@ import logging
 import os
 import shutil
 import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,10 +128,20 @@ def stop(paths: ContainerdPaths) -> None:
     """End the containerd that was started here, if it still runs."""
     try:
         pid = int(_pid_file(paths).read_text())
-        if b"containerd" in Path(f"/proc/{pid}/cmdline").read_bytes():
+        if str(paths.config).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
             os.kill(pid, signal.SIGTERM)
+            _wait_for_end(pid)
     except (FileNotFoundError, ProcessLookupError, ValueError):
         return
+
+
+def _wait_for_end(pid: int) -> None:
+    """It may be somebody else's child, so it cannot be waited for as one."""
+    for _ in range(100):
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        if state == "Z":
+            return
+        time.sleep(0.05)
 
 
 async def ensure_pause_image(socket: Path) -> None:

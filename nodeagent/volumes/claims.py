@@ -35,6 +35,14 @@ class Claims:
 
     async def resolve(self, pod: View, volume: View) -> Claimed:
         """The folder behind a `persistentVolumeClaim` or `ephemeral` volume. Raises VolumeProblem."""
+        found = await self.bound_volume(pod, volume)
+        modes = found["spec"].get("accessModes") or ()
+        given = volume.get("persistentVolumeClaim") or {}
+        readonly = bool(given.get("readOnly")) or list(modes) == ["ReadOnlyMany"]
+        return Claimed(_path_of(volume["name"], found), readonly)
+
+    async def bound_volume(self, pod: View, volume: View) -> View:
+        """The persistent volume that the claim is bound to. Raises VolumeProblem."""
         name, namespace = volume["name"], pod["metadata"]["namespace"]
         given = volume.get("persistentVolumeClaim") or {}
         claim_name = given.get("claimName") or f"{pod['metadata']['name']}-{name}"
@@ -47,9 +55,7 @@ class Claims:
         found = await self._source.persistent_volume(volume_name)
         if found is None:
             raise VolumeProblem(name, f'persistentvolumes "{volume_name}" not found')
-        modes = found["spec"].get("accessModes") or ()
-        readonly = bool(given.get("readOnly")) or list(modes) == ["ReadOnlyMany"]
-        return Claimed(_path_of(name, found), readonly)
+        return found
 
 
 def _path_of(name: str, volume: View) -> str:

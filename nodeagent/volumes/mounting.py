@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 from pathlib import Path
 
 MS_BIND, MS_REC, MS_RDONLY = 4096, 16384, 1
@@ -46,6 +47,13 @@ def mount_points(below: Path) -> list[str]:
         if target == str(below) or target.startswith(prefix):
             found.append(target)
     return sorted(found, key=len, reverse=True)
+
+
+def remove_with_mounts(folder: Path) -> None:
+    """Remove a folder and everything in it, after taking away what is mounted there."""
+    for target in mount_points(folder):
+        unmount(Path(target))
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def give_to_group(root: Path, group: int, *, read_only: bool = False) -> None:

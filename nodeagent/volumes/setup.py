@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +70,7 @@ class Volumes:
 
     async def take_down(self, uid: str) -> None:
         """Remove everything that the pod had here; what it had elsewhere (claims, host paths) stays."""
-        await asyncio.to_thread(_remove_pod, self.pod_folder(uid))
+        await asyncio.to_thread(mounting.remove_with_mounts, self.pod_folder(uid))
 
     def known_pods(self) -> list[str]:
         """The uids of pods that have something here."""
@@ -156,9 +155,3 @@ def _make_folder(folder: Path) -> None:
     if not folder.exists():
         folder.mkdir(parents=True, mode=EVERYONE)
         folder.chmod(EVERYONE)
-
-
-def _remove_pod(folder: Path) -> None:
-    for target in mounting.mount_points(folder):
-        mounting.unmount(Path(target))
-    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,204 @@
+"""Puts one node together: its runtime, its agent, its own API, and what they need of the process around them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from controllers.runtime.client import Client
+from controllers.runtime.events import EventSink
+from controllers.runtime.informer import Informer
+from controllers.runtime.kinds import PODS
+from controllers.runtime.store import Store
+from nodeagent.agent import NodeAgent, NodeParts
+from nodeagent.door import Door
+from nodeagent.host import AgentHost
+from nodeagent.network import cni
+from nodeagent.network.dns import parse_resolv_conf
+from nodeagent.node.keeper import NodeKeeper
+from nodeagent.node.machine import Machine
+from nodeagent.node.status import NodeState, allocatable_of
+from nodeagent.options import AgentOptions
+from nodeagent.pods.apply import Tools
+from nodeagent.pods.config import NodeSettings
+from nodeagent.pods.environment import NodeFacts
+from nodeagent.pods.fleet import PodFleet
+from nodeagent.pods.images import Images
+from nodeagent.pods.publish import Publisher
+from nodeagent.pods.restart import Backoff
+from nodeagent.pods.stop import Stopper
+from nodeagent.pods.tell import COMPONENT, PodEvents
+from nodeagent.runtime import containerd
+from nodeagent.runtime.cri import CriRuntime
+from nodeagent.runtime.protocol import Readiness, Runtime, RuntimeFailure
+from nodeagent.runtime.simulated import SimulatedRuntime
+from nodeagent.sources import ApiSources
+from nodeagent.volumes import mounting
+from nodeagent.volumes.claims import Claims
+from nodeagent.volumes.setup import Volumes
+from nodeagent.volumes.simulated import SimulatedVolumes
+from openapi.meta.times import now
+
+log = logging.getLogger(__name__)
+
+FLUSH_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the nodes of a process share. `fleet` only where they are many; `approver` only when brought up with one."""
+
+    options: AgentOptions
+    client: Client
+    approver: Client | None
+    machine: Machine
+    services: Store
+    fleet: PodFleet | None
+
+
+async def open_runtime(options: AgentOptions) -> Runtime:
+    """The runtime of a node. Raises RuntimeFailure."""
+    if options.runtime == "simulated":
+        return SimulatedRuntime(options.pod_cidr)
+    if options.containerd is not None:
+        await containerd.ensure_pause_image(options.containerd)
+        return CriRuntime(str(options.containerd))
+    paths = containerd_paths(options)
+    await containerd.ensure_running(paths, options.root / "containerd.log")
+    return CriRuntime(str(paths.socket))
+
+
+def containerd_paths(options: AgentOptions) -> containerd.ContainerdPaths:
+    """A socket's path must be short, so what is not to outlive the machine's uptime is below /run."""
+    return containerd.ContainerdPaths.below(options.root, Path("/run/wherry") / _short_name(options))
+
+
+def _short_name(options: AgentOptions) -> str:
+    """Tells the nodes of a machine apart where names must be short: by the folder that only one can have."""
+    return hashlib.sha256(str(options.root).encode()).hexdigest()[:8]
+
+
+async def remove_node(options: AgentOptions, runtime: Runtime) -> None:
+    """End all containers of an ephemeral node and remove what it had."""
+    if options.runtime != "containerd":
+        return
+    for sandbox in await runtime.sandboxes():
+        await runtime.stop_sandbox(sandbox.id)
+        await runtime.remove_sandbox(sandbox.id)
+    if options.containerd is None:
+        paths = containerd_paths(options)
+        await asyncio.to_thread(containerd.stop, paths)
+        await asyncio.to_thread(shutil.rmtree, paths.socket.parent, ignore_errors=True)
+    await asyncio.to_thread(mounting.remove_with_mounts, options.root)
+
+
+class Node:
+    """A node with all its parts; `run` it."""
+
+    def __init__(self, name: str, around: Surroundings, runtime: Runtime) -> None:
+        self.name = name
+        self._around = around
+        self._runtime = runtime
+        options, client, machine = around.options, around.client, around.machine
+        self._port = options.port
+        self._events = EventSink(client, now, host=name)
+        fleet = around.fleet
+        pods = fleet.informer if fleet is not None else Informer(client, PODS, fields=f"spec.nodeName={name}")
+        self._publisher = Publisher(client, pods.store.get)
+        self._keeper = NodeKeeper(client, name, machine, self._look, labels=options.labels, taints=())
+        self._door = Door(options, name, client, machine.addresses)
+        facts = NodeFacts(name, machine.addresses, allocatable_of(machine))
+        sources = ApiSources(client, around.services, self._read_file)
+        make_volumes = Volumes if options.runtime == "containerd" else SimulatedVolumes
+        self._volumes = make_volumes(options.root, sources, Claims(sources), facts)
+        tools = self._tools(sources, facts)
+        own_pods = fleet.node(name) if fleet is not None else pods
+        parts = NodeParts(name, tools, self._volumes, sources, self._publisher, self._keeper, own_pods)
+        self._agent = NodeAgent(parts)
+
+    async def run(self, on_ready: Callable[[], None]) -> None:
+        """Until cancelled; what has happened until then is still written."""
+        options, approver = self._around.options, self._around.approver
+        host = AgentHost(self.name, options, self._runtime, self._agent)
+        self._port = await self._door.open(host, options.port if options.count == 1 else 0)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._events.run(), name="events")
+                if approver is not None:
+                    group.create_task(self._door.keep_certificate(approver), name="certificate")
+                await self._agent.run(on_ready)
+        finally:
+            await self._door.close()
+            await self._write_the_rest()
+            if options.ephemeral:
+                await remove_node(options, self._runtime)
+            await self._runtime.close()
+
+    async def _write_the_rest(self) -> None:
+        """The writers themselves are stopped already, so they are started once more."""
+        writers = [asyncio.create_task(self._events.run()), asyncio.create_task(self._publisher.run())]
+        await asyncio.gather(self._events.flush(FLUSH_S), self._publisher.flush(FLUSH_S))
+        for writer in writers:
+            writer.cancel()
+
+    def _tools(self, sources: ApiSources, facts: NodeFacts) -> Tools:
+        told = PodEvents(self._events.recorder(COMPONENT))
+        return Tools(
+            runtime=self._runtime,
+            events=told,
+            images=Images(self._runtime, sources),
+            stopper=Stopper(self._runtime, told),
+            backoff=Backoff(),
+            sources=sources,
+            surroundings=sources,
+            settings=_settings(self._around.options, self._around.machine),
+            node=facts,
+        )
+
+    def _read_file(self, pod: object, volume: str, path: str) -> str | None:
+        return self._volumes.read_file(pod, volume, path)  # type: ignore[arg-type]
+
+    async def _look(self) -> NodeState:
+        """The present state of the node; new addresses for pods are passed on to the runtime."""
+        self._configure_network()
+        runtime, port = self._runtime, self._port
+        try:
+            readiness = await runtime.readiness()
+            version = f"{runtime.name}://{await runtime.version()}"
+            return NodeState(readiness, version, await runtime.images(), port=port)
+        except RuntimeFailure as failure:
+            return NodeState(Readiness(False, False, str(failure)), f"{runtime.name}://unknown", port=port)
+
+    def _configure_network(self) -> None:
+        options = self._around.options
+        own = [options.pod_cidr] if options.pod_cidr else []
+        given = list((self._keeper.node.get("spec") or {}).get("podCIDRs") or own)
+        if not given:
+            return
+        if isinstance(self._runtime, SimulatedRuntime):
+            self._runtime.use_addresses(given[0])
+        elif options.containerd is None:
+            paths = containerd_paths(options)
+            bridge = f"wherry{_short_name(options)}"
+            cni.write_configuration(paths.cni_config, options.root / "cni-addresses", given, bridge)
+
+
+def _settings(options: AgentOptions, machine: Machine) -> NodeSettings:
+    try:
+        resolv_conf = Path("/etc/resolv.conf").read_text()
+    except OSError:
+        resolv_conf = ""
+    return NodeSettings(
+        root=options.root,
+        logs=options.root / "logs",
+        cluster_domain=options.cluster_domain,
+        cluster_dns=options.cluster_dns,
+        node_dns=parse_resolv_conf(resolv_conf),
+        memory_bytes=machine.memory_bytes,
+        has_files=options.runtime == "containerd",
+    )
