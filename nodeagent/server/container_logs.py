@@ -180,7 +180,10 @@ async def _read_kept(
     seen = -1
     while not lines.is_done:
         may_grow = options.follow and await is_running()
-        found = runtime.log(id).splitlines(keepends=True)
+        try:
+            found = runtime.log(id).splitlines(keepends=True)
+        except RuntimeFailure:
+            return
         if seen < 0:
             seen = 0 if options.tail_lines is None else max(0, len(found) - options.tail_lines)
         text = b"".join(map(lines.take, found[seen:]))
