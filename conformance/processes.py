@@ -34,13 +34,17 @@ class Process:
     def kill(self) -> None:
         """kill -9, and wait until it is gone."""
         if self._process is not None:
-            if self._process.poll() is None:
+            if self.runs:
                 os.kill(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
 
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def assert_runs(self) -> None:
-        assert self._process is not None and self._process.poll() is None, self._log.read_text()[-2000:]
+        assert self.runs, self._log.read_text()[-2000:]
 
 
 class ApiServer(Process):

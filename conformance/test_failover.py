@@ -125,7 +125,7 @@ def _set_image(wire: Wire, image: str) -> None:
     """Change the template, and wait until an eighth of the pods are of the new one."""
     template = {"spec": {"template": {"spec": {"containers": [{"name": "c", "image": image}]}}}}
     assert wire.request("PATCH", DEPLOYMENT, template, MERGE).status == 200
-    eventually(lambda: REPLICAS // 8 <= _status(wire).get("updatedReplicas", 0))
+    eventually(lambda: _status(wire).get("updatedReplicas", 0) >= REPLICAS // 8)
     assert not _is_rolled_out(wire), "too late to kill anything"
 
 
@@ -152,12 +152,11 @@ def test_a_roll_out_survives_its_leaders_and_the_api_server(cluster: Cluster, ku
     assert _images(wire) == ["i:2"] * REPLICAS
 
     _set_image(wire, "i:3")
-    leaders = {name: cluster.leader(name) for name in LEASES}
     cluster.apiserver.kill()
     cluster.apiserver.start_and_wait()
     eventually(lambda: _is_rolled_out(wire), 90)
     assert kubelets.most <= REPLICAS + SURGE
     assert _images(wire) == ["i:3"] * REPLICAS
-    for name, part in cluster.parts.items():
-        assert cluster.leader(name) == leaders[name]
-        part[0].assert_runs()
+    # A leader that could not renew in time has ended, as it must; the other one leads then.
+    for part in cluster.parts.values():
+        assert any(process.runs for process in part)
