@@ -84,11 +84,12 @@ class DaemonSetController(Controller):
         super().__init__(runtime)
         self.store(CONTROLLER_REVISIONS).index_controllers()
         self._pods = PodControl(self.client, self.events)
-        self._backoff: dict[tuple[str, str], _Backoff] = {}
+        self._backoffs: dict[Key, dict[str, _Backoff]] = {}
 
     async def reconcile(self, key: Key) -> Requeue | None:
         daemon_set = self.store(DAEMON_SETS).get(*key)
         if daemon_set is None or is_deleting(daemon_set):
+            self._backoffs.pop(key, None)
             return None
         selector = from_label_selector(daemon_set["spec"].get("selector"))
         if selector.empty:
@@ -164,15 +165,16 @@ class DaemonSetController(Controller):
     def _hold_back(self, seen: Situation, pod: View) -> float:
         """How long a failed pod of that node must stay; 0 when it goes now."""
         first_s, longest_s = BACKOFF_S
-        key, now = (uid_of(seen.daemon_set), node_of(pod)), seen.now.timestamp()
-        known = self._backoff.get(key)
+        nodes = self._backoffs.setdefault(key_of(seen.daemon_set), {})
+        node, now = node_of(pod), seen.now.timestamp()
+        known = nodes.get(node)
         if known is None or now - known.since > 2 * longest_s:
-            self._backoff[key] = _Backoff(first_s, now)
+            nodes[node] = _Backoff(first_s, now)
             return 0.0
         left_s = known.since + known.delay_s - now
         if left_s > 0:
             return left_s
-        self._backoff[key] = _Backoff(min(2 * known.delay_s, longest_s), now)
+        nodes[node] = _Backoff(min(2 * known.delay_s, longest_s), now)
         return 0.0
 
     async def _apply(self, seen: Situation, changes: Changes) -> ApiError | None:

@@ -47,6 +47,9 @@ from controllers.workloads.podcontrol import NAMESPACE_TERMINATING
 from controllers.workloads.pods import is_finished
 from openapi.meta.selectors import from_label_selector
 
+BATCH_S = 0.02
+"""Changes of ReplicaSets are gathered for so long, as their statuses may follow each other fast."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
@@ -89,7 +92,11 @@ class DeploymentController(Controller):
         if deployment is not None and not is_rolling(deployment):
             yield key_of(deployment)
 
-    watches = (For(DEPLOYMENTS), Owns(REPLICA_SETS, orphans=_would_adopt), Watches(PODS, keys=_recreating))
+    watches = (
+        For(DEPLOYMENTS),
+        Owns(REPLICA_SETS, orphans=_would_adopt, delay_s=BATCH_S),
+        Watches(PODS, keys=_recreating),
+    )
 
     async def reconcile(self, key: Key) -> Requeue | None:
         deployment = self.store(DEPLOYMENTS).get(*key)

@@ -92,17 +92,17 @@ class JobController(Controller):
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(runtime)
         self._pods = PodControl(self.client, self.events)
-        self._backoffs: dict[str, Backoff] = {}
+        self._backoffs: dict[Key, Backoff] = {}
 
     async def reconcile(self, key: Key) -> Requeue | None:
         if key.name.startswith(_LOST_POD):
             await self._release_lost(Key(key.namespace, key.name.removeprefix(_LOST_POD)))
             return None
         job = self.store(JOBS).get(*key)
-        if job is None or job["spec"].get("managedBy", MANAGER) != MANAGER:
+        if job is None or finished_condition(job) is not None:
+            self._backoffs.pop(key, None)
             return None
-        if finished_condition(job) is not None:
-            self._backoffs.pop(uid_of(job), None)
+        if job["spec"].get("managedBy", MANAGER) != MANAGER:
             return None
         return await self._sync(job)
 
@@ -113,12 +113,12 @@ class JobController(Controller):
         if "startTime" not in status and not is_suspended(job):
             status["startTime"] = format_time(now)
         status.setdefault("uncountedTerminatedPods", {})
-        seen = assess({**job, "status": status}, pods, self._backoffs.get(uid_of(job), Backoff()), now)
+        seen = assess({**job, "status": status}, pods, self._backoffs.get(key_of(job), Backoff()), now)
         failure, wait_s = await self._manage(seen)
         if seen.finish is None and not is_deleting(job) and failure is None:
             status = self._note_suspension(job, status)
         await self._track(seen, job, status, can_finish=failure is None)
-        self._backoffs[uid_of(job)] = seen.backoff
+        self._backoffs[key_of(job)] = seen.backoff
         if failure is not None:
             raise failure
         left_s = seconds_to_deadline({**job, "status": status}, now)

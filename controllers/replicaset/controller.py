@@ -35,6 +35,9 @@ from controllers.workloads.status import write_status
 from openapi.catalog import Resource
 from openapi.meta.selectors import LabelSelector, from_label_selector, from_labels
 
+BATCH_S = 0.02
+"""Changes of pods are gathered for so long: hundreds that become ready at once must not mean hundreds of writes."""
+
 
 class ReplicaController(Controller):
     """What both kinds have in common."""
@@ -118,13 +121,19 @@ class ReplicaController(Controller):
         return [pod for sibling in siblings for pod in pods.controlled_by(uid_of(sibling))]
 
 
+_OWNED = (
+    Owns(PODS, orphans=ReplicaController.would_adopt, when=lambda change: change.type != "MODIFIED"),
+    Owns(PODS, orphans=ReplicaController.would_adopt, when=lambda change: change.type == "MODIFIED", delay_s=BATCH_S),
+)
+
+
 class ReplicaSetController(ReplicaController):
     """Keeps the pods of ReplicaSets."""
 
     name = "replicaset-controller"
     resource = REPLICA_SETS
     counts_terminating = True
-    watches = (For(REPLICA_SETS), Owns(PODS, orphans=ReplicaController.would_adopt))
+    watches = (For(REPLICA_SETS), *_OWNED)
 
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(runtime)
@@ -140,7 +149,7 @@ class ReplicationController(ReplicaController):
     name = "replication-controller"
     resource = REPLICATION_CONTROLLERS
     counts_terminating = False
-    watches = (For(REPLICATION_CONTROLLERS), Owns(PODS, orphans=ReplicaController.would_adopt))
+    watches = (For(REPLICATION_CONTROLLERS), *_OWNED)
 
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(runtime)

@@ -84,14 +84,16 @@ class Client:
         self, resource: Resource, obj: View, *, namespace: str = "", name: str = "", subresource: str = ""
     ) -> Object:
         """Create `obj` in its own namespace or the one given; `name` is the parent's where a subresource is created."""
-        path = path_of(resource, namespace or obj["metadata"].get("namespace", ""), name, subresource)
-        return self._wrote(resource, await self._call("POST", path, obj), subresource)
+        namespace = namespace or obj["metadata"].get("namespace", "")
+        path = path_of(resource, namespace, name, subresource)
+        return self._wrote(resource, await self._write(resource, namespace, "POST", path, obj), subresource)
 
     async def update(self, resource: Resource, obj: View, subresource: str = "") -> Object:
         """Replace the object by `obj`, provided that its resourceVersion is still the current one."""
         metadata = obj["metadata"]
-        path = path_of(resource, metadata.get("namespace", ""), metadata["name"], subresource)
-        return self._wrote(resource, await self._call("PUT", path, obj), subresource)
+        namespace = metadata.get("namespace", "")
+        path = path_of(resource, namespace, metadata["name"], subresource)
+        return self._wrote(resource, await self._write(resource, namespace, "PUT", path, obj), subresource)
 
     async def patch(
         self,
@@ -104,17 +106,20 @@ class Client:
         subresource: str = "",
     ) -> Object:
         path, headers = path_of(resource, namespace, name, subresource), {"Content-Type": _PATCH_TYPES[type]}
-        return self._wrote(resource, await self._call("PATCH", path, patch, headers=headers), subresource)
+        answer = await self._write(resource, namespace, "PATCH", path, patch, headers=headers)
+        return self._wrote(resource, answer, subresource)
 
     async def apply(
         self, resource: Resource, obj: View, *, manager: str, force: bool = True, subresource: str = ""
     ) -> Object:
         """Server-side apply of the fields in `obj` in the name of `manager`."""
         metadata = obj["metadata"]
-        path = path_of(resource, metadata.get("namespace", ""), metadata["name"], subresource)
-        query = query_of({"fieldManager": manager, "force": "true" if force else ""})
+        namespace = metadata.get("namespace", "")
+        path = path_of(resource, namespace, metadata["name"], subresource)
+        path += query_of({"fieldManager": manager, "force": "true" if force else ""})
         headers = {"Content-Type": "application/apply-patch+yaml"}
-        return self._wrote(resource, await self._call("PATCH", path + query, obj, headers=headers), subresource)
+        answer = await self._write(resource, namespace, "PATCH", path, obj, headers=headers)
+        return self._wrote(resource, answer, subresource)
 
     async def delete(
         self,
@@ -136,7 +141,7 @@ class Client:
             options["gracePeriodSeconds"] = grace_s
         if propagation:
             options["propagationPolicy"] = propagation
-        answer = await self._call("DELETE", path_of(resource, namespace, name), options)
+        answer = await self._write(resource, namespace, "DELETE", path_of(resource, namespace, name), options)
         deleted = uid or answer.get("metadata", {}).get("uid") or answer.get("details", {}).get("uid") or ""
         consistency.deleted(resource, Key(namespace, name), deleted)
         return answer
@@ -179,6 +184,23 @@ class Client:
         if metadata_only:
             headers = {**headers, "Accept": _METADATA_ACCEPT.format(list="")}
         return self._transport.stream(path_of(resource) + query_of(query), headers, timeout_s + TIMEOUT_S)
+
+    async def _write(
+        self,
+        resource: Resource,
+        namespace: str,
+        method: str,
+        path: str,
+        body: Any,
+        headers: Mapping[str, str] | None = None,
+    ) -> Object:
+        """A call that changes something; without an answer nobody knows whether it did."""
+        try:
+            return await self._call(method, path, body, headers)
+        except ApiError as error:
+            if error.code == 0 or error.code >= 500:
+                consistency.lost(resource, namespace)
+            raise
 
     async def _call(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Object:
         sent = {**self._headers, **headers} if headers else self._headers

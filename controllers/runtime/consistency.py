@@ -2,7 +2,8 @@
 
 Informers lag behind writes. A controller that decides from a store which lacks its own last write makes things twice;
 so the worker notes what the client writes while a key is reconciled, and does not start with that key again until the
-informers of the written resources have come that far. Resource versions are compared as numbers.
+informers of the written resources have come that far. Resource versions are compared as numbers. Where an answer was
+lost, the server is asked first how far that is.
 Follows: pkg/controller/util/consistency
 """
 
@@ -20,16 +21,25 @@ if TYPE_CHECKING:
 
 
 class Writes:
-    """What one reconcile has written: the highest revision per resource, and the objects it has deleted."""
+    """What one reconcile has written: the highest revision per resource, and the objects it has deleted.
 
-    __slots__ = ("deleted", "revisions")
+    `unknown` are the resources and namespaces of writes whose answers were lost: they may have been done or not.
+    """
+
+    __slots__ = ("deleted", "revisions", "unknown")
 
     def __init__(self) -> None:
         self.revisions: dict[GroupVersionResource, int] = {}
         self.deleted: dict[tuple[GroupVersionResource, Key], str] = {}
+        self.unknown: set[tuple[Resource, str]] = set()
 
     def __bool__(self) -> bool:
-        return bool(self.revisions or self.deleted)
+        return bool(self.revisions or self.deleted or self.unknown)
+
+    def note(self, gvr: GroupVersionResource, revision: int) -> None:
+        """The stores must come as far as this revision."""
+        if revision > self.revisions.get(gvr, 0):
+            self.revisions[gvr] = revision
 
     def forget_seen(self, find: Callable[[GroupVersionResource], Informer | None]) -> list[Informer]:
         """Drop what the informers have seen (or nobody watches); the informers that still lag behind remain."""
@@ -57,8 +67,15 @@ current: ContextVar[Writes | None] = ContextVar("current", default=None)
 def wrote(resource: Resource, revision: int) -> None:
     """A write of the resource came back with this revision."""
     writes = current.get()
-    if writes is not None and revision > writes.revisions.get(resource.gvr, 0):
-        writes.revisions[resource.gvr] = revision
+    if writes is not None:
+        writes.note(resource.gvr, revision)
+
+
+def lost(resource: Resource, namespace: str) -> None:
+    """A write in the namespace got no answer."""
+    writes = current.get()
+    if writes is not None:
+        writes.unknown.add((resource, namespace))
 
 
 def deleted(resource: Resource, key: Key, uid: str) -> None:

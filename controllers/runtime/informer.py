@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 WATCH_S = (300, 600)
 """A watch is asked to end after a random time in this range, so that many do not reconnect at once."""
 
-RETRY_S = (0.1, 10.0)
+RETRY_S = (0.1, 3.0)
 """First and longest pause before another attempt while the server is away."""
 
 
@@ -97,7 +97,7 @@ class Informer:
                 log.log(level, "watch failed: %s", error, extra={"gvr": self.resource.gvr})
             else:
                 continue
-            if asyncio.get_running_loop().time() - started > RETRY_S[1]:
+            if asyncio.get_running_loop().time() - started > 2 * RETRY_S[1]:
                 pause_s = RETRY_S[0]
             await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))
             pause_s = min(pause_s * 2, RETRY_S[1])

@@ -17,10 +17,14 @@ from controllers.runtime.objects import Key
 
 log = logging.getLogger(__name__)
 
-LONGEST_OUTAGE_DELAY_S = 5.0
+LONGEST_OUTAGE_DELAY_S = 2.0
 """How long a key waits at most after the server was away: its failures say nothing about the key."""
 
 CATCH_UP_S = 30.0
+
+
+class StoreLags(Exception):
+    """The watch of a resource does not deliver."""
 
 
 class Worker:
@@ -70,13 +74,11 @@ class Worker:
 
     async def _process(self, key: Key) -> None:
         self._depth.set(len(self._queue))
-        if not await self._caught_up(key):
-            self._queue.add_rate_limited(key)
-            return
-        writes = consistency.Writes()
-        consistency.current.set(writes)
         started = time.monotonic()
+        writes = consistency.Writes()
         try:
+            await self._catch_up(key)
+            consistency.current.set(writes)
             outcome = await self._controller.reconcile(key)
         except Unavailable as error:
             delay_s = self._queue.add_rate_limited(key, LONGEST_OUTAGE_DELAY_S)
@@ -84,6 +86,8 @@ class Worker:
         except ApiError as error:
             level = logging.DEBUG if isinstance(error, Conflict) else logging.WARNING
             self._note(level, "reconcile refused: %s", key, error, self._queue.add_rate_limited(key))
+        except StoreLags as error:
+            self._note(logging.WARNING, "%s", key, error, self._queue.add_rate_limited(key))
         except Exception as error:
             log.exception("reconcile failed", extra={"controller": self._controller.name, "key": str(key)})
             self._note(logging.DEBUG, "retry after: %s", key, error, self._queue.add_rate_limited(key))
@@ -105,20 +109,28 @@ class Worker:
         if outcome is not None and outcome.after_s is not None:
             self._queue.add_after(key, outcome.after_s)
 
-    async def _caught_up(self, key: Key) -> bool:
-        """Wait until the stores have seen what the key's last reconcile wrote."""
-        writes = self._writes.pop(key, None)
+    async def _catch_up(self, key: Key) -> None:
+        """Wait until the stores have seen what the key's last reconcile wrote. Raises StoreLags, ApiError."""
+        writes = self._writes.get(key)
         if writes is None:
-            return True
+            return
+        await self._ask(writes)
         try:
             async with asyncio.timeout(CATCH_UP_S):
                 while lagging := writes.forget_seen(self._find):
                     await lagging[0].until(lambda: not writes.forget_seen(self._find))
         except TimeoutError:
-            self._writes[key] = writes
-            log.warning("store lags behind own writes", extra={"controller": self._controller.name, "key": str(key)})
-            return False
-        return True
+            raise StoreLags("the store has not seen the last writes yet") from None
+        del self._writes[key]
+
+    async def _ask(self, writes: consistency.Writes) -> None:
+        """Learn how far the stores must come to know the outcome of writes that got no answer."""
+        for resource, namespace in list(writes.unknown):
+            if self._find(resource.gvr) is not None:
+                answer = await self._controller.client.list(resource, namespace)
+                revisions = (int(item["metadata"]["resourceVersion"]) for item in answer.get("items") or ())
+                writes.note(resource.gvr, max(revisions, default=0))
+            writes.unknown.discard((resource, namespace))
 
     def _note(self, level: int, message: str, key: Key, error: Exception, delay_s: float) -> None:
         self._retries.inc()
