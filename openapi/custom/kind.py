@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from openapi.catalog import GroupVersionKind
-from openapi.custom.decoding import decode_custom, default_custom, prune_custom
+from openapi.custom.checks import Check, compile_check
+from openapi.custom.decoding import ENVELOPE, decode_custom, default_custom, prune_custom
 from openapi.custom.embedded import has_embedded, validate_embedded
 from openapi.custom.rules import has_rules, run_rules
 from openapi.custom.structural import Schema, compile_schema
@@ -30,6 +31,8 @@ class CustomKind:
         self.has_status = subresources.get("status") is not None
         self.scale: Mapping[str, str] | None = subresources.get("scale")
         self.has_defaults = _has_defaults(self.schema)
+        self._open: Schema = {}
+        self._is_sound: Check | None = None
         self._has_embedded = has_embedded(self.schema)
         self._has_rules = self.schema is not None and has_rules(self.schema)
         self._fields = {
@@ -49,13 +52,18 @@ class CustomKind:
         """What is wrong with an object besides its metadata."""
         if self.schema is None:
             return
-        value = _without_metadata(obj)
-        before: Any = ABSENT if old is None else _without_metadata(old)
-        errors = list(validate_value(value, _open_metadata(self.schema), old=before))
-        yield from errors
+        value = {name: part for name, part in obj.items() if name not in ENVELOPE}
+        if self._is_sound is None:
+            self._open = _without_envelope(self.schema)
+            self._is_sound = compile_check(self._open)
+        errors: list[FieldError] = []
+        if not self._is_sound(value):
+            before: Any = ABSENT if old is None else {k: v for k, v in old.items() if k not in ENVELOPE}
+            errors = list(validate_value(value, self._open, old=before))
+            yield from errors
+            yield from validate_lists(value, self.schema)
         if self._has_embedded:
             yield from validate_embedded(value, self.schema)
-        yield from validate_lists(value, self.schema)
         if self._has_rules and not errors:
             yield from run_rules(obj, self.schema, old)
 
@@ -75,16 +83,14 @@ def _text(found: list[Any]) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _without_metadata(obj: Object) -> Object:
-    return {name: value for name, value in obj.items() if name != "metadata"}
-
-
-def _open_metadata(schema: Schema) -> Schema:
-    """Metadata, kind and apiVersion are there already; only what else is required can be missing."""
-    needed = schema.get("required")
-    if not needed:
-        return schema
-    return {**schema, "required": [name for name in needed if name not in ("apiVersion", "kind", "metadata")]}
+def _without_envelope(schema: Schema) -> Schema:
+    """Metadata, kind and apiVersion are there already and are judged elsewhere."""
+    properties = schema.get("properties") or {}
+    return {
+        **schema,
+        "properties": {name: part for name, part in properties.items() if name not in ENVELOPE},
+        "required": [name for name in schema.get("required") or () if name not in ENVELOPE],
+    }
 
 
 def _has_defaults(schema: Any) -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 import re2
 
+KEPT_LENGTH = 128
 _WORDS = {
     "missing )": "missing closing )",
     "missing ]": "missing closing ]",
@@ -33,6 +35,21 @@ _QUIET.log_errors = False
 def compile_pattern(pattern: str) -> Any:
     """Raises re2.error; nothing is logged."""
     return re2.compile(pattern, _QUIET)
+
+
+@lru_cache(maxsize=1024)
+def _compiled(pattern: str) -> Any:
+    return compile_pattern(pattern)
+
+
+@lru_cache(maxsize=8192)
+def _matches_short(pattern: str, text: str) -> bool:
+    return _compiled(pattern).search(text) is not None
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Whether the pattern is found in a text. Short texts repeat from object to object, so answers are kept."""
+    return _matches_short(pattern, text) if len(text) <= KEPT_LENGTH else _compiled(pattern).search(text) is not None
 
 
 def pattern_problem(pattern: str) -> str:

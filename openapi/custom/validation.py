@@ -7,13 +7,12 @@ Follows: k8s.io/kube-openapi/pkg/validation/validate, apiextensions-apiserver/pk
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import orjson
 
 from openapi.custom.formats import FORMATS
-from openapi.custom.patterns import compile_pattern
+from openapi.custom.patterns import matches
 from openapi.custom.structural import EMBEDDED, INT_OR_STRING, LIST_KEYS, LIST_TYPE, PRESERVE, Schema
 from openapi.meta.field import (
     TYPE_INVALID,
@@ -49,11 +48,6 @@ def type_word(value: Any) -> str:
     if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
         return "integer"
     return {float: "number", str: "string", list: "array", dict: "object"}[type(value)]
-
-
-@lru_cache(maxsize=1024)
-def _pattern(text: str) -> Any:
-    return compile_pattern(text)
 
 
 class _Walk:
@@ -100,7 +94,7 @@ class _Walk:
             yield too_long(self.path(name), most)
         if least is not None and len(value) < least:
             yield invalid(self.path(name), value, f"{name} in body should be at least {least} chars long")
-        if pattern and not _pattern(pattern).search(value):
+        if pattern and not matches(pattern, value):
             yield invalid(self.path(name), value, f"{name} in body should match '{pattern}'")
         check = FORMATS.get(form.replace("_", "-").lower()) if form else None
         if check is not None and not check(value):
