@@ -52,6 +52,8 @@ class Readings:
         self._latest: Reading | None = None
         self._read_at = 0.0
         self._lock = asyncio.Lock()
+        machine = read_machine_usage()
+        self._rates({MACHINE: (machine.timestamp_ns, machine.cpu_core_ns)})
 
     async def read(self) -> Reading:
         """A reading that is not older than a moment."""

@@ -37,9 +37,10 @@ def _without_disks(pod: View) -> Object:
 
 
 def by_pod(pods: Sequence[View], reading: Reading) -> Iterator[tuple[View, Sequence[Usage]]]:
-    """Each pod with what its containers use, the newest instance of each."""
+    """Each pod with what its containers use, the newest instance of each; ended ones use nothing."""
     found: dict[str, dict[str, Usage]] = {}
-    for usage in sorted(reading.containers, key=lambda usage: usage.container.attempt):
+    living = [usage for usage in reading.containers if (usage.cpu_core_ns, usage.memory_working_set) != (None, None)]
+    for usage in sorted(living, key=lambda usage: usage.container.attempt):
         uid = usage.container.labels.get("io.kubernetes.pod.uid", "")
         found.setdefault(uid, {})[usage.container.name] = usage
     for pod in pods:

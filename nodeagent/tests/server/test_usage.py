@@ -54,6 +54,11 @@ def test_what_one_container_does_not_tell_the_pod_does_not_either() -> None:
     assert "cpu" not in make_summary("n", [POD], reading())["pods"][0]
 
 
+def test_ended_containers_use_nothing() -> None:
+    (pod,) = make_summary("n", [POD], reading(usage("a", S, 100), usage("b", None, None)))["pods"]
+    assert [container["name"] for container in pod["containers"]] == ["a"]
+
+
 def test_only_the_newest_instance_counts() -> None:
     (pod,) = make_summary("n", [POD], reading(usage("a", S, 100, attempt=1), usage("a", 9 * S, 900)))["pods"]
     assert [container["memory"]["usageBytes"] for container in pod["containers"]] == [100]
