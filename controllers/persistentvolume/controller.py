@@ -82,6 +82,8 @@ class VolumeBinder(Controller):
 
     def volumes_of_claim(self, change: Change) -> Iterable[Key]:
         """The volumes that a changed claim names or is named by."""
+        if change.type == "DELETED" or not _is_waiting(change.obj):
+            self._told_of_delay.pop(uid_of(change.obj), None)
         name = change.obj["spec"].get("volumeName")
         if name:
             yield Key("", name)
@@ -115,6 +117,7 @@ class VolumeBinder(Controller):
         claims.add_index(_PENDING, lambda claim: (class_of(claim),) if _is_waiting(claim) else ())
         volumes.add_index(_BY_CLAIM, lambda volume: (str(key),) if (key := _reference_key(volume)) else ())
         index_by_claim(runtime.informers.get(PODS).store)
+        self._told_of_delay: dict[str, str] = {}
         super().__init__(runtime)
         self._claims = Latest(claims)
         self._volumes = Latest(volumes)
@@ -131,29 +134,32 @@ class VolumeBinder(Controller):
         elif claim["spec"].get("volumeName"):
             await self._sync_prebound_claim(claim)
         else:
-            await self._sync_unbound_claim(claim)
+            return await self._sync_unbound_claim(claim)
         return None
 
     # Claims
 
-    async def _sync_unbound_claim(self, claim: Object) -> None:
+    async def _sync_unbound_claim(self, claim: Object) -> Requeue | None:
         storage_class = self.store(STORAGE_CLASSES).get("", class_of(claim))
         delayed = is_delayed(storage_class)
         volume = best_match(claim, self._volumes.all(), is_delayed=delayed)
         if volume is not None:
             await self._bind(volume, claim)
-            return
+            return None
         if not has_class(claim) and await self._assign_default_class(claim):
-            return
+            return None
         if delayed and SELECTED_NODE not in annotations_of(claim):
             self._tell_of_delay(claim)
-        elif class_of(claim):
+            await self._set_claim_phase(claim, "Pending", None)
+            # What it waits for changes with the pods that use it; those are looked at now and then.
+            return Requeue(RETRY_S)
+        if class_of(claim):
             # Whoever provisions needs the claim as it is; its phase is Pending from birth.
             await self._provision(claim, storage_class)
-            return
-        else:
-            self.events.normal(claim, "FailedBinding", _NO_CLASS)
+            return None
+        self.events.normal(claim, "FailedBinding", _NO_CLASS)
         await self._set_claim_phase(claim, "Pending", None)
+        return None
 
     async def _assign_default_class(self, claim: Object) -> bool:
         found = default_class(self.store(STORAGE_CLASSES).all())
@@ -166,12 +172,13 @@ class VolumeBinder(Controller):
     def _tell_of_delay(self, claim: View) -> None:
         pods = self.store(PODS).by_index(BY_CLAIM, str(key_of(claim)))
         names = sorted(name_of(pod) for pod in pods if not pod["spec"].get("nodeName"))
-        if not names:
-            text = "waiting for first consumer to be created before binding"
-            self.events.normal(claim, "WaitForFirstConsumer", text)
-            return
-        noun = "pods" if len(names) > 1 else "pod"
-        self.events.normal(claim, "WaitForPodScheduled", f"waiting for {noun} {','.join(names)} to be scheduled")
+        reason, text = "WaitForFirstConsumer", "waiting for first consumer to be created before binding"
+        if names:
+            noun = "pods" if len(names) > 1 else "pod"
+            reason, text = "WaitForPodScheduled", f"waiting for {noun} {','.join(names)} to be scheduled"
+        if self._told_of_delay.get(uid_of(claim)) != text:
+            self._told_of_delay[uid_of(claim)] = text
+            self.events.normal(claim, reason, text)
 
     async def _provision(self, claim: Object, storage_class: View | None) -> None:
         if storage_class is None:
