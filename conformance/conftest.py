@@ -16,7 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from conformance.api import Api
 from conformance.kubectl import Kubectl
+from conformance.kubelets import Kubelets, played
 from conformance.wire import Wire
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -121,3 +123,18 @@ def namespace(kubectl: Kubectl) -> Iterator[str]:
 def k(kubectl: Kubectl, namespace: str) -> Kubectl:
     """kubectl in the module's namespace."""
     return Kubectl(kubectl.kubeconfig, kubectl.cache, namespace)
+
+
+@pytest.fixture(scope="module")
+def api(wire: Wire, namespace: str) -> Iterator[Api]:
+    """Plain requests in the module's namespace."""
+    found = Api(wire, namespace)
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def kubelets(wire: Wire, namespace: str) -> Iterator[Kubelets]:
+    """Three nodes that the tests of the module play; `pod_spec` of conformance.api asks for them."""
+    with played(wire, "played", 3) as found:
+        yield found
