@@ -10,7 +10,6 @@ from cluster.errors import CommandError
 from cluster.home import Home
 from cluster.options import ClusterOptions, apiserver_arguments
 
-
 POD_RANGE = "10.244.0.0/16"
 
 

@@ -11,7 +11,7 @@ from cluster.home import Home
 def node_folder(home: Home, name: str) -> Path:
     """Where a node keeps its volumes, logs and images. An ephemeral cluster's lie on disk too, as they may be large."""
     if home.ephemeral:
-        return Path("/var/tmp") / home.path.name / name
+        return Path("/var/tmp") / f"{home.path.name}-{name}"
     return home.path / "nodes" / name
 
 

@@ -32,6 +32,7 @@ RELIST_S = 1.0
 HOUSEKEEPING_S = 2.0
 ORPHAN_AGE_S = 5.0
 STALE_S = 180.0
+READY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,16 @@ class NodeAgent:
             group.create_task(self._listen(), name="runtime news")
             group.create_task(self._relist_for_ever(), name="relist")
             group.create_task(self._housekeep_for_ever(), name="housekeeping")
+            await self._until_ready()
             on_ready()
+
+    async def _until_ready(self) -> None:
+        """Wait for the node to be ready, but not for ever: what it lacks may come much later."""
+        try:
+            async with asyncio.timeout(READY_S):
+                await self._parts.keeper.ready.wait()
+        except TimeoutError:
+            log.warning("the node is not ready yet", extra={"node": self._parts.name})
 
     # -- pods --------------------------------------------------------------------------------------------------
 

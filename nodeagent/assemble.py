@@ -78,6 +78,10 @@ def containerd_paths(options: AgentOptions) -> containerd.ContainerdPaths:
     return containerd.ContainerdPaths.below(options.root, Path("/run/wherry") / _short_name(options))
 
 
+def _bridge(options: AgentOptions) -> str:
+    return f"wherry{_short_name(options)}"
+
+
 def _short_name(options: AgentOptions) -> str:
     """Tells the nodes of a machine apart where names must be short: by the folder that only one can have."""
     return hashlib.sha256(str(options.root).encode()).hexdigest()[:8]
@@ -86,6 +90,7 @@ def _short_name(options: AgentOptions) -> str:
 async def remove_node(options: AgentOptions, runtime: Runtime) -> None:
     """End all containers of an ephemeral node and remove what it had."""
     if options.runtime != "containerd":
+        await asyncio.to_thread(shutil.rmtree, options.root, ignore_errors=True)
         return
     for sandbox in await runtime.sandboxes():
         await runtime.stop_sandbox(sandbox.id)
@@ -95,6 +100,7 @@ async def remove_node(options: AgentOptions, runtime: Runtime) -> None:
         await asyncio.to_thread(containerd.stop, paths)
         await asyncio.to_thread(shutil.rmtree, paths.socket.parent, ignore_errors=True)
     await asyncio.to_thread(mounting.remove_with_mounts, options.root)
+    await cni.remove_bridge(_bridge(options))
 
 
 class Node:
@@ -184,8 +190,7 @@ class Node:
             self._runtime.use_addresses(given[0])
         elif options.containerd is None:
             paths = containerd_paths(options)
-            bridge = f"wherry{_short_name(options)}"
-            cni.write_configuration(paths.cni_config, options.root / "cni-addresses", given, bridge)
+            cni.write_configuration(paths.cni_config, options.root / "cni-addresses", given, _bridge(options))
 
 
 def _settings(options: AgentOptions, machine: Machine) -> NodeSettings:

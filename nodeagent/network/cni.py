@@ -5,6 +5,7 @@ The runtime reads the file that is written here whenever it appears or changes.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import json
 from pathlib import Path
@@ -33,6 +34,14 @@ def configuration(pod_cidrs: list[str], bridge: str, state: Path) -> str:
         {"type": "portmap", "capabilities": {"portMappings": True}},
     ]
     return json.dumps({"cniVersion": "0.4.0", "name": "wherry", "plugins": plugins}, indent=2)
+
+
+async def remove_bridge(name: str) -> None:
+    """Take down the bridge of a node that is no more; it is as well when there is none."""
+    command = ("ip", "link", "delete", name)
+    null = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(*command, stdout=null, stderr=null)
+    await process.wait()
 
 
 def write_configuration(folder: Path, state: Path, pod_cidrs: list[str], bridge: str) -> None:

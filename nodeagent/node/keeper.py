@@ -53,6 +53,8 @@ class NodeKeeper:
         self._lease: Object | None = None
         self._reported_at = 0.0
         self._wake = asyncio.Event()
+        self.ready = asyncio.Event()
+        """Set once the node has been ready."""
         self.node: Object = {}
         """The node as the API has it."""
 
@@ -127,6 +129,8 @@ class NodeKeeper:
             else:
                 self._reported_at = time.monotonic()
                 break
+        if is_ready:
+            self.ready.set()
         return is_ready
 
     async def _renew_for_ever(self) -> None:

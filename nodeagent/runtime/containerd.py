@@ -167,6 +167,9 @@ async def _ctr(socket: Path, *arguments: str, given: bytes | None = None) -> byt
 
 
 async def _answers(socket: Path) -> bool:
+    # ctr itself would wait long for a socket that is not there.
+    if not await asyncio.to_thread(socket.exists):
+        return False
     try:
         await _ctr(socket, "version")
     except RuntimeFailure:
