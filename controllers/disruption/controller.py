@@ -22,7 +22,7 @@ from controllers.disruption.plan import (
     wants_scale,
 )
 from controllers.runtime.client import path_of
-from controllers.runtime.controller import Controller, For, Reads, Requeue, Runtime, Watches
+from controllers.runtime.controller import Controller, Reads, Requeue, Runtime, Watches
 from controllers.runtime.discovery import Discovery
 from controllers.runtime.errors import ApiError, Conflict, NotFound
 from controllers.runtime.informer import Change
@@ -55,6 +55,9 @@ from openapi.meta.times import format_time
 PODS_SUFFIX = "/pods"
 """Marks keys that name a pod instead of a budget; no namespace can end like that."""
 
+REPLACED_S = 0.1
+"""A pod that is gone mostly has a successor by then; counting in between would write the status twice."""
+
 _SCALED = {row.kind: row for row in (REPLICATION_CONTROLLERS, DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS)}
 
 
@@ -65,16 +68,26 @@ class NoScale(Exception):
 class DisruptionController(Controller):
     name = "disruption-controller"
 
+    def budget_changed(self, change: Change) -> Iterable[Key]:
+        """What evictions, or we ourselves, write into the status can wait for the pods that it is about."""
+        if change.old is None or change.old["metadata"].get("generation") != change.obj["metadata"].get("generation"):
+            return (key_of(change.obj),)
+        self.enqueue(key_of(change.obj), REPLACED_S)
+        return ()
+
     def pod_changed(self, change: Change) -> Iterable[Key]:
         pod, old = change.obj, change.old
-        if change.type != "DELETED":
-            wait_s = stale_in_s(pod, self.clock())
-            if wait_s is not None:
-                self.enqueue(Key(namespace_of(pod) + PODS_SUFFIX, name_of(pod)), wait_s)
-        if old is not None and change.type == "MODIFIED" and _aspects(old) == _aspects(pod):
+        if change.type == "DELETED" or (is_deleting(pod) and old is not None and not is_deleting(old)):
+            for key in self._budgets(pod):
+                self.enqueue(key, REPLACED_S)
+            return
+        wait_s = stale_in_s(pod, self.clock())
+        if wait_s is not None:
+            self.enqueue(Key(namespace_of(pod) + PODS_SUFFIX, name_of(pod)), wait_s)
+        if old is not None and _aspects(old) == _aspects(pod):
             return
         found = list(self._budgets(pod))
-        if len(found) > 1 and change.type != "DELETED":
+        if len(found) > 1:
             text = (
                 f'Pod "{namespace_of(pod)}"/"{name_of(pod)}" matches multiple PodDisruptionBudgets.  '
                 f'Chose "{found[0].name}" arbitrarily.'
@@ -85,7 +98,7 @@ class DisruptionController(Controller):
             yield from self._budgets(old)
 
     watches: ClassVar = (
-        For(POD_DISRUPTION_BUDGETS),
+        Watches(POD_DISRUPTION_BUDGETS, budget_changed),
         Watches(PODS, pod_changed),
         Reads(DEPLOYMENTS),
         Reads(REPLICA_SETS),
