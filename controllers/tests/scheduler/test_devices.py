@@ -1,0 +1,202 @@
+"""Devices for resource claims."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from controllers.scheduler.cycle import feasible_rows
+from controllers.scheduler.framework import Diagnosis, PostFilter, Reserve, SchedulingError
+from controllers.tests.scheduler.cluster import Cluster, Object, node, pod
+
+DRIVER = "gpu.example.com"
+
+
+def device(name: str, **more: Any) -> Object:
+    return {"name": name, **more}
+
+
+def resource_slice(host: str, *devices: Object, count: int = 1, generation: int = 1, **more: Any) -> Object:
+    pool = {"name": host, "generation": generation, "resourceSliceCount": count}
+    spec = {"driver": DRIVER, "nodeName": host, "pool": pool, "devices": list(devices), **more}
+    return {"metadata": {"name": f"{host}-{generation}"}, "spec": spec}
+
+
+def resource_claim(*requests: Object, name: str = "d", **devices: Any) -> Object:
+    metadata = {"namespace": "default", "name": name, "uid": f"uid-{name}"}
+    return {"metadata": metadata, "spec": {"devices": {"requests": list(requests), **devices}}, "status": {}}
+
+
+def exactly(name: str = "q", expression: str = "", **more: Any) -> Object:
+    wanted: Object = {"deviceClassName": "gpu", **more}
+    if expression:
+        wanted["selectors"] = [{"cel": {"expression": expression}}]
+    return {"name": name, "exactly": wanted}
+
+
+def using(name: str = "d") -> Object:
+    return pod("p", resourceClaims=[{"name": "r", "resourceClaimName": name}])
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    """Nodes a, b; b has devices x (size 1) and y (size 2)."""
+    made = Cluster(node("a"), node("b"))
+    selector = {"cel": {"expression": f"device.driver == '{DRIVER}'"}}
+    made.world.device_classes.put({"metadata": {"name": "gpu"}, "spec": {"selectors": [selector]}})
+    sizes = [device(name, attributes={"size": {"int": size}}) for name, size in (("x", 1), ("y", 2))]
+    made.world.resource_slices.put(resource_slice("b", *sizes))
+    return made
+
+
+def given(cluster: Cluster, on: str = "b") -> Object:
+    """The claim's allocation once the pod is to run on the node."""
+    cycle = cluster.cycle(using())
+    assert not isinstance(feasible_rows(cycle), Diagnosis)
+    for plugin in cluster.profile.of(Reserve):  # type: ignore[type-abstract]
+        assert plugin.reserve(cycle, on) is None
+    assumed = cluster.world.resource_claims.get("default", "d")
+    assert assumed is not None
+    allocation: Object = assumed["status"]["allocation"]
+    return allocation
+
+
+def names(allocation: Object) -> list[str]:
+    return [result["device"] for result in allocation["devices"]["results"]]
+
+
+def test_the_pod_goes_where_the_devices_are(cluster: Cluster) -> None:
+    cluster.world.resource_claims.put(resource_claim(exactly(count=2, allocationMode="ExactCount")))
+    assert cluster.feasible(using()) == {"b"}
+    assert given(cluster) == {
+        "devices": {
+            "results": [
+                {"request": "q", "driver": DRIVER, "pool": "b", "device": "x"},
+                {"request": "q", "driver": DRIVER, "pool": "b", "device": "y"},
+            ]
+        },
+        "nodeSelector": {
+            "nodeSelectorTerms": [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["b"]}]}]
+        },
+    }
+
+
+def test_too_few_devices_are_told(cluster: Cluster) -> None:
+    cluster.world.resource_claims.put(resource_claim(exactly(count=3)))
+    assert cluster.place(using()) == "0/2 nodes are available: 2 cannot allocate all claims."
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        (f"device.attributes['{DRIVER}'].size > 1", ["y"]),
+        (f"device.attributes['{DRIVER}'].size == 1", ["x"]),
+        ("has(device.attributes['other.example.com'].size)", []),
+    ],
+)
+def test_selectors_choose_devices(cluster: Cluster, expression: str, expected: list[str]) -> None:
+    cluster.world.resource_claims.put(resource_claim(exactly(expression=expression)))
+    assert (names(given(cluster)) if cluster.feasible(using()) else []) == expected
+
+
+def test_a_selector_that_fails_is_an_error(cluster: Cluster) -> None:
+    cluster.world.resource_claims.put(resource_claim(exactly(expression=f"device.attributes['{DRIVER}'].weight > 1")))
+    with pytest.raises(SchedulingError, match="no such key: weight"):
+        cluster.feasible(using())
+
+
+def test_quantities_compare(cluster: Cluster) -> None:
+    large = device("z", capacity={"memory": {"value": "16Gi"}})
+    cluster.world.resource_slices.put(resource_slice("b", device("w", capacity={"memory": {"value": "8Gi"}}), large))
+    expression = f"device.capacity['{DRIVER}'].memory.compareTo(quantity('10Gi')) > 0"
+    cluster.world.resource_claims.put(resource_claim(exactly(expression=expression)))
+    assert names(given(cluster)) == ["z"]
+
+
+def test_all_devices_may_be_asked_for(cluster: Cluster) -> None:
+    cluster.world.resource_claims.put(resource_claim(exactly(allocationMode="All")))
+    assert names(given(cluster)) == ["x", "y"]
+
+
+def test_the_first_alternative_that_works_is_taken(cluster: Cluster) -> None:
+    def alternative(name: str, count: int) -> Object:
+        return {"name": name, "deviceClassName": "gpu", "count": count}
+
+    request = {"name": "q", "firstAvailable": [alternative("many", 3), alternative("one", 1)]}
+    cluster.world.resource_claims.put(resource_claim(request))
+    assert [result["request"] for result in given(cluster)["devices"]["results"]] == ["q/one"]
+
+
+def test_devices_may_have_to_match(cluster: Cluster) -> None:
+    rule = {"matchAttribute": f"{DRIVER}/size", "requests": ["q"]}
+    cluster.world.resource_claims.put(resource_claim(exactly(count=2), constraints=[rule]))
+    assert cluster.feasible(using()) == set()
+    cluster.world.resource_slices.put(
+        resource_slice("b", *(device(name, attributes={"size": {"int": 2}}) for name in "xyz"), generation=2)
+    )
+    assert names(given(cluster)) == ["x", "y"]
+
+
+def test_an_incomplete_pool_is_not_used(cluster: Cluster) -> None:
+    cluster.world.resource_slices.put(resource_slice("b", device("z"), count=2, generation=2))
+    cluster.world.resource_claims.put(resource_claim(exactly()))
+    assert cluster.feasible(using()) == set()
+
+
+def test_a_tainted_device_must_be_tolerated(cluster: Cluster) -> None:
+    cluster.world.resource_slices.put(
+        resource_slice("b", device("z", taints=[{"key": "sick", "effect": "NoSchedule"}]), generation=2)
+    )
+    cluster.world.resource_claims.put(resource_claim(exactly()))
+    assert cluster.feasible(using()) == set()
+    cluster.world.resource_claims.put(resource_claim(exactly(tolerations=[{"operator": "Exists"}])))
+    assert cluster.feasible(using()) == {"b"}
+
+
+def test_partitions_share_counters(cluster: Cluster) -> None:
+    def part(name: str, memory: str) -> Object:
+        return device(name, consumesCounters=[{"counterSet": "card", "counters": {"memory": {"value": memory}}}])
+
+    shared = [{"name": "card", "counters": {"memory": {"value": "40Gi"}}}]
+    parts = [part("whole", "40Gi"), part("half", "20Gi"), part("other", "20Gi")]
+    cluster.world.resource_slices.put(resource_slice("b", *parts, generation=2, sharedCounters=shared))
+    cluster.world.resource_claims.put(resource_claim(exactly(count=2)))
+    assert names(given(cluster)) == ["half", "other"]
+
+
+def test_what_others_hold_is_taken_unless_for_administration(cluster: Cluster) -> None:
+    cluster.world.resource_claims.put(resource_claim(exactly(allocationMode="All")))
+    allocation = given(cluster)
+    cluster.world.resource_claims.put(resource_claim(exactly(), name="e"))
+    assert cluster.feasible(using("e")) == set()
+    cluster.world.resource_claims.put(resource_claim(exactly(adminAccess=True), name="f"))
+    assert cluster.feasible(using("f")) == {"b"}
+    assert names(allocation) == ["x", "y"]
+
+
+def test_classes_and_claims_configure(cluster: Cluster) -> None:
+    opaque = {"opaque": {"driver": DRIVER, "parameters": {"mode": "fast"}}}
+    cluster.world.device_classes.put({"metadata": {"name": "gpu"}, "spec": {"config": [opaque]}})
+    cluster.world.resource_claims.put(resource_claim(exactly(), config=[{"requests": ["q"], **opaque}]))
+    assert given(cluster)["devices"]["config"] == [
+        {"source": "FromClass", **opaque},
+        {"source": "FromClaim", **opaque},
+    ]
+
+
+def test_a_claim_elsewhere_that_nobody_uses_gives_its_devices_back(cluster: Cluster) -> None:
+    claim = resource_claim(exactly())
+    cluster.world.resource_claims.put(claim)
+    allocation = given(cluster)
+    cluster.world.resource_claims.put({**claim, "status": {"allocation": allocation}})
+    waiting = using()
+    waiting["spec"]["nodeSelector"] = {"kubernetes.io/hostname": "a"}
+    cycle = cluster.cycle(waiting)
+    diagnosis = feasible_rows(cycle)
+    assert isinstance(diagnosis, Diagnosis)
+    assert "1 resourceclaim not available on the node" in diagnosis.message()
+    plugin = cluster.profile.of(PostFilter)[0]  # type: ignore[type-abstract]
+    result = plugin.post_filter(cycle, diagnosis)
+    assert result.deallocate is not None and "allocation" not in result.deallocate["status"]
+    assert result.message == "deallocation of ResourceClaim completed"

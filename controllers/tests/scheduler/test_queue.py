@@ -1,0 +1,122 @@
+"""The waiting pods: order, pauses, and what wakes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from controllers.scheduler.framework import ClusterEvent
+from controllers.scheduler.pod import PodInfo
+from controllers.scheduler.queue import MAX_WAIT_S, QueuedPod, SchedulingQueue
+from controllers.tests.scheduler.cluster import Cluster, node, pod
+
+
+class Waiting:
+    """A queue with a clock that stands still."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.cluster = Cluster()
+        self.queue = SchedulingQueue({"default-scheduler": self.cluster.profile}, lambda: self.now)
+
+    def add(self, name: str, **spec: Any) -> PodInfo:
+        info = self.cluster.templates.info(pod(name, **spec))
+        self.queue.add(info)
+        return info
+
+    def pop(self) -> QueuedPod:
+        queued = self.queue.pop()
+        assert queued is not None
+        return queued
+
+    def node_added(self, name: str, **offered: str) -> None:
+        obj = node(name, **offered)
+        self.cluster.world.snapshot.set_node(obj)
+        self.queue.react(ClusterEvent("nodes", "add", new=obj, row=self.cluster.world.snapshot.rows[name]))
+
+
+def test_important_pods_come_first_then_the_oldest() -> None:
+    waiting = Waiting()
+    waiting.add("old")
+    waiting.now += 1
+    waiting.add("new")
+    waiting.add("important", priority=5)
+    assert [waiting.pop().info.name for _ in range(3)] == ["important", "old", "new"]
+    assert waiting.queue.pop() is None
+
+
+def test_a_pod_that_fits_nowhere_waits_for_an_event_that_helps() -> None:
+    waiting = Waiting()
+    waiting.add("p", requests={"cpu": "2"})
+    waiting.queue.put_back(waiting.pop(), {"NodeResourcesFit"})
+    assert waiting.queue.pop() is None
+    waiting.node_added("small", cpu="1")
+    assert waiting.queue.pop() is None
+    waiting.node_added("large", cpu="2")
+    assert waiting.pop().info.name == "p"
+
+
+def test_an_error_pauses_longer_each_time() -> None:
+    waiting = Waiting()
+    waiting.add("p")
+    pauses = []
+    for _ in range(6):
+        waiting.queue.put_back(waiting.pop(), (), is_error=True)
+        due = waiting.queue.next_due()
+        assert due is not None and waiting.queue.pop() is None
+        pauses.append(due - waiting.now)
+        waiting.now = due
+    assert pauses == [1, 2, 4, 8, 10, 10]
+
+
+def test_pods_that_fail_for_the_cluster_need_not_sit_out_their_pause_when_nothing_else_is_to_do() -> None:
+    waiting = Waiting()
+    waiting.add("p", requests={"cpu": "2"})
+    waiting.queue.put_back(waiting.pop(), {"NodeResourcesFit"})
+    waiting.node_added("n")
+    waiting.add("q")
+    assert [waiting.pop().info.name, waiting.pop().info.name] == ["q", "p"]
+
+
+def test_gates_hold_a_pod_back_until_they_are_gone() -> None:
+    waiting = Waiting()
+    info = waiting.add("p", schedulingGates=[{"name": "g"}])
+    assert waiting.queue.pop() is None
+    freed = waiting.cluster.templates.info(pod("p"))
+    assert freed.uid == info.uid
+    waiting.queue.update(freed, {"gates"})
+    assert waiting.pop().info is freed
+
+
+def test_a_removed_pod_is_not_popped() -> None:
+    waiting = Waiting()
+    info = waiting.add("p")
+    waiting.queue.remove(info.uid)
+    assert waiting.queue.pop() is None and len(waiting.queue) == 0
+
+
+def test_a_pod_removed_while_it_is_tried_does_not_come_back() -> None:
+    waiting = Waiting()
+    waiting.add("p")
+    queued = waiting.pop()
+    waiting.queue.remove(queued.info.uid)
+    waiting.queue.put_back(queued, {"NodeResourcesFit"})
+    waiting.node_added("n")
+    assert waiting.queue.pop() is None
+
+
+def test_nobody_waits_for_ever() -> None:
+    waiting = Waiting()
+    waiting.add("p")
+    waiting.queue.put_back(waiting.pop(), {"NodeResourcesFit"})
+    waiting.now += MAX_WAIT_S + 1
+    waiting.queue.flush()
+    assert waiting.pop().info.name == "p"
+
+
+def test_a_change_of_the_pod_itself_may_help() -> None:
+    waiting = Waiting()
+    waiting.add("p")
+    waiting.queue.put_back(waiting.pop(), {"TaintToleration"})
+    tolerant = waiting.cluster.templates.info(pod("p", tolerations=[{"operator": "Exists"}]))
+    waiting.queue.update(tolerant, {"tolerations"})
+    assert waiting.pop().info is tolerant
