@@ -64,6 +64,7 @@ class NodeServer:
 
     def application(self) -> web.Application:
         app = web.Application(middlewares=[self._guard], client_max_size=BODY_LIMIT_BYTES)
+        app.on_response_prepare.append(_drop_server_header)
         _add_facts(app.router, Facts(self._host, self._folder))
         _add_streams(app.router, Sessions(self._host), ContainerLogs(self._host))
         logs = SystemLogs()
@@ -94,6 +95,11 @@ class NodeServer:
             raise Refusal(500, "Internal Error") from err
         if not is_allowed:
             raise Refusal(403, denial(user, request.method, request.path, self._host.node_name))
+
+
+async def _drop_server_header(request: web.Request, response: web.StreamResponse) -> None:
+    """What software answers is nobody's business."""
+    response.headers.pop("Server", None)
 
 
 def _add_facts(router: web.UrlDispatcher, facts: Facts) -> None:

@@ -16,6 +16,7 @@ def put(path: str, data: bytes) -> None:
 async def test_nobody_is_let_in(client: Any) -> None:
     answer = await client.get("/pods", headers={"Authorization": ""})
     assert (answer.status, await answer.text()) == (401, "Unauthorized")
+    assert "Server" not in answer.headers
 
 
 async def test_who_may_not_is_told_what_was_missing(client: Any, gate: Any) -> None:
