@@ -104,9 +104,7 @@ class MetricsClient:
         try:
             answer = await self._client.raw("GET", path + query_of(query))
         except ApiError as error:
-            raise CannotCompute(
-                f"unable to fetch metrics from {api} metrics API: {_said(error, resource)}"
-            ) from error
+            raise CannotCompute(f"unable to fetch metrics from {api} metrics API: {_said(error, resource)}") from error
         items: list[Any] = orjson.loads(answer).get("items") or []
         if not items:
             raise CannotCompute(f"no metrics returned from {api} metrics API")

@@ -157,9 +157,7 @@ class Sources:
     async def _pods(self, spec: View, target: Target) -> Reading:
         metric, wanted = spec["pods"]["metric"], spec["pods"]["target"]
         try:
-            measured = await self._metrics.of_pods(
-                target.namespace, target.selector, metric["name"], _selector(metric)
-            )
+            measured = await self._metrics.of_pods(target.namespace, target.selector, metric["name"], _selector(metric))
         except CannotCompute as error:
             raise CannotCompute(f"unable to get metric {metric['name']}: {error}") from None
         proposal = self._by_average(target, measured, "", Quantity.parse(wanted["averageValue"]).milli)

@@ -59,9 +59,7 @@ def look(node: View, renewal: str, known: Health | None, now: datetime, patience
     return Finding(replace(health, ready="Unknown"), observed, "Unknown", conditions if changed else None)
 
 
-def _seen(
-    node: View, known: Health | None, has_ready: bool, heartbeat: str, renewal: str, now: datetime
-) -> Health:
+def _seen(node: View, known: Health | None, has_ready: bool, heartbeat: str, renewal: str, now: datetime) -> Health:
     if known is None:
         probed = now if has_ready else parse_time(node["metadata"]["creationTimestamp"])
         health = Health(probed, heartbeat=heartbeat)

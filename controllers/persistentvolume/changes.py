@@ -105,4 +105,3 @@ def provisioned_by(claim: View, provisioner: str) -> Object | None:
 def _annotate(obj: Object, annotations: View) -> None:
     metadata = obj["metadata"]
     metadata["annotations"] = {**(metadata.get("annotations") or {}), **annotations}
-

@@ -43,7 +43,7 @@ from controllers.runtime.objects import Key, Object, View, annotations_of, is_de
 from controllers.workloads.pod_indexes import BY_CLAIM, index_by_claim
 
 RETRY_S = 15.0
-_BY_VOLUME, _BY_CLAIM, _PENDING = "volume", "claim", "pending"
+_BY_VOLUME, _BY_CLAIM, _PENDING, _FREE = "volume", "claim", "pending", "free"
 _LOST = "Bound claim has lost its PersistentVolume. Data on the volume is lost!"
 _LOST_REFERENCE = "Bound claim has lost reference to PersistentVolume. Data on the volume is lost!"
 _MISBOUND = "Two claims are bound to the same volume, this one is bound incorrectly"
@@ -116,6 +116,7 @@ class VolumeBinder(Controller):
         claims.add_index(_BY_VOLUME, lambda claim: filter(None, (claim["spec"].get("volumeName"),)))
         claims.add_index(_PENDING, lambda claim: (class_of(claim),) if _is_waiting(claim) else ())
         volumes.add_index(_BY_CLAIM, lambda volume: (str(key),) if (key := _reference_key(volume)) else ())
+        volumes.add_index(_FREE, lambda volume: () if volume["spec"].get("claimRef") else (class_of(volume),))
         index_by_claim(runtime.informers.get(PODS).store)
         self._told_of_delay: dict[str, str] = {}
         super().__init__(runtime)
@@ -142,7 +143,7 @@ class VolumeBinder(Controller):
     async def _sync_unbound_claim(self, claim: Object) -> Requeue | None:
         storage_class = self.store(STORAGE_CLASSES).get("", class_of(claim))
         delayed = is_delayed(storage_class)
-        volume = best_match(claim, self._volumes.all(), is_delayed=delayed)
+        volume = best_match(claim, self._candidates(claim), is_delayed=delayed)
         if volume is not None:
             await self._bind(volume, claim)
             return None
@@ -160,6 +161,13 @@ class VolumeBinder(Controller):
         self.events.normal(claim, "FailedBinding", _NO_CLASS)
         await self._set_claim_phase(claim, "Pending", None)
         return None
+
+    def _candidates(self, claim: View) -> Iterable[Object]:
+        """The volumes that are reserved for the claim, or free and of its class."""
+        store = self.store(PERSISTENT_VOLUMES)
+        reserved, free = store.by_index(_BY_CLAIM, str(key_of(claim))), store.by_index(_FREE, class_of(claim))
+        latest = (self._volumes.get("", name_of(volume)) for volume in (*reserved, *free))
+        return (volume for volume in latest if volume is not None)
 
     async def _assign_default_class(self, claim: Object) -> bool:
         found = default_class(self.store(STORAGE_CLASSES).all())

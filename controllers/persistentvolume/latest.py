@@ -26,10 +26,6 @@ class Latest:
             return known
         return written
 
-    def all(self) -> list[Object]:
-        found = (self.get(*key_of(obj)) for obj in self._store.all()) if self._written else self._store.all()
-        return [obj for obj in found if obj is not None]
-
     def wrote(self, obj: Object) -> Object:
         """Remember what the server answered to a write."""
         metadata = obj["metadata"]

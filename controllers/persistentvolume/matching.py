@@ -6,6 +6,7 @@ Follows: staging/src/k8s.io/component-helpers/storage/volume/pv_helpers.go and t
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from controllers.runtime.objects import Object, View, annotations_of, is_deleting, labels_of, name_of, uid_of
@@ -72,57 +73,56 @@ def mismatch(claim: View, volume: View) -> str:
     return ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What a claim asks of volumes, read once for many of them."""
+
+    claim: View
+    size: Quantity
+    access_modes: frozenset[str]
+    class_name: str
+    selector: LabelSelector | None
+
+    def fits(self, volume: View) -> bool:
+        """Whether the volume could serve, be it free or not."""
+        if volume["spec"].get("claimRef") and not is_bound_to(volume, self.claim):
+            return False
+        if is_deleting(volume) or modes_differ(self.claim, volume) or not self.access_modes <= _access_modes(volume):
+            return False
+        return capacity_of(volume) >= self.size and _attributes_class(self.claim) == _attributes_class(volume)
+
+    def takes(self, volume: View) -> bool:
+        """Whether a volume that nobody has reserved may be taken."""
+        if phase_of(volume) != "Available" or class_of(volume) != self.class_name:
+            return False
+        return self.selector is None or self.selector.matches(labels_of(volume))
+
+
 def best_match(claim: View, volumes: Iterable[Object], *, is_delayed: bool) -> Object | None:
-    """The volume to bind: one reserved for the claim, else the smallest free one with the fewest access modes.
+    """The volume to bind: of those with the fewest access modes one reserved for the claim, else the smallest free one.
 
     With `is_delayed` only a reserved volume counts, for the scheduler chooses among the free ones.
     """
-    wanted = _access_modes(claim)
-    groups: dict[frozenset[str], list[Object]] = {}
-    for volume in sorted(volumes, key=name_of):
-        modes = _access_modes(volume)
-        if wanted <= modes:
-            groups.setdefault(modes, []).append(volume)
-    for modes in sorted(groups, key=len):
-        found = _best_of(claim, groups[modes], is_delayed)
-        if found is not None:
-            return found
-    return None
-
-
-def _best_of(claim: View, volumes: Iterable[Object], is_delayed: bool) -> Object | None:
-    size, class_name = requested(claim), class_of(claim)
-    selector = _selector(claim)
+    selector = claim["spec"].get("selector")
+    wish = _Wish(
+        claim,
+        requested(claim),
+        _access_modes(claim),
+        class_of(claim),
+        None if selector is None else from_label_selector(selector),
+    )
     best: Object | None = None
+    best_rank: tuple[int, bool, Quantity, str] | None = None
     for volume in volumes:
-        if volume["spec"].get("claimRef") and not is_bound_to(volume, claim):
+        if not wish.fits(volume):
             continue
-        if capacity_of(volume) < size or not _may_hold(claim, volume):
+        is_free = not is_bound_to(volume, claim)
+        if is_free and (is_delayed or not wish.takes(volume)):
             continue
-        if is_bound_to(volume, claim):
-            return volume
-        if is_delayed or not _is_free(volume, class_name, selector):
-            continue
-        if best is None or capacity_of(volume) < capacity_of(best):
-            best = volume
+        rank = (len(_access_modes(volume)), is_free, capacity_of(volume) if is_free else ZERO, name_of(volume))
+        if best_rank is None or rank < best_rank:
+            best, best_rank = volume, rank
     return best
-
-
-def _may_hold(claim: View, volume: View) -> bool:
-    if modes_differ(claim, volume) or is_deleting(volume):
-        return False
-    return _attributes_class(claim) == _attributes_class(volume)
-
-
-def _is_free(volume: View, class_name: str, selector: LabelSelector | None) -> bool:
-    if phase_of(volume) != "Available" or class_of(volume) != class_name:
-        return False
-    return selector is None or selector.matches(labels_of(volume))
-
-
-def _selector(claim: View) -> LabelSelector | None:
-    spec = claim["spec"].get("selector")
-    return None if spec is None else from_label_selector(spec)
 
 
 def _access_modes(obj: View) -> frozenset[str]:

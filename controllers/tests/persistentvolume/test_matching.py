@@ -25,8 +25,8 @@ def chosen(claim: dict[str, Any], *volumes: dict[str, Any], is_delayed: bool = F
     return None if found is None else str(found["metadata"]["name"])
 
 
-RESERVED = {"claimRef": {"namespace": "n", "name": "c"}}
-TAKEN = {"claimRef": {"namespace": "n", "name": "other"}}
+RESERVED: dict[str, Any] = {"claimRef": {"namespace": "n", "name": "c"}}
+TAKEN: dict[str, Any] = {"claimRef": {"namespace": "n", "name": "other"}}
 
 
 def test_smallest_sufficient_volume_wins() -> None:
