@@ -35,7 +35,8 @@ def _controllers(options: ClusterOptions, home: Home) -> list[str]:
         *("--cluster-signing-cert-file", str(pki / "ca.crt"), "--cluster-signing-key-file", str(pki / "ca.key")),
         *("--service-account-private-key-file", str(pki / "sa.key")),
         *("--service-cluster-ip-range", options.service_range),
-        *("--allocate-node-cidrs", "true", "--cluster-cidr", POD_RANGE),
+        # Nodes that come from elsewhere bring their own ranges of addresses.
+        *("--allocate-node-cidrs", "true" if options.nodes else "false", "--cluster-cidr", POD_RANGE),
     ]
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from cluster.components import Component, choose
@@ -18,6 +19,8 @@ from cluster.supervisor import Supervisor
 def up(options: ClusterOptions, components: str, *, detach: bool) -> int:
     """Start the components and stay until a signal; with `detach` return as soon as they are ready."""
     chosen = [item for item in choose(components) if item.name != "nodeagent" or options.nodes]
+    if all(item.name != "nodeagent" for item in chosen):
+        options = replace(options, nodes=0)
     if detach:
         return _up_in_background(options, chosen)
     _up(options, chosen, _say_next)

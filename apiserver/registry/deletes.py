@@ -109,6 +109,8 @@ class Deletes:
         )
         await self._chain.mutate(attributes)
         await self._chain.validate(attributes)
+        if call.strategy.orphaning_warning and options.orphan is None and options.propagation is None:
+            call.warnings.append(call.strategy.orphaning_warning)
         marked, remove = self._mark(call, options, current.object())
         if marked is None and not remove:
             return Deleted(self._answer(call, obj), gone=False)

@@ -144,7 +144,7 @@ def _fields_selector(text: str, endpoint: Endpoint) -> FieldSelector | None:
         if name in ("metadata.name", "metadata.namespace") or name in endpoint.selectable:
             continue
         if endpoint.selectable or endpoint.resource.custom:
-            raise status.bad_request(f"field label not supported: {name}")
+            raise status.bad_request(endpoint.strategy.unknown_field.format(name=name))
         raise status.bad_request(
             f'{field_errors.quote(name)} is not a known field selector: only "metadata.name", "metadata.namespace"'
         )

@@ -85,6 +85,8 @@ class Strategy:
     """A deletion answers with the object instead of a Status."""
     orphans_by_default = False
     """Without a propagation policy, dependents are orphaned."""
+    orphaning_warning = ""
+    """The text of the Warning header that tells who deletes without a policy."""
     ttl_s = 0
     """Objects expire this long after their last write (events)."""
     subresources: Mapping[str, Strategy] = {}
@@ -94,6 +96,8 @@ class Strategy:
     only_fields: tuple[FieldPath, ...] = ()
     """If any, a write through here changes only these (`*` is any list item); it has no use for reset_fields then."""
     columns: Sequence[Column] = (NAME_COLUMN, CREATED_AT_COLUMN)
+    unknown_field = "field label not supported: {name}"
+    """What a selector of a field that the kind does not have is refused with."""
     field_aliases: Mapping[str, Mapping[str, str]] = {}
     """By apiVersion: other names of selectable fields -> the names that `fields` gives."""
 

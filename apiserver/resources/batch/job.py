@@ -51,6 +51,10 @@ _SCHEDULING = ("nodeSelector", "tolerations", "schedulingGates")
 class JobStrategy(WithStatus):
     subresources = {"status": JobStatus()}
     orphans_by_default = True
+    orphaning_warning = (
+        "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or "
+        "set propagationPolicy=Orphan to suppress this warning"
+    )
     columns = JOB
 
     def prepare(self, obj: Object, old: Object | None, context: WriteContext) -> None:

@@ -38,6 +38,7 @@ class ResourceSliceStrategy(WithStatus):
 
     returns_deleted = True
     reset_fields = ()
+    unknown_field = "field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: {name}"
     empty_status = False
     columns = SLICE
 
