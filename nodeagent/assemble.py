@@ -16,6 +16,7 @@ from controllers.runtime.informer import Informer
 from controllers.runtime.kinds import PODS
 from controllers.runtime.store import Store
 from nodeagent.agent import NodeAgent, NodeParts
+from nodeagent.care import NodeCare
 from nodeagent.door import Door
 from nodeagent.host import AgentHost
 from nodeagent.network import cni
@@ -126,6 +127,7 @@ class Node:
         own_pods = fleet.node(name) if fleet is not None else pods
         parts = NodeParts(name, tools, self._volumes, sources, self._publisher, self._keeper, own_pods)
         self._agent = NodeAgent(parts)
+        self._care = NodeCare(tools, self._volumes, lambda: self._agent.workers, self._keeper.wake)
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Until cancelled; what has happened until then is still written."""
@@ -137,6 +139,8 @@ class Node:
                 group.create_task(self._events.run(), name="events")
                 if approver is not None:
                     group.create_task(self._door.keep_certificate(approver), name="certificate")
+                if options.runtime == "containerd":
+                    group.create_task(self._care.run(), name="care")
                 await self._agent.run(on_ready)
         finally:
             await self._door.close()
@@ -176,7 +180,7 @@ class Node:
         try:
             readiness = await runtime.readiness()
             version = f"{runtime.name}://{await runtime.version()}"
-            return NodeState(readiness, version, await runtime.images(), port=port)
+            return NodeState(readiness, version, await runtime.images(), self._care.pressures, port)
         except RuntimeFailure as failure:
             return NodeState(Readiness(False, False, str(failure)), f"{runtime.name}://unknown", port=port)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -62,12 +63,8 @@ def cluster_ca(kubeconfig: Path) -> bytes:
     return Path(path).read_bytes() if path else b""
 
 
-def _current_cluster(config: dict[str, object]) -> dict[str, str]:
-    contexts = {item["name"]: item["context"] for item in _items(config, "contexts")}
-    wanted = contexts[str(config.get("current-context"))]["cluster"]
-    return next(item["cluster"] for item in _items(config, "clusters") if item["name"] == wanted)
-
-
-def _items(config: dict[str, object], name: str) -> list[dict[str, dict[str, str]]]:
-    found = config.get(name)
-    return found if isinstance(found, list) else []
+def _current_cluster(config: Any) -> dict[str, str]:
+    contexts = {item["name"]: item["context"] for item in config.get("contexts") or ()}
+    wanted = contexts[config.get("current-context")]["cluster"]
+    found: dict[str, str] = next(item["cluster"] for item in config["clusters"] if item["name"] == wanted)
+    return found

@@ -53,9 +53,9 @@ async def make_environment(
         if variable.get("value"):
             found[name] = expand(variable["value"], found, services)
         elif variable.get("valueFrom"):
-            value = await _referred(pod, container, variable, ips=ips, sources=sources, node=node)
-            if value is not None:
-                found[name] = value
+            referred = await _referred(pod, container, variable, ips=ips, sources=sources, node=node)
+            if referred is not None:
+                found[name] = referred
         else:
             found[name] = ""
     return {**found, **{name: value for name, value in services.items() if name not in found}}

@@ -50,9 +50,10 @@ def with_tag(image: str) -> str:
     path, colon, tag = path.partition(":")
     if path != path.lower():
         raise InvalidReference(f"invalid reference format: repository name ({path}) must be lowercase")
-    is_valid = _NAME.fullmatch(path) and _DOMAIN.fullmatch(domain)
-    is_valid = is_valid and (not colon or _TAG.fullmatch(tag)) and (not at or _DIGEST.fullmatch(digest))
-    if not is_valid:
+    parts = [(_NAME, path), (_DOMAIN, domain)]
+    parts += [(_TAG, tag)] if colon else []
+    parts += [(_DIGEST, digest)] if at else []
+    if not all(pattern.fullmatch(text) for pattern, text in parts):
         raise InvalidReference("invalid reference format")
     return image if colon or at else f"{image}:latest"
 

@@ -181,7 +181,7 @@ def _dial_text(error: Exception, address: str) -> str:
     cause: BaseException | None = error
     while cause is not None and not (isinstance(cause, OSError) and cause.errno):
         cause = cause.__cause__ or getattr(cause, "os_error", None)
-    if isinstance(cause, OSError) and cause.errno in errno.errorcode:
+    if isinstance(cause, OSError) and cause.errno is not None and cause.errno in errno.errorcode:
         return f"dial tcp {address}: connect: {os.strerror(cause.errno).lower()}"
     return f"dial tcp {address}: {error}" if not str(error).startswith("Server disconnected") else "EOF"
 

@@ -66,7 +66,7 @@ def field_path(pod: View, name: str) -> str:
 
 def is_sidecar(container: View) -> bool:
     """An init container that keeps running beside the others."""
-    return container.get("restartPolicy") == "Always"
+    return bool(container.get("restartPolicy") == "Always")
 
 
 def is_host_network(pod: View) -> bool:
@@ -74,7 +74,7 @@ def is_host_network(pod: View) -> bool:
 
 
 def is_static(pod: View) -> bool:
-    return (pod["metadata"].get("annotations") or {}).get(CONFIG_SOURCE, "api") != "api"
+    return bool((pod["metadata"].get("annotations") or {}).get(CONFIG_SOURCE, "api") != "api")
 
 
 def is_mirror(pod: View) -> bool:
