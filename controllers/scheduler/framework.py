@@ -187,6 +187,10 @@ class Binder(Protocol):
 
 class PreBind(Plugin):
     @abstractmethod
+    def will_act(self, cycle: Cycle) -> bool:
+        """Whether `pre_bind` has anything to do, which may take long."""
+
+    @abstractmethod
     async def pre_bind(self, cycle: Cycle, node: str, binder: Binder) -> None:
         """Do what must be done before the pod is bound; raises SchedulingError."""
 

@@ -41,7 +41,9 @@ class Intake:
         info = self._templates.info(obj)
         if info.node:
             self._pod_on_node(info)
-        elif info.uid not in self.assumed:
+        elif info.uid in self.assumed:
+            self._queue.refresh(info)
+        else:
             self._pod_waits(info)
 
     def _pod_gone(self, obj: View) -> None:

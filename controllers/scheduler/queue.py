@@ -92,6 +92,12 @@ class SchedulingQueue:
         if queued.place == "active" and old.priority != info.priority:
             self._push_active(queued)
 
+    def refresh(self, info: PodInfo) -> None:
+        """Take over the new state of a pod that is on its way to a node."""
+        queued = self._pods.get(info.uid)
+        if queued is not None and not queued.place:
+            queued.info = info
+
     def remove(self, uid: str) -> None:
         queued = self._pods.pop(uid, None)
         if queued is not None:

@@ -52,6 +52,8 @@ log = logging.getLogger(__name__)
 MAX_BACKGROUND = 256
 """So many pods may be on their way at once; more would only fill memory while the API server is the limit."""
 FLUSH_S = 30.0
+POLL_S = 1.0
+"""How often what is waited for is looked at, whether or not claims have changed."""
 
 
 class Scheduler:
@@ -199,8 +201,11 @@ class Scheduler:
     async def _bind(self, queued: QueuedPod, cycle: Cycle, node: str, started: float) -> None:
         pod, profile = cycle.pod, cycle.profile
         binder = ApiBinder(self._client, self._informers)
+        preparing = [plugin for plugin in profile.of(PreBind) if plugin.will_act(cycle)]  # type: ignore[type-abstract]
         try:
-            for plugin in profile.of(PreBind):  # type: ignore[type-abstract]
+            if preparing and pod.nominated != node:
+                await self._announce(pod, node)
+            for plugin in preparing:
                 await plugin.pre_bind(cycle, node, binder)
             if not await self._extenders.bind(pod, node):
                 for binding in profile.of(Bind):  # type: ignore[type-abstract]
@@ -216,6 +221,11 @@ class Scheduler:
         self.metrics.attempt("scheduled", profile.scheduler_name, time.perf_counter() - started)
         note = f"Successfully assigned {pod.namespace}/{pod.name} to {node}"
         self.recorder.record(pod.obj, "Normal", "Scheduled", "Binding", note, profile.scheduler_name)
+
+    async def _announce(self, pod: PodInfo, node: str) -> None:
+        """Show where the pod will run, for it may take long until it is bound."""
+        patch = {"metadata": {"uid": pod.uid}, "status": {"nominatedNodeName": node}}
+        await self._patch_status(pod, patch)
 
     # failing
 
@@ -399,11 +409,13 @@ class ApiBinder:
         return await self._client.get(COLLECTIONS[collection], namespace, name)
 
     async def until(self, holds: Callable[[], bool], timeout_s: float) -> bool:
-        """Wait for a change of claims that makes it hold."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                while not holds():
+        deadline = time.monotonic() + timeout_s
+        while not holds():
+            if time.monotonic() > deadline:
+                return False
+            try:
+                async with asyncio.timeout(POLL_S):
                     await self._informers["claims"].until(holds)
-        except TimeoutError:
-            return False
+            except TimeoutError:
+                continue  # something else it looks at may have changed
         return True

@@ -211,6 +211,10 @@ class DynamicResources(PreEnqueue, PreFilter, Filter, PostFilter, Reserve, PreBi
                 self._allocating.discard(metadata["uid"])
                 self.world.resource_claims.restore(metadata["namespace"], metadata["name"])
 
+    def will_act(self, cycle: Cycle) -> bool:
+        state: _State = cycle.state[self.name]
+        return any(not _is_reserved_for(claim, cycle.pod) for claim in state.claims)
+
     async def pre_bind(self, cycle: Cycle, node: str, binder: Binder) -> None:
         state: _State = cycle.state[self.name]
         for claim in state.claims:

@@ -204,10 +204,14 @@ class VolumeBinding(PreFilter, Filter, Reserve, PreBind):
             self.world.claims.restore(claim["metadata"]["namespace"], claim["metadata"]["name"])
         plan.bindings, plan.provisions = [], []
 
-    async def pre_bind(self, cycle: Cycle, node: str, binder: Binder) -> None:
+    def will_act(self, cycle: Cycle) -> bool:
         plan: _Plan | None = cycle.state.get(self.name)
-        if plan is None or not (plan.bindings or plan.provisions):
+        return plan is not None and bool(plan.bindings or plan.provisions)
+
+    async def pre_bind(self, cycle: Cycle, node: str, binder: Binder) -> None:
+        if not self.will_act(cycle):
             return
+        plan: _Plan = cycle.state[self.name]
         for collection, objects in (("volumes", plan.bindings), ("claims", plan.provisions)):
             for obj in objects:
                 if await binder.update(collection, obj) is None:
@@ -218,6 +222,8 @@ class VolumeBinding(PreFilter, Filter, Reserve, PreBind):
 
         def settled() -> bool:
             problem[:] = [text for name in names if (text := self._failed(name, name in provisioned, node))]
+            if cycle.pod.uid not in cycle.snapshot.pods:
+                problem[:] = [f'pod does not exist any more: pod "{cycle.pod.name}" not found']
             return bool(problem) or all(self._is_done(name) for name in names)
 
         if not await binder.until(settled, self._timeout_s):

@@ -48,6 +48,8 @@ def reserve(cluster: Cluster, obj: Object, on: str) -> Cycle:
 
     cycle = cluster.cycle(obj)
     feasible_rows(cycle)
+    cycle.pod.node = on
+    cluster.world.snapshot.add_pod(cycle.pod)
     for plugin in cluster.profile.of(Reserve):  # type: ignore[type-abstract]
         assert plugin.reserve(cycle, on) is None
     return cycle
@@ -118,6 +120,7 @@ def test_a_reserved_volume_is_free_again_when_the_pod_does_not_run(cluster: Clus
     cluster.world.claims.put(claim("e"))
     cluster.world.volumes.put(volume("v", host="a"))
     cycle = reserve(cluster, using("d"), "a")
+    cluster.world.snapshot.remove_pod(cycle.pod.uid)
     assert cluster.feasible(using("e")) == set()
     for plugin in cluster.profile.of(Reserve):  # type: ignore[type-abstract]
         plugin.unreserve(cycle, "a")
@@ -128,7 +131,8 @@ async def test_the_volume_is_promised_before_the_pod_is_bound(cluster: Cluster) 
     cluster.world.claims.put(claim("d"))
     cluster.world.volumes.put(volume("v", host="a"))
     cycle, recorder = reserve(cluster, using("d"), "a"), Recorder(cluster)
-    for plugin in cluster.profile.of(PreBind):  # type: ignore[type-abstract]
+    acting = [plugin for plugin in cluster.profile.of(PreBind) if plugin.will_act(cycle)]  # type: ignore[type-abstract]
+    for plugin in acting:
         await plugin.pre_bind(cycle, "a", recorder)
     (written,) = recorder.written
     assert written["metadata"]["annotations"] == {"pv.kubernetes.io/bound-by-controller": "yes"}
@@ -148,6 +152,16 @@ async def test_a_claim_that_is_never_bound_fails_the_attempt(cluster: Cluster) -
     cycle = reserve(cluster, using("d"), "a")
     plugin = next(p for p in cluster.profile.of(PreBind) if p.name == "VolumeBinding")  # type: ignore[type-abstract]
     with pytest.raises(SchedulingError, match="binding volumes"):
+        await plugin.pre_bind(cycle, "a", Recorder(cluster, binds=False))
+
+
+async def test_nobody_waits_for_the_volume_of_a_pod_that_is_gone(cluster: Cluster) -> None:
+    cluster.world.claims.put(claim("d"))
+    cluster.world.volumes.put(volume("v", host="a"))
+    cycle = reserve(cluster, using("d"), "a")
+    cluster.world.snapshot.remove_pod(cycle.pod.uid)
+    plugin = next(p for p in cluster.profile.of(PreBind) if p.name == "VolumeBinding")  # type: ignore[type-abstract]
+    with pytest.raises(SchedulingError, match="does not exist any more"):
         await plugin.pre_bind(cycle, "a", Recorder(cluster, binds=False))
 
 
