@@ -60,7 +60,8 @@ class Kubelets(threading.Thread):
         """Stop, and let what is left of pods go."""
         self.stop()
         for pod in self._pods():
-            self._session.request("DELETE", f"{_path(pod)}?gracePeriodSeconds=0")
+            if pod["spec"].get("nodeName") in self.nodes:
+                self._session.request("DELETE", f"{_path(pod)}?gracePeriodSeconds=0")
         self._session.close()
 
     def _pods(self) -> list[Object]:
