@@ -46,6 +46,7 @@ class Client:
 
     def __init__(self, transport: Transport, component: str, name: str = "", timeout_s: float = TIMEOUT_S) -> None:
         self._transport = transport
+        self._send = transport.send
         self._component = component
         self._timeout_s = timeout_s
         self._headers = {
@@ -57,6 +58,12 @@ class Client:
     def named(self, name: str) -> Client:
         """The same component as another caller: `deployment-controller`, `leader-election`."""
         return Client(self._transport, self._component, name, self._timeout_s)
+
+    def urgent(self, name: str, timeout_s: float) -> Client:
+        """A caller whose calls wait for nobody's."""
+        client = Client(self._transport, self._component, name, timeout_s)
+        client._send = self._transport.send_now
+        return client
 
     @property
     def server(self) -> str:
@@ -206,7 +213,7 @@ class Client:
         sent = {**self._headers, **headers} if headers else self._headers
         for attempt in range(1, MAX_TRIES + 1):
             try:
-                answer = await self._transport.send(method, path, sent, body, self._timeout_s)
+                answer = await self._send(method, path, sent, body, self._timeout_s)
             except ApiError as error:
                 if not _is_temporary(error) or attempt == MAX_TRIES:
                     raise

@@ -17,7 +17,7 @@ from typing import Literal
 import orjson
 
 from controllers.runtime.client import Client
-from controllers.runtime.errors import ApiError, Expired, from_status
+from controllers.runtime.errors import ApiError, Expired, Unavailable, from_status
 from controllers.runtime.objects import Key, Object, revision_of
 from controllers.runtime.store import Store
 from openapi.catalog import GroupVersionResource, Resource
@@ -80,24 +80,25 @@ class Informer:
                 self._waiting.remove(entry)
 
     async def run(self) -> None:
-        """List, then watch, for ever; errors of the server are waited out."""
-        pause_s, listed = RETRY_S[0], False
+        """List, then watch, for ever; after whatever ends a watch there is a pause, longer while nothing lasts."""
+        clock, pause_s, is_listed = asyncio.get_running_loop().time, RETRY_S[0], False
         while True:
-            started = asyncio.get_running_loop().time()
+            started = clock()
             try:
-                if not listed:
+                if not is_listed:
                     await self._list()
-                    listed = True
+                    is_listed = True
                 await self._watch()
             except Expired:
                 log.info("watch expired", extra={"gvr": self.resource.gvr, "revision": self.revision})
-                listed = False
-            except ApiError as error:
-                level = logging.DEBUG if self.synced.is_set() and error.code == 0 else logging.WARNING
+                is_listed = False
+            except (ApiError, orjson.JSONDecodeError) as error:
+                # What the server refuses (a revision it has never had, after its store was lost) a list puts right.
+                is_lost = isinstance(error, Unavailable)
+                is_listed = is_listed and is_lost
+                level = logging.INFO if is_lost else logging.WARNING
                 log.log(level, "watch failed: %s", error, extra={"gvr": self.resource.gvr})
-            else:
-                continue
-            if asyncio.get_running_loop().time() - started > 2 * RETRY_S[1]:
+            if clock() - started > 2 * RETRY_S[1]:
                 pause_s = RETRY_S[0]
             await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))
             pause_s = min(pause_s * 2, RETRY_S[1])
@@ -125,14 +126,14 @@ class Informer:
                 changes.append(change)
         gone = [key for key in self.store.keys() if key not in present]  # noqa: SIM118  a store is no mapping
         changes += self._remove(gone)
-        self.revision = max(self.revision, int(answer["metadata"].get("resourceVersion") or 0))
+        self.revision = int(answer["metadata"].get("resourceVersion") or 0)
         self._deliver(changes)
         self.synced.set()
 
     def _differing(self, key: Key, obj: Object) -> Change | None:
         """The change that a listed object is, or None if the store has it already."""
         old = self.store.get(*key)
-        if old is not None and revision_of(old) >= revision_of(obj):
+        if old is not None and revision_of(old) == revision_of(obj):
             return None
         self.store.put(obj)
         return Change("ADDED", obj) if old is None else Change("MODIFIED", obj, old)

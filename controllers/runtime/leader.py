@@ -48,7 +48,7 @@ class Elector:
     def __init__(
         self, client: Client, namespace: str, name: str, identity: str, clock: Clock, times: LeaseTimes
     ) -> None:
-        self._client = client.named("leader-election")
+        self._client = client.urgent("leader-election", times.renew_deadline_s / 2)
         self._namespace = namespace
         self._name = name
         self._clock = clock

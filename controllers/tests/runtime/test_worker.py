@@ -37,6 +37,8 @@ class Feed:
         self.listed.append(path)
         return orjson.dumps(self.lists.get(path, {"metadata": {"resourceVersion": "1"}, "items": []}))
 
+    send_now = send
+
     @asynccontextmanager
     async def stream(self, path: str, headers: Any, timeout_s: float) -> AsyncIterator[AsyncIterator[bytes]]:
         parts = urlsplit(path)
