@@ -15,6 +15,7 @@ from pathlib import Path
 
 from apiserver.admission.chain import Chain
 from apiserver.admission.plugins import admission_plugins
+from apiserver.admission.policies.webhooks import Caller
 from apiserver.auth import node_graph, rbac
 from apiserver.auth.attributes import Attributes
 from apiserver.auth.authenticator import Authenticator, TokenAuthenticator
@@ -104,10 +105,11 @@ class ApiServer:
         self._rbac = RbacIndex()
         self._nodes = NodeGraph()
         self._upkeep = Upkeep(self.store, self.catalog)
-        self._definitions = Definitions(self.store, self.catalog, self._endpoints)
         self._bootstrapped = False
         self._tasks: list[asyncio.Task[None]] = []
         self._register()
+        caller = Caller(self.store, self.catalog)
+        self._definitions = Definitions(self.store, self.catalog, self._endpoints, caller.post)
         self.app = self._compose()
 
     # -- composition -------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from apiserver.bootstrap.cluster import api_service
+from apiserver.extensions.conversion import Post
 from apiserver.extensions.naming import is_established, judged
 from apiserver.extensions.rows import custom_rows
 from apiserver.objects import SystemWriter
@@ -41,9 +42,10 @@ RETRY_S = 0.2
 
 
 class Definitions:
-    """`start` once the caches are filled, then `run` as a task."""
+    """`start` once the caches are filled, then `run` as a task. `post` reaches webhooks."""
 
-    def __init__(self, store: Store, catalog: Catalog, endpoints: Endpoints) -> None:
+    def __init__(self, store: Store, catalog: Catalog, endpoints: Endpoints, post: Post) -> None:
+        self._post = post
         self._store = store
         self._catalog = catalog
         self._endpoints = endpoints
@@ -60,9 +62,7 @@ class Definitions:
 
     def documented(self, row: Resource) -> Mapping[str, Object]:
         """The OpenAPI definitions of a custom row."""
-        schema = next(
-            (c.strategy.kind.schema for rows in self._served.values() for c in rows if c.row is row), None
-        )
+        schema = next((c.strategy.kind.schema for rows in self._served.values() for c in rows if c.row is row), None)
         return custom_definitions(row, schema)
 
     # -- life --------------------------------------------------------------------------------------------------
@@ -160,7 +160,7 @@ class Definitions:
         if self._forms.get(name) == form:
             return
         old = self._served.get(name, ())
-        new = custom_rows(definition)
+        new = custom_rows(definition, self._post)
         self._forms[name] = form
         self._served[name] = new
         for custom in new:

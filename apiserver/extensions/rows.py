@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from apiserver.extensions.conversion import Post, WebhookConversion
 from apiserver.registry.endpoints import CustomRow
 from apiserver.resources.apiextensions.custom_resource import CustomResourceStrategy
 from openapi.catalog import Resource, Subresource, api_version
@@ -21,15 +22,17 @@ VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update
 """In the order in which discovery lists them for custom kinds."""
 
 
-def custom_rows(definition: Struct) -> list[CustomRow]:
-    """All versions that are served."""
+def custom_rows(definition: Struct, post: Post) -> list[CustomRow]:
+    """All versions that are served. `post` reaches the webhook that converts, if there is one."""
     spec = definition["spec"]
     generation = int(definition["metadata"].get("generation", 1))
     versions = spec.get("versions") or ()
     stored = next((_row(definition, v) for v in versions if v.get("storage")), None)
     if stored is None:
         return []
-    converts_by_webhook = (spec.get("conversion") or {}).get("strategy") == "Webhook"
+    conversion = None
+    if (spec.get("conversion") or {}).get("strategy") == "Webhook":
+        conversion = WebhookConversion(spec["conversion"].get("webhook") or {}, post)
     is_ending = "deletionTimestamp" in definition["metadata"]
     rows: list[CustomRow] = []
     for version in versions:
@@ -39,9 +42,9 @@ def custom_rows(definition: Struct) -> list[CustomRow]:
         row = stored if version.get("storage") else _row(definition, version)
         strategy = CustomResourceStrategy(kind, namespaced=row.namespaced, is_ending=is_ending)
         # Objects may be older than the schema's present state: only then, and for defaults, reading has work to do.
-        changes = kind.has_defaults or generation > 1
+        changes = kind.has_defaults or generation > 1 or conversion is not None
         form = f"{definition['metadata']['uid']}.{generation}" if changes else ""
-        rows.append(CustomRow(row, stored, strategy, form, converts_by_webhook))
+        rows.append(CustomRow(row, stored, strategy, form, conversion))
     return rows
 
 

@@ -90,6 +90,8 @@ class Deletes:
         return [call.endpoint.object(e) for e in entries]
 
     async def _delete_once(self, call: Call, options: DeleteOptions, current: Entry) -> Deleted:
+        if call.endpoint.conversion is not None:
+            await call.endpoint.make_ready((current,))
         obj = current.object()
         self._check_preconditions(call, options, obj)
         attributes = Attributes(
@@ -113,9 +115,9 @@ class Deletes:
             call.warnings.append(call.strategy.orphaning_warning)
         marked, remove = self._mark(call, options, current.object())
         if marked is None and not remove:
-            return Deleted(self._answer(call, obj), gone=False)
+            return Deleted(await self._answer(call, obj), gone=False)
         if options.dry_run:
-            return Deleted(self._answer(call, marked or obj), gone=remove)
+            return Deleted(await self._answer(call, marked or obj), gone=remove)
         try:
             revision, final = current.revision, obj
             if marked is not None:
@@ -134,7 +136,7 @@ class Deletes:
             raise translate(err, call.endpoint.resource, "delete") from err
         if remove:
             await call.strategy.after_delete(final)
-        return Deleted(self._answer(call, final), gone=remove)
+        return Deleted(await self._answer(call, final), gone=remove)
 
     def _mark(self, call: Call, options: DeleteOptions, obj: Object) -> tuple[Object | None, bool]:
         """The object to store first (None: leave it as it is) and whether it is removed then."""
@@ -217,8 +219,11 @@ class Deletes:
         except StorageError as err:
             raise translate(err, call.endpoint.resource, "delete") from err
 
-    def _answer(self, call: Call, stored: Object) -> Object:
-        return stored if call.endpoint.from_storage is None else call.endpoint.from_storage(stored)
+    async def _answer(self, call: Call, stored: Object) -> Object:
+        endpoint = call.endpoint
+        if endpoint.conversion is not None:
+            stored = await endpoint.at_version(stored, endpoint.resource.api_version)
+        return stored if endpoint.from_storage is None else endpoint.from_storage(stored)
 
 
 def finalizers_for(options: DeleteOptions, finalizers: list[str], *, orphans_by_default: bool) -> list[str]:

@@ -6,7 +6,7 @@ and the converted bytes are kept on the entry.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,8 @@ from openapi.schema.protobuf import encode_message, seal
 
 Object = dict[str, Any]
 Convert = Callable[[Object], Object]
+Conversion = Callable[[Sequence[Object], str], Awaitable[list[Object]]]
+"""Asks somebody for objects at another version; those that have it already come back as they are. Raises 500."""
 
 
 @dataclass(slots=True)
@@ -39,6 +41,9 @@ class Endpoint:
     """Names the converted form in the memos of entries; the apiVersion unless given."""
     object_head: bytes = field(init=False)
     list_head: bytes = field(init=False)
+    conversion: Conversion | None = None
+    """Where a webhook converts: objects are worked on at this version (`to_storage` is None), and converted only on
+    their way in and out of the store. Entries must be made ready before they are shown."""
     _node: Node | None = None
 
     def __post_init__(self) -> None:
@@ -71,7 +76,7 @@ class Endpoint:
         key = "tail:" + self.form
         found = entry.memo.get(key)
         if found is None:
-            found = _tail_of(self.from_storage(entry.object()))
+            found = _tail_of(self.object(entry))
             entry.memo[key] = found
         return bytes(found)
 
@@ -94,8 +99,27 @@ class Endpoint:
 
     def object(self, entry: Entry) -> Object:
         """A fresh parsed copy at this version."""
-        obj = entry.object()
+        converted = None if self.conversion is None else entry.memo.get(self._converted)
+        obj: Object = entry.object() if converted is None else orjson.loads(converted)
         return obj if self.from_storage is None else self.from_storage(obj)
+
+    async def make_ready(self, entries: Sequence[Entry]) -> None:
+        """Have entries of other versions converted, and keep the results with them. Raises 500."""
+        version, name = self.resource.api_version, self._converted
+        todo = [e for e in entries if e.layout.api_version != version and name not in e.memo]
+        if todo and self.conversion is not None:
+            made = await self.conversion([e.object() for e in todo], version)
+            for entry, obj in zip(todo, made, strict=True):
+                entry.memo[name] = orjson.dumps(obj)
+
+    async def at_version(self, obj: Object, version: str) -> Object:
+        """An object at another version, where that takes a webhook; otherwise as it is. Raises 500."""
+        return obj if self.conversion is None else (await self.conversion((obj,), version))[0]
+
+    @property
+    def _converted(self) -> str:
+        """Under which name entries keep what the webhook made of them."""
+        return "converted:" + self.form
 
 
 def _tail_of(obj: Object) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from apiserver.registry.endpoint import Convert, Endpoint
+from apiserver.registry.endpoint import Conversion, Convert, Endpoint
 from apiserver.resources.apiextensions.custom_resource import CustomResourceStrategy
 from apiserver.resources.conversion import CONVERSIONS
 from apiserver.resources.strategy import Object, Strategy
@@ -24,13 +24,14 @@ class CustomRow:
     """One version of a custom kind. `stored` is the row of the storage version, served or not.
 
     `form` tells objects as this schema shows them from those of its earlier states; '' if it changes nothing.
+    `conversion` is given where a webhook converts.
     """
 
     row: Resource
     stored: Resource
     strategy: CustomResourceStrategy
     form: str = ""
-    converts_by_webhook: bool = False
+    conversion: Conversion | None = None
 
 
 class Endpoints:
@@ -111,9 +112,8 @@ def _custom_endpoint(custom: CustomRow) -> Endpoint:
         return kind.complete(converted(obj, row.api_version))
 
     def converted(obj: Object, version: str) -> Object:
-        if custom.converts_by_webhook and not is_stored:
-            why = "conversion by webhook is not done by this server"
-            raise status.internal_error(f"conversion webhook for {obj['apiVersion']}, Kind={row.kind} failed: {why}")
+        if custom.conversion is not None and obj["apiVersion"] != version:
+            raise status.internal_error(f"an object of {obj['apiVersion']} was not converted to {version}")
         return {**obj, "apiVersion": version}
 
     return Endpoint(
@@ -122,9 +122,10 @@ def _custom_endpoint(custom: CustomRow) -> Endpoint:
         strategy=custom.strategy,
         node_of=lambda: kind.node,
         selectable=selectable(custom.strategy),
-        to_storage=None if is_stored else renamed(stored.api_version),
+        to_storage=None if is_stored or custom.conversion is not None else renamed(stored.api_version),
         from_storage=None if is_stored and not custom.form else shown,
         form=f"{row.api_version} {custom.form}",
+        conversion=custom.conversion,
     )
 
 

@@ -54,10 +54,18 @@ class Reads:
         if entry is None:
             row = endpoint.resource
             raise status.not_found(row.group, row.resource, name)
+        if endpoint.conversion is not None:
+            await endpoint.make_ready((entry,))
         return entry
 
     async def list(self, endpoint: Endpoint, namespace: str, options: ListOptions) -> Listed:
         """Raises 400 for a bad token, 410 for a state that is gone, 504 for one that is not there yet."""
+        listed = await self._select(endpoint, namespace, options)
+        if endpoint.conversion is not None:
+            await endpoint.make_ready(listed.entries)
+        return listed
+
+    async def _select(self, endpoint: Endpoint, namespace: str, options: ListOptions) -> Listed:
         if options.token:
             revision, start = decode_token(options.token)
             if options.resource_version:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
@@ -28,6 +28,7 @@ from openapi.schema.protobuf import encode_event
 
 Object = dict[str, Any]
 Frame = Callable[[str, Entry, int], bytes]
+Convert = Callable[[list[bytes]], Awaitable[list[bytes]]]
 
 MIN_TIMEOUT_S = 1800.0
 """A watch without a time-out lasts this long, up to twice as long."""
@@ -35,6 +36,7 @@ BOOKMARK_EVERY_S = 60.0
 BOOKMARK_BEFORE_END_S = 2.0
 INITIAL_END = "k8s.io/initial-events-end"
 QUEUE_LIMIT = 4096
+STORED_FORM = "stored"
 INITIAL_BATCH = 200
 """Initial events are sent so many at a time, so that others get the loop in between."""
 
@@ -60,6 +62,8 @@ class Watches:
                 f"({internal_type(context.endpoint)})"
             )
         stream = _Stream(context, options, self._frame(context))
+        if context.endpoint.conversion is not None:
+            stream.convert = _converter(context)
         self.open += 1
         try:
             await self._run(context, options, stream)
@@ -81,7 +85,7 @@ class Watches:
             after = listed.revision
             entries = list(listed.entries) if initial else []
         assert after is not None
-        watcher = self._watcher(context, options, after, stream.frame)
+        watcher = self._watcher(context, options, after, _stored_frame if stream.convert else stream.frame)
         gone = asyncio.ensure_future(_until_gone(context))
         gone.add_done_callback(lambda _: watcher.close())
         try:
@@ -94,6 +98,8 @@ class Watches:
             if options.initial_events and options.bookmarks:
                 await stream.bookmark(after, initial_end=True)
             await self._follow(options, watcher, stream)
+        except status.StatusError as err:
+            await stream.error(err)
         except WatchEnded as err:
             if isinstance(err.cause, Compacted):
                 await stream.error(status.expired(f"too old resource version: {after} ({err.cause.oldest})"))
@@ -114,6 +120,8 @@ class Watches:
                 return
             until = min(mark, end) if options.bookmarks else end
             frames = await watcher.next(max(until - now, 0.0))
+            if frames and stream.convert is not None:
+                frames = await stream.convert(frames)
             if frames:
                 await stream.send(frames)
                 continue
@@ -131,6 +139,8 @@ class Watches:
             index = ("spec.nodeName", node) if node is not None else None
         included = context.info.first("includeObject")
         names = (endpoint.resource.api_version, form.media, form.form, form.form_version, included)
+        if frame is _stored_frame:
+            names = (STORED_FORM, "", "", "", "")
         return self._store.cache(endpoint.stored).watch(
             namespace=context.namespace or options.namespace,
             name=options.name,
@@ -177,6 +187,33 @@ def _protobuf_frame(context: Context) -> Frame:
     return transformed if context.negotiated.form else whole
 
 
+def _stored_frame(kind: str, entry: Entry, revision: int) -> bytes:
+    """What waits for a webhook's conversion."""
+    return b'{"type":"%b","object":%b}' % (kind.encode(), entry.document())
+
+
+def _converter(context: Context) -> Convert:
+    """Turns events of objects as they are stored into the frames of a watch, asking a webhook."""
+    endpoint, form = context.endpoint, context.negotiated
+    assert endpoint.from_storage is not None
+    shown = endpoint.from_storage
+
+    async def convert(frames: list[bytes]) -> list[bytes]:
+        assert endpoint.conversion is not None
+        events = [orjson.loads(frame) for frame in frames]
+        made = await endpoint.conversion([event["object"] for event in events], endpoint.resource.api_version)
+        return [finished(event["type"], shown(obj)) for event, obj in zip(events, made, strict=True)]
+
+    def finished(kind: str, obj: Object) -> bytes:
+        if form.form:
+            obj = transformed_object(endpoint, obj, form, context.info, context.now, with_columns=False)
+        if form.media == PROTOBUF:
+            return encode_event(kind, encode(obj, PROTOBUF))
+        return orjson.dumps({"type": kind, "object": obj}) + b"\n"
+
+    return convert
+
+
 async def _until_gone(context: Context) -> None:
     """Returns when the client has closed the connection."""
     while (await context.receive())["type"] != "http.disconnect":
@@ -212,6 +249,8 @@ class _Stream:
         self._send = context.send
         self._needs_columns = context.negotiated.form == "Table"
         self.frame = frame
+        self.convert: Convert | None = None
+        """Set where a webhook has to convert objects before their events can be sent."""
 
     async def start(self) -> None:
         media = PROTOBUF + ";stream=watch" if self._context.negotiated.media == PROTOBUF else JSON
@@ -230,7 +269,12 @@ class _Stream:
         its encryption. None where a frame has to be looked at, or nothing is known of the connection.
         """
         connection = self._context.connection
-        if connection is None or self._needs_columns or not connection.cycle.chunked_encoding:
+        if (
+            connection is None
+            or self._needs_columns
+            or self.convert is not None
+            or not connection.cycle.chunked_encoding
+        ):
             return None
         transport, flow = connection.transport, connection.flow
 

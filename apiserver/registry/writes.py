@@ -129,12 +129,15 @@ class Writes:
             if await self._current(call, name) is not None:
                 raise already_exists(call, name)
             return Written(self._answer(call, stored), created=True)
+        value = await endpoint.at_version(stored, endpoint.stored.api_version) if endpoint.conversion else stored
         try:
-            entry = await self._store.create(endpoint.stored, call.namespace, name, stored, ttl_s=call.strategy.ttl_s)
+            entry = await self._store.create(endpoint.stored, call.namespace, name, value, ttl_s=call.strategy.ttl_s)
         except KeyExists:
             raise KeyExists(name) from None
         except StorageError as err:
             raise translate(err, endpoint.resource, "create") from err
+        if endpoint.conversion is not None:
+            await endpoint.make_ready((entry,))
         return Written(self._answer(call, stored), created=True, entry=entry)
 
     # -- update ------------------------------------------------------------------------------------------------
@@ -176,6 +179,8 @@ class Writes:
 
     async def _update_once(self, call: Call, change: Change, current: Entry) -> Written:
         endpoint, strategy = call.endpoint, call.strategy
+        if endpoint.conversion is not None:
+            await endpoint.make_ready((current,))
         old = endpoint.object(current)
         obj = change(endpoint.object(current))
         meta = obj["metadata"]
@@ -210,25 +215,28 @@ class Writes:
     async def _replace_begun(self, call: Call, stored: Object, old: Object, current: Entry) -> Written:
         endpoint, meta = call.endpoint, stored["metadata"]
         meta["resourceVersion"] = old["metadata"]["resourceVersion"]
-        if stored == old:
+        if stored == old and not _is_outdated(call, current):
             return Written(self._answer(call, stored), entry=current)
         del meta["resourceVersion"]
         ends = "deletionTimestamp" in old["metadata"] and call.strategy.ends_on_update(stored, old)
         if call.options.dry_run:
             meta["resourceVersion"] = str(current.revision)
             return Written(self._answer(call, stored), deleted=ends)
+        value = await endpoint.at_version(stored, endpoint.stored.api_version) if endpoint.conversion else stored
         try:
             if ends:
                 revision = await self._store.delete(endpoint.stored, call.namespace, call.name, current.revision)
                 meta["resourceVersion"] = str(revision)
                 return Written(self._answer(call, stored), deleted=True)
             entry = await self._store.update(
-                endpoint.stored, call.namespace, call.name, stored, current.revision, ttl_s=call.strategy.ttl_s
+                endpoint.stored, call.namespace, call.name, value, current.revision, ttl_s=call.strategy.ttl_s
             )
         except RevisionConflict:
             raise
         except StorageError as err:
             raise translate(err, endpoint.resource, "update") from err
+        if endpoint.conversion is not None:
+            await endpoint.make_ready((entry,))
         return Written(self._answer(call, stored), entry=entry)
 
     async def adjust(self, call: Call, change: Callable[[Object], None]) -> Entry:
@@ -292,7 +300,7 @@ class Writes:
     def _attributes(self, call: Call, operation: str, obj: Object, old: Object | None) -> Attributes:
         return Attributes(
             operation=operation,
-            resource=call.endpoint.stored,
+            resource=call.endpoint.stored if call.endpoint.conversion is None else call.endpoint.resource,
             subresource=call.subresource,
             namespace=call.namespace,
             name=call.name or obj["metadata"].get("name", ""),
@@ -317,6 +325,12 @@ class Writes:
 
     def _entry_of(self, call: Call, err: RevisionConflict) -> Entry | None:
         return None if err.current is None else self._store.entry(call.endpoint.stored, err.current)
+
+
+def _is_outdated(call: Call, current: Entry) -> bool:
+    """Whether a custom object lies in the store at another version than it would now: any update brings it there."""
+    stored = call.endpoint.stored
+    return stored.custom and current.layout.api_version != stored.api_version
 
 
 def conflict(call: Call, why: str) -> status.StatusError:

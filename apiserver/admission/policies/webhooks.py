@@ -60,7 +60,7 @@ class Caller:
         review = {"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": request}
         try:
             async with asyncio.timeout(timeout_s):
-                code, body = await self._post(hook["clientConfig"], orjson.dumps(review), timeout_s)
+                code, body = await self.post(hook["clientConfig"], orjson.dumps(review), timeout_s)
         except TimeoutError:
             raise CallFailed("failed to call webhook: context deadline exceeded") from None
         except (OSError, ValueError) as err:
@@ -69,7 +69,8 @@ class Caller:
             raise CallFailed(f"failed to call webhook: the server responded with code {code}")
         return _response(body, request["uid"])
 
-    async def _post(self, config: Struct, body: bytes, timeout_s: int) -> tuple[int, bytes]:
+    async def post(self, config: Struct, body: bytes, timeout_s: int) -> tuple[int, bytes]:
+        """Send a body to where a client configuration points. Raises OSError and ValueError; others limit the time."""
         tls = self._tls(config.get("caBundle", ""))
         if config.get("url"):
             url = urlsplit(config["url"])
