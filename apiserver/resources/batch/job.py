@@ -56,6 +56,7 @@ class JobStrategy(WithStatus):
         "set propagationPolicy=Orphan to suppress this warning"
     )
     columns = JOB
+    unknown_field = 'field label "{name}" not supported for Job'
 
     def prepare(self, obj: Object, old: Object | None, context: WriteContext) -> None:
         if old is None:
