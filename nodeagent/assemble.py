@@ -21,6 +21,7 @@ from nodeagent.door import Door
 from nodeagent.host import AgentHost
 from nodeagent.network import cni
 from nodeagent.network.dns import parse_resolv_conf
+from nodeagent.node.cgroups import Cgroups
 from nodeagent.node.keeper import NodeKeeper
 from nodeagent.node.machine import Machine
 from nodeagent.node.status import NodeState, allocatable_of
@@ -168,6 +169,7 @@ class Node:
             surroundings=sources,
             settings=_settings(self._around.options, self._around.machine),
             node=facts,
+            cgroups=Cgroups() if self._around.options.runtime == "containerd" else None,
         )
 
     def _read_file(self, pod: object, volume: str, path: str) -> str | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from nodeagent.network.hosts import NameTooLong
+from nodeagent.node.cgroups import Cgroups, limits_of
 from nodeagent.pods import config, environment, restart, security, spec
 from nodeagent.pods.environment import ConfigProblem, NodeFacts, Sources
 from nodeagent.pods.images import ImageProblem, Images
@@ -64,6 +65,8 @@ class Tools:
     surroundings: Surroundings
     settings: config.NodeSettings
     node: NodeFacts
+    cgroups: Cgroups | None = None
+    """None where nothing real runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,8 @@ class Applier:
             if plan.create_sandbox:
                 if tools.settings.has_files:
                     config.log_folder(tools.settings, pod).mkdir(parents=True, exist_ok=True, mode=0o755)
+                if tools.cgroups is not None:
+                    tools.cgroups.apply(sandbox.cgroup_parent, limits_of(pod))
                 sandbox_id = await tools.runtime.run_sandbox(sandbox)
                 ips = (await tools.runtime.sandbox(sandbox_id)).ips
                 await self._on_sandbox()

@@ -329,10 +329,16 @@ class PodWorker:
         if not self._is_gone:
             self._report(is_terminal=True)
         await self._volumes.take_down(spec.uid_of(self.pod))
+        self._remove_cgroup()
         if not spec.is_deleting(self.pod):
             await asyncio.sleep(SETTLE_S)
         if not self._is_gone:
             self._publish(terminated_status(self.pod, self._status))
+
+    def _remove_cgroup(self) -> None:
+        cgroups = self._tools.cgroups
+        if cgroups is not None:
+            cgroups.remove(config.cgroup_parent(self._tools.settings, self.pod))
 
     async def _stop_within_grace(self) -> None:
         """Stop all; a deletion that shortens the grace period meanwhile is followed."""
@@ -353,6 +359,7 @@ class PodWorker:
         except RuntimeFailure as failure:
             log.warning("pod not removed: %s", failure, extra={"key": spec.full_name(self.pod)})
         await self._volumes.take_down(uid)
+        self._remove_cgroup()
         if self._tools.settings.has_files:
             folder = config.log_folder(self._tools.settings, self.pod)
             await asyncio.to_thread(_remove_folder, str(folder))
