@@ -42,8 +42,14 @@ class SchedulerConfiguration:
     def build_profiles(self, world: World) -> Mapping[str, Profile]:
         """The profiles by scheduler name. Raises ConfigurationError."""
         built: dict[str, Profile] = {}
+        left_out = [
+            resource["name"]
+            for extender in self.extenders
+            for resource in extender.get("managedResources") or ()
+            if resource.get("ignoredByScheduler")
+        ]
         for profile in self.profiles:
-            made = build_profile(profile, world)
+            made = build_profile(profile, world, left_out)
             if made.scheduler_name in built:
                 raise ConfigurationError(f"profiles: Duplicate value: {made.scheduler_name!r}")
             built[made.scheduler_name] = made
@@ -94,8 +100,8 @@ def _check_extenders(extenders: Iterable[View]) -> None:
         raise ConfigurationError("extenders: found multiple extenders implementing bind")
 
 
-def build_profile(profile: View, world: World) -> Profile:
-    """One profile of the file. Raises ConfigurationError."""
+def build_profile(profile: View, world: World, left_to_extenders: Sequence[str] = ()) -> Profile:
+    """One profile of the file, without judging the resources that extenders manage. Raises ConfigurationError."""
     name = profile.get("schedulerName") or DEFAULT_SCHEDULER
     plugins = profile.get("plugins") or {}
     defaults = [{"name": plugin.name, "weight": weight} for plugin, weight in PLUGINS]
@@ -109,6 +115,10 @@ def build_profile(profile: View, world: World) -> Profile:
             weights = {entry["name"]: entry.get("weight") or 1 for entry in chosen}
     used = list(dict.fromkeys(name for names in enabled.values() for name in names))
     arguments = _arguments(profile)
+    if left_to_extenders:
+        fit = arguments.get("NodeResourcesFit", {})
+        ignored = [*(fit.get("ignoredResources") or ()), *left_to_extenders]
+        arguments["NodeResourcesFit"] = {**fit, "ignoredResources": ignored}
     made: dict[str, Plugin] = {name: BY_NAME[name](arguments.get(name, {}), world) for name in used}
     if not enabled["bind"]:
         raise ConfigurationError("at least one bind plugin is needed")

@@ -6,12 +6,15 @@ Follows: staging/src/k8s.io/dynamic-resource-allocation/structured/internal/stab
 
 from __future__ import annotations
 
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from controllers.scheduler.framework import Bools, SchedulingError
+from controllers.scheduler.plugins.device_capacity import Shares, is_large_enough, is_shared, share_of
+from controllers.scheduler.plugins.device_capacity import fits as fits_share
 from controllers.scheduler.plugins.device_selectors import selects
 from controllers.scheduler.selection import NodeSelection, Taint, Toleration, tolerated
 from controllers.scheduler.snapshot import Snapshot
@@ -116,10 +119,19 @@ class Request:
 
 
 class Given(NamedTuple):
-    """A device for a request."""
+    """A device for a request, or a share of one."""
 
     request: Request
     device: Device
+    share: Mapping[str, Quantity] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InUse:
+    """What others hold: whole devices, and shares of some."""
+
+    devices: frozenset[DeviceId] = frozenset()
+    shares: Mapping[DeviceId, Shares] = field(default_factory=dict)
 
 
 def requests_of(claim: View, device_class: Callable[[str], View | None]) -> list[list[Request]]:
@@ -150,7 +162,7 @@ class Allocator:
         claims: Sequence[View],
         requests: Sequence[Sequence[Sequence[Request]]],
         pools: Sequence[Pool],
-        in_use: frozenset[DeviceId],
+        in_use: InUse,
         snapshot: Snapshot,
     ) -> None:
         self._claims = claims
@@ -196,7 +208,8 @@ class Allocator:
         left = pool.counters()
         for piece in pool.slices:
             for spec in piece["spec"].get("devices") or ():
-                if DeviceId(pool.driver, pool.name, spec["name"]) in self._in_use:
+                device = DeviceId(pool.driver, pool.name, spec["name"])
+                if device in self._in_use.devices or device in self._in_use.shares:
                     left.subtract(consumed(spec))
         return left
 
@@ -258,7 +271,14 @@ class _Search:
         for device in choices:
             if not self._is_free(device, request, claim) or not self._all.fits(device, request, claim):
                 continue
-            given = Given(request, device)
+            share = None
+            if is_shared(device.spec) and not request.is_admin:
+                share = share_of(device.spec, request.spec)
+                if share is None or not fits_share(device.spec, share, self._shares(device.id)):
+                    continue
+            elif not is_large_enough(device.spec, request.spec):
+                continue
+            given = Given(request, device, share)
             if not self._allowed(claim, given):
                 continue
             self._give(claim, given)
@@ -270,8 +290,10 @@ class _Search:
     def _is_free(self, device: Device, request: Request, claim: int) -> bool:
         if request.is_admin:
             return all(given.device.id != device.id for given in self._given[claim])
-        if device.id in self._all._in_use or device.id in self._taken or device.spec.get("bindingConditions"):
+        if device.id in self._all._in_use.devices or device.id in self._taken or device.spec.get("bindingConditions"):
             return False
+        if is_shared(device.spec) and self._shares(device.id):
+            return True  # whoever came first has paid for the whole device
         key = (device.id.driver, device.id.pool)
         left, spent = self._all._counters[key], self._spent.get(key, Counter())
         return all(left[name] - spent[name] >= amount for name, amount in consumed(device.spec).items())
@@ -287,18 +309,34 @@ class _Search:
         return all(_holds(constraint, self._given[claim], given) for constraint in constraints)
 
     def _give(self, claim: int, given: Given) -> None:
+        device = given.device
+        is_first = given.share is None or not self._shares(device.id)
         self._given[claim].append(given)
-        if not given.request.is_admin:
-            device = given.device
+        if given.request.is_admin or not is_first:
+            return
+        if given.share is None:
             self._taken.add(device.id)
-            self._spent.setdefault((device.id.driver, device.id.pool), Counter()).update(consumed(device.spec))
+        self._spent.setdefault((device.id.driver, device.id.pool), Counter()).update(consumed(device.spec))
 
     def _take_back(self, claim: int, given: Given) -> None:
         self._given[claim].pop()
-        if not given.request.is_admin:
-            device = given.device
+        if given.request.is_admin:
+            return
+        device = given.device
+        if given.share is None:
             self._taken.discard(device.id)
-            self._spent[(device.id.driver, device.id.pool)].subtract(consumed(device.spec))
+        elif self._shares(device.id):
+            return
+        self._spent[(device.id.driver, device.id.pool)].subtract(consumed(device.spec))
+
+    def _shares(self, device: DeviceId) -> Shares:
+        """What others and this search have taken of a shared device."""
+        taken = Counter(self._all._in_use.shares.get(device, {}))
+        for claim in self._given:
+            for given in claim:
+                if given.device.id == device and given.share is not None:
+                    taken.update({name: amount.nanos for name, amount in given.share.items()})
+        return taken
 
 
 def _counters(entry: View) -> dict[tuple[str, str], int]:
@@ -353,8 +391,11 @@ def attribute_of(device: Device, name: str) -> View | None:
 def allocation_of(claim: View, given: Sequence[Given]) -> dict[str, Any]:
     """The `status.allocation` of the claim with these devices."""
     results: list[dict[str, Any]] = []
-    for request, device in given:
-        result = {"request": request.name, **device.id._asdict()}
+    for request, device, share in given:
+        result: dict[str, Any] = {"request": request.name, **device.id._asdict()}
+        if share is not None:
+            result["shareID"] = str(uuid.uuid4())
+            result["consumedCapacity"] = {name: str(amount) for name, amount in share.items()}
         if request.spec.get("adminAccess") is not None:
             result["adminAccess"] = request.spec["adminAccess"]
         if request.spec.get("tolerations"):
@@ -374,7 +415,7 @@ def allocation_of(claim: View, given: Sequence[Given]) -> dict[str, Any]:
 def _configuration(claim: View, given: Sequence[Given]) -> list[dict[str, Any]]:
     """What drivers are to be told: by the classes first, then by the claim."""
     spec = claim["spec"]["devices"]
-    chosen = {request.parent: request for request, _ in given}
+    chosen = {entry.request.parent: entry.request for entry in given}
     by_class: dict[str, list[dict[str, Any]]] = {}
     for request in chosen.values():
         name = request.device_class["metadata"]["name"]
@@ -401,7 +442,7 @@ def _node_selector(given: Sequence[Given]) -> dict[str, Any] | None:
     """The nodes that reach all devices; None: every node."""
     expressions: list[View] = []
     fields: list[View] = []
-    for _, device in given:
+    for _, device, _ in given:
         spec = device.spec if device.slice["spec"].get("perDeviceNodeSelection") else device.slice["spec"]
         if spec.get("nodeName"):
             wanted = {"key": "metadata.name", "operator": "In", "values": [spec["nodeName"]]}

@@ -5,6 +5,7 @@ Follows: pkg/scheduler/framework/plugins/dynamicresources/dynamicresources.go
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,10 +32,12 @@ from controllers.scheduler.framework import (
     SchedulingError,
     rejected,
 )
+from controllers.scheduler.plugins.device_capacity import Shares, nanos
 from controllers.scheduler.plugins.devices import (
     Allocator,
     DeviceId,
     Given,
+    InUse,
     Pool,
     allocation_of,
     gather_pools,
@@ -78,7 +81,7 @@ class DynamicResources(PreEnqueue, PreFilter, Filter, PostFilter, Reserve, PreBi
         super().__init__(args, world)
         self._allocating: set[str] = set()
         self._pools: tuple[int, list[Pool]] = (-1, [])
-        self._in_use: tuple[int, frozenset[DeviceId]] = (-1, frozenset())
+        self._in_use: tuple[int, InUse] = (-1, InUse())
 
     def pre_enqueue(self, pod: PodInfo) -> bool:
         """Not before all of its claims exist."""
@@ -129,17 +132,11 @@ class DynamicResources(PreEnqueue, PreFilter, Filter, PostFilter, Reserve, PreBi
             self._pools = (version, gather_pools(self.world.resource_slices))
         return self._pools[1]
 
-    def _used(self) -> frozenset[DeviceId]:
-        """The devices that are given away."""
+    def _used(self) -> InUse:
+        """What is given away."""
         version = self.world.resource_claims.version
         if self._in_use[0] != version:
-            found = [
-                DeviceId(result["driver"], result["pool"], result["device"])
-                for claim in self.world.resource_claims
-                for result in ((_allocation(claim) or {}).get("devices") or {}).get("results") or ()
-                if not result.get("adminAccess")
-            ]
-            self._in_use = (version, frozenset(found))
+            self._in_use = (version, in_use(self.world.resource_claims))
         return self._in_use[1]
 
     def filter(self, cycle: Cycle, rows: Rows) -> Iterable[Rejection]:
@@ -287,6 +284,21 @@ def _allocation(claim: View) -> View | None:
 def _is_reserved_for(claim: View, pod: PodInfo) -> bool:
     consumers = (claim.get("status") or {}).get("reservedFor") or ()
     return any(consumer["uid"] == pod.uid for consumer in consumers)
+
+
+def in_use(claims: Iterable[View]) -> InUse:
+    """The devices and shares that the claims hold."""
+    devices: set[DeviceId] = set()
+    shares: dict[DeviceId, Shares] = {}
+    for claim in claims:
+        for result in ((_allocation(claim) or {}).get("devices") or {}).get("results") or ():
+            device = DeviceId(result["driver"], result["pool"], result["device"])
+            if result.get("shareID"):
+                consumed = {name: nanos(amount) for name, amount in (result.get("consumedCapacity") or {}).items()}
+                shares.setdefault(device, Counter()).update(consumed)
+            elif not result.get("adminAccess"):
+                devices.add(device)
+    return InUse(frozenset(devices), shares)
 
 
 def pod_claims(pod: PodInfo, world: World) -> list[View] | str:

@@ -200,3 +200,48 @@ def test_a_claim_elsewhere_that_nobody_uses_gives_its_devices_back(cluster: Clus
     result = plugin.post_filter(cycle, diagnosis)
     assert result.deallocate is not None and "allocation" not in result.deallocate["status"]
     assert result.message == "deallocation of ResourceClaim completed"
+
+
+def shared(memory: str, **policy: Any) -> Object:
+    capacity: Object = {"value": memory}
+    if policy:
+        capacity["requestPolicy"] = policy
+    return device("z", allowMultipleAllocations=True, capacity={"memory": capacity})
+
+
+def share(amount: str) -> Object:
+    return exactly(capacity={"requests": {"memory": amount}})
+
+
+def test_a_shared_device_serves_claims_until_it_is_used_up(cluster: Cluster) -> None:
+    cluster.world.resource_slices.put(resource_slice("b", shared("10Gi"), generation=2))
+    cluster.world.resource_claims.put(resource_claim(share("6Gi")))
+    (result,) = given(cluster)["devices"]["results"]
+    assert result["consumedCapacity"] == {"memory": "6Gi"} and result["shareID"]
+    cluster.world.resource_claims.put(resource_claim(share("5Gi"), name="e"))
+    assert cluster.feasible(using("e")) == set()
+    cluster.world.resource_claims.put(resource_claim(share("4Gi"), name="f"))
+    assert cluster.feasible(using("f")) == {"b"}
+
+
+@pytest.mark.parametrize(
+    ("policy", "asked", "taken"),
+    [
+        ({"default": "1Gi"}, None, "1Gi"),
+        ({}, None, "10Gi"),
+        ({"default": "1Gi", "validValues": ["1Gi", "2Gi", "4Gi"]}, "3Gi", "4Gi"),
+        ({"default": "1Gi", "validValues": ["1Gi", "2Gi"]}, "3Gi", None),
+        ({"default": "1Gi", "validRange": {"min": "1Gi", "step": "2Gi"}}, "2Gi", "3Gi"),
+        ({"default": "1Gi", "validRange": {"min": "1Gi", "max": "2Gi"}}, "3Gi", None),
+        ({}, "11Gi", None),
+    ],
+)
+def test_shares_follow_the_policy_of_the_device(
+    cluster: Cluster, policy: Object, asked: str | None, taken: str | None
+) -> None:
+    cluster.world.resource_slices.put(resource_slice("b", shared("10Gi", **policy), generation=2))
+    cluster.world.resource_claims.put(resource_claim(exactly() if asked is None else share(asked)))
+    if taken is None:
+        assert cluster.feasible(using()) == set()
+    else:
+        assert given(cluster)["devices"]["results"][0]["consumedCapacity"] == {"memory": taken}
