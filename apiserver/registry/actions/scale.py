@@ -13,9 +13,9 @@ from apiserver.registry.actions.services import Services
 from apiserver.registry.bodies import decode_object, judge_problems
 from apiserver.registry.call import Call
 from apiserver.registry.context import Context
-from apiserver.registry.patch import APPLY_PATCH, patch_change, patch_type
+from apiserver.registry.patch import APPLY_PATCH, apply_change, patch_change, patch_type
 from apiserver.registry.tables import transformed_object
-from apiserver.registry.writes import check_name
+from apiserver.registry.writes import Change, check_name
 from apiserver.resources.scale import ScaleFields, apply_scale, has_replicas, to_scale, validate_scale
 from apiserver.response import Reply, object_reply
 from openapi.catalog import GroupVersionKind
@@ -68,10 +68,9 @@ class ScaleAction:
         media = patch_type(context.content_type, custom=context.endpoint.resource.custom)
         raw = await context.body()
         call = self._services.verbs.call(context, "PatchOptions", is_apply=media == APPLY_PATCH)
-        scale_call = self._as_scale(call)
         if media == APPLY_PATCH:
-            raise status.unsupported_media_type("scale cannot be applied by this server yet; use a merge patch")
-        patched = patch_change(scale_call, media, raw)
+            return await self._write(context, call, self._applied(call, raw))
+        patched = patch_change(self._as_scale(call), media, raw)
 
         def change(current: Object | None) -> Object:
             assert current is not None
@@ -85,6 +84,24 @@ class ScaleAction:
 
         reply = await self._write(context, call, change)
         return reply
+
+    def _applied(self, call: Call, raw: bytes) -> Change:
+        """The change of a workload that an applied Scale asks for; who applies it owns the replicas."""
+        applied = apply_change(self._as_scale(call), raw)
+
+        def change(current: Object | None) -> Object:
+            assert current is not None
+            owners = current["metadata"].get("managedFields")
+            before = to_scale(current, self._fields)
+            before["metadata"]["managedFields"] = scale_entries(owners, self._paths(call))
+            scale = applied(before)
+            self._check(scale)
+            self._return_owners(call, current, owners, scale)
+            self._without_version(current)
+            apply_scale(current, scale, self._fields)
+            return current
+
+        return change
 
     def _without_version(self, current: Object) -> None:
         """The Scale's own resourceVersion counts; custom kinds are never updated without one."""
@@ -104,7 +121,7 @@ class ScaleAction:
 
     def _own(self, call: Call, parent: Object, scale: Object, before: Object) -> None:
         """Carry the ownership of replicas from the Scale over to the workload."""
-        paths = {call.endpoint.resource.api_version: self._fields.spec_replicas}
+        paths = self._paths(call)
         owners = parent["metadata"].get("managedFields")
         before["metadata"]["managedFields"] = scale_entries(owners, paths)
         scale["metadata"]["managedFields"] = scale_entries(owners, paths)
@@ -117,12 +134,18 @@ class ScaleAction:
             subresource="scale",
             now=call.now_text,
         )
+        self._return_owners(call, parent, owners, scale)
+
+    def _return_owners(self, call: Call, parent: Object, owners: Any, scale: Object) -> None:
         parent["metadata"]["managedFields"] = with_scale_entries(
             owners,
             scale["metadata"].get("managedFields"),
             api_version=call.endpoint.resource.api_version,
-            paths=paths,
+            paths=self._paths(call),
         )
+
+    def _paths(self, call: Call) -> dict[str, tuple[str, ...]]:
+        return {call.endpoint.resource.api_version: self._fields.spec_replicas}
 
     async def _write(self, context: Context, call: Call, change: Any) -> Reply:
         call.tracks_ownership = False
