@@ -62,7 +62,8 @@ class Definitions:
 
     def documented(self, row: Resource) -> Mapping[str, Object]:
         """The OpenAPI definitions of a custom row."""
-        schema = next((c.strategy.kind.schema for rows in self._served.values() for c in rows if c.row is row), None)
+        served = (custom for rows in self._served.values() for custom in rows)
+        schema = next((custom.strategy.kind.schema for custom in served if custom.row.gvr == row.gvr), None)
         return custom_definitions(row, schema)
 
     # -- life --------------------------------------------------------------------------------------------------

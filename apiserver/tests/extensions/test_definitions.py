@@ -158,3 +158,12 @@ async def test_a_definition_goes_after_its_objects(client: Client) -> None:
     await until(client, f"{DEFINITIONS}/widgets.x.example.com", 404)
     answer = await client.ask("GET", WIDGETS)
     assert (answer.code, answer.body) == (404, b"404 page not found\n")
+
+
+async def test_documents_show_the_schema_of_the_definition(client: Client) -> None:
+    await defined(client)
+    third = (await client.ask("GET", "/openapi/v3/apis/x.example.com/v1")).json["components"]["schemas"]
+    second = (await client.ask("GET", "/openapi/v2")).json["definitions"]
+    for schemas in (second, third):
+        spec = schemas["com.example.x.v1.Widget"]["properties"]["spec"]
+        assert spec["properties"]["size"]["minimum"] == 1
