@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -17,8 +19,9 @@ from typing import Literal
 import orjson
 
 from controllers.runtime.client import Client
-from controllers.runtime.errors import ApiError, Expired, Unavailable, from_status
-from controllers.runtime.objects import Key, Object, revision_of
+from controllers.runtime.errors import ApiError, Expired, Forbidden, NotFound, Unavailable, from_status
+from controllers.runtime.kinds import NAMESPACES
+from controllers.runtime.objects import Key, Object, revision_of, uid_of
 from controllers.runtime.store import Store
 from openapi.catalog import GroupVersionResource, Resource
 
@@ -29,6 +32,8 @@ WATCH_S = (300, 600)
 
 RETRY_S = (0.1, 3.0)
 """First and longest pause before another attempt while the server is away."""
+
+IDENTITY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +48,45 @@ class Change:
 Handler = Callable[[Change], None]
 
 
+class StoreIdentity:
+    """Tells the server's store from another by the uid of a namespace that every cluster has.
+
+    Many ask at once, when the server is back: an answer holds for a moment.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._lock = asyncio.Lock()
+        self._uid = ""
+        self._asked_at = -math.inf
+
+    async def uid(self) -> str:
+        """'' for those who may not see it. Raises ApiError."""
+        async with self._lock:
+            if time.monotonic() - self._asked_at > IDENTITY_S:
+                try:
+                    self._uid = uid_of(await self._client.get(NAMESPACES, "", "kube-system"))
+                except (Forbidden, NotFound):
+                    self._uid = ""
+                self._asked_at = time.monotonic()
+            return self._uid
+
+
 class Informer:
     """Keeps `store` like the server's collection of `resource`, from `run` on."""
 
-    def __init__(self, client: Client, resource: Resource, *, metadata_only: bool = False, fields: str = "") -> None:
+    def __init__(
+        self,
+        client: Client,
+        resource: Resource,
+        *,
+        metadata_only: bool = False,
+        fields: str = "",
+        identity: StoreIdentity | None = None,
+    ) -> None:
         self.resource = resource
+        self._identity = identity or StoreIdentity(client)
+        self._store_uid = ""
         self.store = Store()
         self.revision = 0
         self.synced = asyncio.Event()
@@ -81,19 +120,20 @@ class Informer:
 
     async def run(self) -> None:
         """List, then watch, for ever; after whatever ends a watch there is a pause, longer while nothing lasts."""
-        clock, pause_s, is_listed = asyncio.get_running_loop().time, RETRY_S[0], False
+        clock, pause_s = asyncio.get_running_loop().time, RETRY_S[0]
+        is_listed = is_lost = False
         while True:
             started = clock()
             try:
-                if not is_listed:
+                if not is_listed or (is_lost and await self._is_store_another()):
                     await self._list()
-                    is_listed = True
+                is_listed, is_lost = True, False
                 await self._watch()
             except Expired:
                 log.info("watch expired", extra={"gvr": self.resource.gvr, "revision": self.revision})
                 is_listed = False
             except (ApiError, orjson.JSONDecodeError) as error:
-                # What the server refuses (a revision it has never had, after its store was lost) a list puts right.
+                # What the server refuses a list puts right.
                 is_lost = isinstance(error, Unavailable)
                 is_listed = is_listed and is_lost
                 level = logging.INFO if is_lost else logging.WARNING
@@ -102,6 +142,11 @@ class Informer:
                 pause_s = RETRY_S[0]
             await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))
             pause_s = min(pause_s * 2, RETRY_S[1])
+
+    async def _is_store_another(self) -> bool:
+        """Whether the server that is back has begun with a new store: our revisions mean nothing there."""
+        before, self._store_uid = self._store_uid, await self._identity.uid()
+        return before != self._store_uid
 
     def clear(self) -> None:
         """Report all objects as deleted: the resource is gone."""
@@ -112,6 +157,7 @@ class Informer:
         return [Change("DELETED", old, old) for old in removed]
 
     async def _list(self) -> None:
+        self._store_uid = await self._identity.uid()
         answer = await self._client.list(self.resource, fields=self._fields, metadata_only=self._metadata_only)
         kind, api_version = self.resource.kind, self.resource.api_version
         changes, present = [], set()
@@ -133,7 +179,7 @@ class Informer:
     def _differing(self, key: Key, obj: Object) -> Change | None:
         """The change that a listed object is, or None if the store has it already."""
         old = self.store.get(*key)
-        if old is not None and revision_of(old) == revision_of(obj):
+        if old is not None and revision_of(old) == revision_of(obj) and uid_of(old) == uid_of(obj):
             return None
         self.store.put(obj)
         return Change("ADDED", obj) if old is None else Change("MODIFIED", obj, old)
@@ -199,6 +245,7 @@ class Informers:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._identity = StoreIdentity(client)
         self._informers: dict[tuple[GroupVersionResource, bool], Informer] = {}
         self._tasks: dict[tuple[GroupVersionResource, bool], asyncio.Task[None]] = {}
         self._filtered: dict[tuple[GroupVersionResource, str], Informer] = {}
@@ -212,7 +259,7 @@ class Informers:
         identity = (resource.gvr, metadata_only)
         informer = self._informers.get(identity)
         if informer is None:
-            informer = Informer(self._client, resource, metadata_only=metadata_only)
+            informer = Informer(self._client, resource, metadata_only=metadata_only, identity=self._identity)
             self._informers[identity] = informer
             self._start(identity)
         return informer
