@@ -43,7 +43,7 @@ from controllers.runtime.objects import (
     name_of,
     namespace_of,
 )
-from controllers.workloads.pod_indexes import BY_CLAIM, BY_NODE, index_by_claim, index_by_node
+from controllers.workloads.pod_indexes import BY_CLAIM, BY_NODE, claims_of, index_by_claim, index_by_node
 
 UNMOUNT_LIMIT = timedelta(minutes=6)
 _BY_VOLUME = "attachments of volume"
@@ -58,9 +58,8 @@ class AttachDetachController(Controller):
     name = "attachdetach-controller"
 
     def node_of_pod(self, change: Change) -> Iterable[Key]:
-        pod = change.obj
-        node = pod["spec"].get("nodeName")
-        return (Key("", node),) if node and pod["spec"].get("volumes") else ()
+        node = change.obj["spec"].get("nodeName")
+        return (Key("", node),) if node and any(claims_of(change.obj)) else ()
 
     def nodes_of_claim(self, change: Change) -> Iterable[Key]:
         pods = self.store(PODS).by_index(BY_CLAIM, str(key_of(change.obj)))

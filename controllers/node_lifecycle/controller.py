@@ -1,7 +1,8 @@
 """Watches over nodes: conditions of silent ones, taints by condition, eviction taints at a zone's pace, pods not ready.
 
-A node's key brings its labels and NoSchedule taints up to date; a pod's key tells a new pod that its node is not ready.
-Silence is found by looking at all nodes every few seconds. Evicting itself is the taint eviction controller's.
+A node's key brings its labels and NoSchedule taints up to date; a pod's key tells a new pod that its node is not ready;
+the key without a name is the look at all nodes every few seconds, which finds silence. Evicting itself is the taint
+eviction controller's.
 Follows: pkg/controller/nodelifecycle/node_lifecycle_controller.go
 """
 
@@ -9,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable
-from typing import Any, ClassVar
+from collections.abc import Iterable, Iterator
+from typing import ClassVar
 
 from controllers.node_lifecycle.health import Finding, Health, Patience, look
 from controllers.node_lifecycle.pods import mark_unready
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 LEASE_NAMESPACE = "kube-node-lease"
 _EXCLUDED = "node.kubernetes.io/exclude-disruption"
+_ALL = Key("", "")
+_LOOKS_AT_ONCE = 8
 
 
 class NodeLifecycleController(Controller):
@@ -36,7 +39,7 @@ class NodeLifecycleController(Controller):
     def ready_pod(self, change: Change) -> Iterable[Key]:
         """A pod that says it is ready, though its node may not be."""
         pod = change.obj
-        if change.type != "DELETED" and pod["spec"].get("nodeName"):
+        if change.type != "DELETED" and self._is_unwell(pod["spec"].get("nodeName", "")):
             ready = condition_of(pod, "Ready")
             if ready is not None and ready.get("status") == "True":
                 yield key_of(pod)
@@ -44,10 +47,6 @@ class NodeLifecycleController(Controller):
     watches: ClassVar = (For(NODES), Watches(PODS, ready_pod))
 
     def __init__(self, runtime: Runtime, grace_s: float, period_s: float) -> None:
-        super().__init__(runtime)
-        self._leases = runtime.informers.filtered(LEASES, f"metadata.namespace={LEASE_NAMESPACE}").store
-        index_by_node(self.store(PODS))
-        self._node_events = runtime.events.recorder("node-controller")
         self._patience = Patience(grace_s)
         self._period_s = period_s
         self._known: dict[str, Health] = {}
@@ -55,11 +54,16 @@ class NodeLifecycleController(Controller):
         self._zones = Zones()
         self._waiting: dict[str, str] = {}
         self._pods_to_retry: set[str] = set()
-
-    def background(self) -> Iterable[Coroutine[Any, Any, None]]:
-        yield self._monitor()
+        super().__init__(runtime)
+        self._leases = runtime.informers.filtered(LEASES, f"metadata.namespace={LEASE_NAMESPACE}").store
+        index_by_node(self.store(PODS))
+        self._node_events = runtime.events.recorder("node-controller")
+        self.queue.add(_ALL)
 
     async def reconcile(self, key: Key) -> Requeue | None:
+        if key == _ALL:
+            await self.look_at_all()
+            return Requeue(self._period_s)
         if key.namespace:
             await self._check_pod(key)
             return None
@@ -74,12 +78,13 @@ class NodeLifecycleController(Controller):
             await self.client.patch(NODES, "", key.name, {"metadata": {"labels": dict(labels)}})
         return None
 
+    def _is_unwell(self, node: str) -> bool:
+        health = self._known.get(node)
+        return health is not None and health.ready not in ("", "True")
+
     async def _check_pod(self, key: Key) -> None:
         pod = self.store(PODS).get(*key)
-        if pod is None:
-            return
-        health = self._known.get(pod["spec"].get("nodeName", ""))
-        if health is not None and health.ready not in ("", "True"):
+        if pod is not None and self._is_unwell(pod["spec"].get("nodeName", "")):
             await mark_unready(self.client, self._node_events, (pod,), self.clock())
 
     async def _write_taints(self, node: View, taints: list[Object]) -> Object:
@@ -90,35 +95,35 @@ class NodeLifecycleController(Controller):
 
     # The look at all nodes
 
-    async def _monitor(self) -> None:
-        while True:
-            try:
-                await self.look_at_all()
-            except ApiError as error:
-                log.warning("look at nodes broken off: %s", error)
-            await asyncio.sleep(self._period_s)
-
     async def look_at_all(self) -> None:
         """One round: health of each node, states of zones, eviction taints as far as the pace allows."""
         nodes = {name_of(node): node for node in self.store(NODES).all()}
         self._register(nodes)
         ready: dict[str, list[bool]] = {}
-        for name, node in nodes.items():
-            try:
-                finding = await self._look_at(node)
-            except (Conflict, NotFound):
-                # It has changed this moment, so it is not silent; the next round sees what became of it.
-                continue
-            if _EXCLUDED not in labels_of(node):
-                ready.setdefault(zone_of(node), []).append(finding.current == "True")
-            if finding.current:
-                await self._follow(name, finding)
+        rest = iter(nodes.values())
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(_LOOKS_AT_ONCE, len(nodes))):
+                group.create_task(self._look_at_some(rest, ready))
         turn = self._zones.update(ready, self.clock())
         if turn == "stopped":
             await self._call_off(nodes)
         elif turn == "resumed":
             self._forgive()
         await self._taint_waiting()
+
+    async def _look_at_some(self, nodes: Iterator[Object], ready: dict[str, list[bool]]) -> None:
+        """Take nodes until none is left; who is ready goes into `ready` by zone."""
+        for node in nodes:
+            try:
+                finding = await self._look_at(node)
+                if finding.current:
+                    await self._follow(name_of(node), finding)
+            except ApiError as error:
+                # One node must not keep the others from being looked at; its turn comes again in the next round.
+                log.log(_level(error), "node not judged: %s", error, extra={"object": name_of(node)})
+                continue
+            if _EXCLUDED not in labels_of(node):
+                ready.setdefault(zone_of(node), []).append(finding.current == "True")
 
     def _register(self, nodes: dict[str, Object]) -> None:
         for name in nodes.keys() - self._registered.keys():
@@ -209,3 +214,8 @@ class NodeLifecycleController(Controller):
         self._known = {
             name: Health(now, health.ready, health.heartbeat, health.renewal) for name, health in self._known.items()
         }
+
+
+def _level(error: ApiError) -> int:
+    """A node that has changed this moment, or is gone, is nothing to speak of."""
+    return logging.DEBUG if isinstance(error, Conflict | NotFound) else logging.WARNING

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar
 
-from controllers.runtime.controller import Controller, For, Requeue, Runtime, Watches
+from controllers.runtime.controller import Controller, Requeue, Runtime, Watches
 from controllers.runtime.errors import Conflict, NotFound
 from controllers.runtime.informer import Change
 from controllers.runtime.kinds import NODES, PODS
@@ -39,12 +39,21 @@ class TaintEvictionController(Controller):
             return ()
         return [key_of(pod) for pod in self.store(PODS).by_index(BY_NODE, name_of(change.obj))]
 
-    watches: ClassVar = (For(PODS, when=lambda change: _concerns(change)), Watches(NODES, pods_of_node))
+    def of_pod(self, change: Change) -> Iterable[Key]:
+        """A pod that is watched already, or that is or comes to be on a node with evicting taints."""
+        key, node = key_of(change.obj), change.obj["spec"].get("nodeName")
+        if key in self._stays:
+            return (key,) if _concerns(change) else ()
+        if not node or change.type == "DELETED" or not evicting_taints(self.store(NODES).get("", node)):
+            return ()
+        return (key,) if _concerns(change) else ()
+
+    watches: ClassVar = (Watches(PODS, of_pod), Watches(NODES, pods_of_node))
 
     def __init__(self, runtime: Runtime) -> None:
         index_by_node(runtime.informers.get(PODS).store)
-        super().__init__(runtime)
         self._stays: dict[Key, _Stay] = {}
+        super().__init__(runtime)
 
     async def reconcile(self, key: Key) -> Requeue | None:
         pod = self.store(PODS).get(*key)

@@ -15,7 +15,7 @@ FOREVER = -1.0
 def evicting_taints(node: View | None) -> Sequence[View]:
     """The node's NoExecute taints; none without a node."""
     if node is None:
-        return ()
+        return []
     return [taint for taint in node["spec"].get("taints") or () if taint.get("effect") == "NoExecute"]
 
 
