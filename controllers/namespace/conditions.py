@@ -91,6 +91,6 @@ def _troubles(progress: Progress) -> Mapping[str, tuple[str, str]]:
         listed = sorted(f"{name} in {count} resource instances" for name, count in progress.finalizers.items())
         troubles["NamespaceFinalizersRemaining"] = (
             "SomeFinalizersRemain",
-            "Some finalizers are remaining: " + ", ".join(listed),
+            "Some content in the namespace has finalizers remaining: " + ", ".join(listed),
         )
     return troubles

@@ -33,7 +33,7 @@ def test_what_remains_is_counted_and_sorted() -> None:
         "Some resources are remaining: deployments.apps has 1 resource instances, pods. has 2 resource instances"
     )
     assert found["NamespaceFinalizersRemaining"]["message"] == (
-        "Some finalizers are remaining: example.com/hold in 3 resource instances"
+        "Some content in the namespace has finalizers remaining: example.com/hold in 3 resource instances"
     )
 
 
