@@ -38,7 +38,10 @@ class Intake:
         if change.type == "DELETED" or obj.get("status", {}).get("phase") in _FINISHED:
             self._pod_gone(obj)
             return
-        info = self._templates.info(obj)
+        uid = obj["metadata"]["uid"]
+        queued = self._queue.get(uid)
+        known = queued.info if queued is not None else self._world.snapshot.pods.get(uid)
+        info = self._templates.info(obj, known)
         if info.node:
             self._pod_on_node(info)
         elif info.uid in self.assumed:

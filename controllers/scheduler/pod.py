@@ -127,8 +127,10 @@ class Templates:
         self._limit = limit
         self._known: OrderedDict[bytes, Template] = OrderedDict()
 
-    def info(self, obj: Mapping[str, Any]) -> PodInfo:
-        """The pod with its template. `obj` must not change any more."""
+    def info(self, obj: Mapping[str, Any], known: PodInfo | None = None) -> PodInfo:
+        """The pod with its template. `obj` must not change any more. `known`: an earlier state of the same pod."""
+        if known is not None and _looks_alike(known.obj, obj):
+            return PodInfo(obj, known.template)
         key = _key(obj)
         template = self._known.get(key)
         if template is None:
@@ -140,6 +142,17 @@ class Templates:
         else:
             self._known.move_to_end(key)
         return PodInfo(obj, template)
+
+
+def _looks_alike(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether nothing has changed that templates are made of, seen without reading the whole pod."""
+    before, after = old["metadata"], new["metadata"]
+    if "generation" not in before or before["generation"] != after.get("generation"):
+        return False
+    if before.get("labels") != after.get("labels") or before.get("ownerReferences") != after.get("ownerReferences"):
+        return False
+    status = new.get("status") or {}
+    return "containerStatuses" not in status and "initContainerStatuses" not in status
 
 
 def _key(obj: Mapping[str, Any]) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from controllers.scheduler.framework import ClusterEvent, Plugin, PreEnqueue
@@ -233,7 +234,7 @@ class SchedulingQueue:
 
     def _pause(self, queued: QueuedPod) -> None:
         queued.place = "backoff"
-        queued.due = queued.since + self._pause_s(queued)
+        queued.due = math.floor(queued.since + self._pause_s(queued))  # of one second the most important comes first
         entry = (queued.due, -queued.info.priority, queued.since, next(self._numbers), queued)
         heapq.heappush(self._backoff, entry)
         self.on_ready()

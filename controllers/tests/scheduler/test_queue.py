@@ -77,6 +77,16 @@ def test_pods_that_fail_for_the_cluster_need_not_sit_out_their_pause_when_nothin
     assert [waiting.pop().info.name, waiting.pop().info.name] == ["q", "p"]
 
 
+def test_of_pods_that_wake_together_the_most_important_comes_first() -> None:
+    waiting = Waiting()
+    for name, priority in (("low", 0), ("high", 5)):
+        waiting.add(name, priority=priority, requests={"cpu": "2"})
+        waiting.queue.put_back(waiting.pop(), {"NodeResourcesFit"})
+        waiting.now += 0.1
+    waiting.node_added("n")
+    assert [waiting.pop().info.name for _ in range(2)] == ["high", "low"]
+
+
 def test_gates_hold_a_pod_back_until_they_are_gone() -> None:
     waiting = Waiting()
     info = waiting.add("p", schedulingGates=[{"name": "g"}])

@@ -66,6 +66,19 @@ def test_changes_of_pods_are_told_by_what_rules_read() -> None:
     assert pod_fields(second, second) == set()
 
 
+def test_a_pod_keeps_its_template_until_something_changes() -> None:
+    templates = Templates()
+    first = pod("p")
+    first["metadata"]["generation"] = 1
+    known = templates.info(first)
+    bound = {**first, "spec": {**first["spec"], "nodeName": "a"}}
+    assert templates.info(bound, known).template is known.template
+    relabelled = {**bound, "metadata": {**first["metadata"], "labels": {"a": "b"}}}
+    assert templates.info(relabelled, known).template is not known.template
+    changed = {**bound, "metadata": {**first["metadata"], "generation": 2}, "spec": {**first["spec"], "priority": 1}}
+    assert templates.info(changed, known).template.priority == 1
+
+
 def test_pods_of_one_workload_share_a_template() -> None:
     templates = Templates()
     one, other = pod("p", volumes=[{"name": "kube-api-access-x"}]), pod("q", volumes=[{"name": "kube-api-access-y"}])
