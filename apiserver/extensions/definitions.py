@@ -15,7 +15,7 @@ from typing import Any
 
 from apiserver.bootstrap.cluster import api_service
 from apiserver.extensions.conversion import Post
-from apiserver.extensions.naming import is_established, judged
+from apiserver.extensions.naming import is_established, judged, waiting_for_objects
 from apiserver.extensions.rows import custom_rows
 from apiserver.objects import SystemWriter
 from apiserver.registry.endpoints import CustomRow, Endpoints
@@ -128,7 +128,10 @@ class Definitions:
 
     async def _judge(self, definition: Object, entry: Entry) -> bool:
         others = [other.object() for other in self._of_group(definition) if other.name != entry.name]
-        status = judged(definition, others, datetime.now(UTC))
+        await self._set_status(definition, entry, judged(definition, others, datetime.now(UTC)))
+        return True
+
+    async def _set_status(self, definition: Object, entry: Entry, status: Object) -> None:
         if status != definition.get("status"):
             new = {**definition, "metadata": dict(definition["metadata"]), "status": status}
             track_update(
@@ -142,7 +145,6 @@ class Definitions:
                 reset_fields=RESET_FIELDS,
             )
             await self._update(new, entry)
-        return True
 
     def _of_group(self, definition: Object) -> list[Entry]:
         """The definitions of a group: it follows the plural in their names."""
@@ -227,6 +229,7 @@ class Definitions:
             return True
         served = self._served.get(entry.name)
         if served and not await self._delete_objects(served[0].stored):
+            await self._set_status(definition, entry, waiting_for_objects(definition, datetime.now(UTC)))
             return False
         rest = [name for name in meta["finalizers"] if name != CLEANUP]
         if rest:

@@ -17,6 +17,7 @@ Object = dict[str, Any]
 Struct = Mapping[str, Any]
 
 NAMES_ACCEPTED, ESTABLISHED, CONFORMANT = "NamesAccepted", "Established", "KubernetesAPIApprovalPolicyConformant"
+TERMINATING = "Terminating"
 ACCEPTED = "the initial names have been accepted"
 
 
@@ -40,6 +41,16 @@ def judged(definition: Struct, others: Iterable[Struct], now: datetime) -> Objec
     if is_protected(definition["spec"].get("group", "")):
         given = approval((definition["metadata"].get("annotations") or {}).get(ANNOTATION))
         _put(conditions, condition(CONFORMANT, given.status, given.reason, given.message, now))
+    status["conditions"] = conditions
+    return status
+
+
+def waiting_for_objects(definition: Struct, now: datetime) -> Object:
+    """The status of a definition that is deleted and has objects left."""
+    status: Object = dict(definition.get("status") or {})
+    conditions = list(status.get("conditions") or ())
+    text = "CustomResource deletion is in progress"
+    _put(conditions, condition(TERMINATING, "True", "InstanceDeletionInProgress", text, now))
     status["conditions"] = conditions
     return status
 

@@ -41,13 +41,14 @@ def widget(name: str = "a", **rest: Any) -> dict[str, Any]:
     return {"apiVersion": "x.example.com/v1", "kind": "Widget", "metadata": {"name": name}, **rest}
 
 
-async def until(client: Client, path: str, code: int) -> None:
+async def until(client: Client, path: str, code: int, text: bytes = b"") -> None:
     """What other tasks do takes its moments; an answer that never comes fails here."""
     for _ in range(500):
-        if (await client.ask("GET", path)).code == code:
+        answer = await client.ask("GET", path)
+        if answer.code == code and text in answer.body:
             return
         await asyncio.sleep(0.01)
-    raise AssertionError(f"{path} never answered {code}")
+    raise AssertionError(f"{path} never answered {code} {text!r}")
 
 
 async def defined(client: Client, **version: Any) -> None:
@@ -154,6 +155,7 @@ async def test_a_definition_goes_after_its_objects(client: Client) -> None:
     await until(client, f"{WIDGETS}/b", 404)
     assert "deletionTimestamp" in (await client.ask("GET", f"{WIDGETS}/a")).json["metadata"]
     assert (await client.ask("POST", WIDGETS, widget("c"))).code == 405
+    await until(client, f"{DEFINITIONS}/widgets.x.example.com", 200, b"InstanceDeletionInProgress")
     await client.ask("PATCH", f"{WIDGETS}/a", {"metadata": {"finalizers": None}}, content_type=MERGE)
     await until(client, f"{DEFINITIONS}/widgets.x.example.com", 404)
     answer = await client.ask("GET", WIDGETS)
