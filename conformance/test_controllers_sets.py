@@ -54,7 +54,7 @@ def test_pods_of_a_stateful_set_know_who_they_are(api: Api) -> None:
     status = api.status(STATEFUL_SETS, "named")
     assert status["currentRevision"] == status["updateRevision"] == revision
     assert api.get(REVISIONS, revision)["revision"] == 1
-    message = "create Pod named-0 in StatefulSet named successful"
+    message = "Create Pod named-0 in StatefulSet named successful"
     api.await_event("named", "SuccessfulCreate", message)
 
 
@@ -72,7 +72,7 @@ def test_pods_of_a_stateful_set_come_one_after_the_other(api: Api) -> None:
     assert order == sorted(order)
     api.patch(STATEFUL_SETS, "ordered", {"spec": {"replicas": 1}})
     eventually(lambda: api.names("ordered") == ["ordered-0"])
-    api.await_event("ordered", "SuccessfulDelete", "delete Pod ordered-2 in StatefulSet ordered successful")
+    api.await_event("ordered", "SuccessfulDelete", "Delete Pod ordered-2 in StatefulSet ordered successful")
 
 
 def test_one_that_is_not_ready_holds_up_the_next(api: Api) -> None:
@@ -169,7 +169,7 @@ def test_claims_of_a_stateful_set_stay_or_go_as_it_says(api: Api) -> None:
     api.delete(STATEFUL_SETS, "going")
     eventually(lambda: api.list(CLAIMS, "app=going") == [])
     assert [c["metadata"]["name"] for c in api.list(CLAIMS, "app=staying")] == ["data-staying-0", "data-staying-1"]
-    created = "create Claim data-staying-0 Pod staying-0 in StatefulSet staying success"
+    created = "Create Claim data-staying-0 Pod staying-0 in StatefulSet staying success"
     api.await_event("staying", "SuccessfulCreate", created)
 
 

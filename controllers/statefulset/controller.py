@@ -239,12 +239,12 @@ class StatefulSetController(Controller):
             await self.client.update(PERSISTENT_VOLUME_CLAIMS, {**known, "metadata": metadata})
 
     def _tell_pod(self, verb: str, seen: Situation, pod: View, error: Exception | None = None) -> None:
-        text = f"{verb} Pod {name_of(pod)} in StatefulSet {name_of(seen.stateful_set)}"
+        text = f"{verb.capitalize()} Pod {name_of(pod)} in StatefulSet {name_of(seen.stateful_set)}"
         self._tell(verb, seen, f"{text} successful" if error is None else f"{text} failed error: {error}", error)
 
     def _tell_claim(self, seen: Situation, pod: View, claim: View, error: Exception | None = None) -> None:
         member = f"Pod {name_of(pod)} in StatefulSet {name_of(seen.stateful_set)}"
-        text = f"create Claim {name_of(claim)}"
+        text = f"Create Claim {name_of(claim)}"
         done, failed = f"{text} {member} success", f"{text} for {member} failed error: {error}"
         self._tell("create", seen, done if error is None else failed, error)
 
