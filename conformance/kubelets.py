@@ -17,7 +17,7 @@ LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 MERGE = "application/merge-patch+json"
 ROOM = {"cpu": "64", "memory": "256Gi", "pods": "500"}
 LABEL = "conformance.example.com/nodes"
-HEARTBEAT_S = 5.0
+HEARTBEAT_S = 2.0
 PAUSE_S = 0.1
 
 Object = dict[str, Any]

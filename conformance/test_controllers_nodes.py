@@ -18,23 +18,12 @@ from conformance.wire import Wire
 pytestmark = pytest.mark.usefixtures("kubelets")
 
 NODES, PODS = "v1/nodes", "v1/pods"
-NOT_READY, UNREACHABLE = "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"
 DISK, UNSCHEDULABLE = "node.kubernetes.io/disk-pressure", "node.kubernetes.io/unschedulable"
 
 
 @pytest.fixture
 def spare(wire: Wire, kubelets: Kubelets) -> Iterator[str]:
     """A node of the test's own, which nothing else uses."""
-    yield from _node(wire, kubelets)
-
-
-@pytest.fixture
-def other(wire: Wire, kubelets: Kubelets) -> Iterator[str]:
-    """One more."""
-    yield from _node(wire, kubelets)
-
-
-def _node(wire: Wire, kubelets: Kubelets) -> Iterator[str]:
     name = f"spare-{uuid.uuid4().hex[:6]}"
     make_node(wire, name, name)
     kubelets.nodes = (*kubelets.nodes, name)
@@ -69,19 +58,6 @@ def test_a_new_node_is_ready_once_its_kubelet_says_so(api: Api, spare: str) -> N
     eventually(lambda: taints(api, spare) == set())
     labels = api.get(NODES, spare)["metadata"]["labels"]
     assert labels["beta.kubernetes.io/os"] == labels["kubernetes.io/os"] == "linux"
-
-
-def test_a_node_that_is_not_ready_is_tainted(api: Api, spare: str, other: str) -> None:
-    for node in (spare, other):
-        eventually(lambda node=node: taints(api, node) == set())
-    say(api, spare, "Ready", "False")
-    say(api, other, "Ready", "Unknown")
-    for node, key in ((spare, NOT_READY), (other, UNREACHABLE)):
-        eventually(lambda node=node, key=key: taints(api, node) == {(key, "NoSchedule"), (key, "NoExecute")})
-    for node in (spare, other):
-        say(api, node, "Ready", "True")
-    for node in (spare, other):
-        eventually(lambda node=node: taints(api, node) == set())
 
 
 def test_pressure_on_a_node_is_a_taint(api: Api, spare: str) -> None:
