@@ -94,9 +94,12 @@ async def remove_node(options: AgentOptions, runtime: Runtime) -> None:
     if options.runtime != "containerd":
         await asyncio.to_thread(shutil.rmtree, options.root, ignore_errors=True)
         return
-    for sandbox in await runtime.sandboxes():
-        await runtime.stop_sandbox(sandbox.id)
-        await runtime.remove_sandbox(sandbox.id)
+    try:
+        for sandbox in await runtime.sandboxes():
+            await runtime.stop_sandbox(sandbox.id)
+            await runtime.remove_sandbox(sandbox.id)
+    except RuntimeFailure as failure:
+        log.warning("containers not removed: %s", failure)
     if options.containerd is None:
         paths = containerd_paths(options)
         await asyncio.to_thread(containerd.stop, paths)

@@ -174,7 +174,7 @@ def _differs(old: View, new: View) -> bool:
         if name == "conditions":
             if [_lasting(item) for item in old.get(name) or ()] != [_lasting(item) for item in value]:
                 return True
-        elif old.get(name) != value:
+        elif (old.get(name) or None) != (value or None):  # the API leaves out what is empty
             return True
     return False
 
