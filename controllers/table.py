@@ -25,6 +25,7 @@ from controllers.job.controller import JobController
 from controllers.namespace.controller import NamespaceController
 from controllers.node_ipam.controller import node_ipam
 from controllers.node_lifecycle.controller import NodeLifecycleController
+from controllers.node_ttl import NodeTtlController
 from controllers.options import Options
 from controllers.persistentvolume.controller import VolumeBinder
 from controllers.pod_gc import PodGarbageCollector
@@ -92,18 +93,46 @@ TABLE: Mapping[str, Factory] = {
     "persistentvolume-attach-detach-controller": lambda runtime, _options: AttachDetachController(runtime),
     "persistentvolume-expander-controller": lambda runtime, _options: VolumeExpander(runtime),
     "volumeattributesclass-protection-controller": lambda runtime, _options: AttributesClassProtection(runtime),
+    "ttl-controller": lambda runtime, _options: NodeTtlController(runtime),
 }
 
 OFF_BY_DEFAULT: frozenset[str] = frozenset({"bootstrap-signer-controller", "token-cleaner-controller"})
 
 ALIASES: Mapping[str, str] = {
+    "endpoint": "endpoints-controller",
+    "endpointslice": "endpointslice-controller",
+    "endpointslicemirroring": "endpointslice-mirroring-controller",
     "replicationcontroller": "replicationcontroller-controller",
+    "podgc": "pod-garbage-collector-controller",
+    "resourcequota": "resourcequota-controller",
+    "namespace": "namespace-controller",
+    "serviceaccount": "serviceaccount-controller",
+    "serviceaccount-token": "serviceaccount-token-controller",
+    "garbagecollector": "garbage-collector-controller",
     "daemonset": "daemonset-controller",
     "job": "job-controller",
     "deployment": "deployment-controller",
     "replicaset": "replicaset-controller",
+    "horizontalpodautoscaling": "horizontal-pod-autoscaler-controller",
+    "disruption": "disruption-controller",
     "statefulset": "statefulset-controller",
     "cronjob": "cronjob-controller",
+    "csrsigning": "certificatesigningrequest-signing-controller",
+    "csrapproving": "certificatesigningrequest-approving-controller",
+    "csrcleaner": "certificatesigningrequest-cleaner-controller",
+    "ttl": "ttl-controller",
+    "nodeipam": "node-ipam-controller",
+    "nodelifecycle": "node-lifecycle-controller",
+    "persistentvolume-binder": "persistentvolume-binder-controller",
+    "attachdetach": "persistentvolume-attach-detach-controller",
+    "persistentvolume-expander": "persistentvolume-expander-controller",
+    "clusterrole-aggregation": "clusterrole-aggregation-controller",
+    "pvc-protection": "persistentvolumeclaim-protection-controller",
+    "pv-protection": "persistentvolume-protection-controller",
+    "ttl-after-finished": "ttl-after-finished-controller",
+    "root-ca-cert-publisher": "root-ca-certificate-publisher-controller",
+    "ephemeral-volume": "ephemeral-volume-controller",
+    "legacy-service-account-token-cleaner": "legacy-serviceaccount-token-cleaner-controller",
 }
 """Older names that the flag still takes."""
 

@@ -65,7 +65,7 @@ class ResourceClaimController(Controller):
     def of_pod(self, change: Change) -> Iterable[Key]:
         """The pod while it lives, and its claims once it is done."""
         pod = change.obj
-        if not pod["spec"].get("resourceClaims"):
+        if not pod["spec"].get("resourceClaims") and next(claim_names(pod), None) is None:
             return
         gone = change.type == "DELETED"
         if not gone:

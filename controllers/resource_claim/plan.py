@@ -31,7 +31,10 @@ def claim_name(pod: View, pod_claim: View) -> tuple[str | None, bool]:
 
 
 def claim_names(pod: View) -> Iterator[str]:
-    """`namespace/name` of the pod's claims as far as they are known."""
+    """`namespace/name` of the pod's claims as far as they are known, that of extended resources included."""
+    extended = ((pod.get("status") or {}).get("extendedResourceClaimStatus") or {}).get("resourceClaimName")
+    if extended:
+        yield f"{namespace_of(pod)}/{extended}"
     for pod_claim in pod_claims(pod):
         name, _ = claim_name(pod, pod_claim)
         if name:

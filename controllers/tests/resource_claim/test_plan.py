@@ -32,6 +32,11 @@ def test_claim_that_is_not_needed_has_no_name() -> None:
     assert list(claim_names(pod(resourceClaimStatuses=[{"name": "b"}]))) == ["n/given"]
 
 
+def test_claim_for_extended_resources_counts() -> None:
+    found = pod(extendedResourceClaimStatus={"resourceClaimName": "p-extended"})
+    assert list(claim_names(found)) == ["n/p-extended", "n/given"]
+
+
 def test_long_names_are_shortened_both() -> None:
     template = {"spec": {"metadata": {"labels": {"l": "m"}}, "spec": {"devices": {}}}}
     claim = claim_from_template(pod("p" * 60), {"name": "c" * 30}, template)
