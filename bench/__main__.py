@@ -101,7 +101,7 @@ def _measure(home: Path, options: list[str], arguments: argparse.Namespace, show
         time.sleep(1)
         show(Row("memory, idle", server.memory_mib(), "MiB", 90))
         _stock(server)
-        for work, request, budget in _writes(arguments.pods):
+        for work, request, budget in _writes(arguments.pods, on_etcd=bool(options)):
             if arguments.only in work:
                 show(_row(work, measure(server, request, arguments.seconds), budget))
         _fill(server, arguments.pods)
@@ -117,15 +117,16 @@ def _measure(home: Path, options: list[str], arguments: argparse.Namespace, show
         show(Row(f"memory, {arguments.pods:,} pods, restarted", server.memory_mib(), "MiB", None))
 
 
-Operation = tuple[str, Request, float]
+Operation = tuple[str, Request, float | None]
 
 
-def _writes(pods: int) -> list[Operation]:
+def _writes(pods: int, *, on_etcd: bool) -> list[Operation]:
+    """etcd's own work is not counted, the call to it is: that has its own budget, and none for PATCH."""
     merge, label = "application/merge-patch+json", '{"metadata":{"labels":{"round":"r%n"}}}'
     patch = Request("PATCH", f"{NAMESPACE}/pods/p%d", label, merge, wrap=min(pods, FIRST_PODS))
     return [
-        ("CREATE a pod", Request("POST", f"{NAMESPACE}/pods", json.dumps(POD), first=10_000), 0.8),
-        ("PATCH (merge) a pod's label", patch, 0.9),
+        ("CREATE a pod", Request("POST", f"{NAMESPACE}/pods", json.dumps(POD), first=10_000), 1.0 if on_etcd else 0.8),
+        ("PATCH (merge) a pod's label", patch, None if on_etcd else 0.9),
     ]
 
 
@@ -138,7 +139,7 @@ def _reads(pods: int) -> list[Operation]:
     ]
 
 
-def _row(work: str, result: Result, budget: float) -> Row:
+def _row(work: str, result: Result, budget: float | None) -> Row:
     return Row(work, result.cpu_ms, "ms", budget, result.rate, result.failed)
 
 
