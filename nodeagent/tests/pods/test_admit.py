@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nodeagent.pods.admit import admit
+from nodeagent.tests.pods.samples import make_pod
+
+NODE: dict[str, Any] = {
+    "metadata": {"name": "n", "labels": {"kubernetes.io/os": "linux", "zone": "a"}},
+    "spec": {},
+    "status": {"allocatable": {"cpu": "2", "memory": "1Gi", "pods": "2"}},
+}
+
+
+def asking(cpu: str, **spec: Any) -> dict[str, Any]:
+    return make_pod([{"name": "c", "resources": {"requests": {"cpu": cpu}}}], **spec)
+
+
+def with_port(port: int, ip: str = "") -> dict[str, Any]:
+    return make_pod([{"name": "c", "ports": [{"containerPort": port, "hostPort": port, "hostIP": ip}]}])
+
+
+@pytest.mark.parametrize(
+    ("pod", "reason"),
+    [
+        (asking("1"), None),
+        (asking("3"), "OutOfcpu"),
+        (asking("1", nodeSelector={"zone": "b"}), "NodeAffinity"),
+        (asking("1", os={"name": "windows"}), "PodOSNotSupported"),
+        (asking("1", securityContext={"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}), "SysctlForbidden"),
+        (asking("1", securityContext={"sysctls": [{"name": "net.ipv4.tcp_syncookies", "value": "1"}]}), None),
+    ],
+)
+def test_a_node_takes_what_fits_and_belongs(pod: dict[str, Any], reason: str | None) -> None:
+    rejection = admit(pod, [], NODE)
+    assert (rejection.reason if rejection else None) == reason
+
+
+def test_what_others_have_taken_counts() -> None:
+    rejection = admit(asking("1500m"), [asking("1")], NODE)
+    assert rejection is not None
+    assert rejection.message == "Node didn't have enough resource: cpu, requested: 1500, used: 1000, capacity: 2000"
+    assert getattr(admit(asking("0"), [asking("0")] * 2, NODE), "reason", "") == "OutOfpods"
+
+
+def test_a_port_of_the_node_is_given_once() -> None:
+    assert getattr(admit(with_port(80), [with_port(80, "127.0.0.1")], NODE), "reason", "") == "NodePorts"
+    assert admit(with_port(80, "127.0.0.1"), [with_port(80, "127.0.0.2")], NODE) is None
+    assert admit(with_port(81), [with_port(80)], NODE) is None

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pytest
+
+from nodeagent.pods.images import InvalidReference, matches_server, with_tag
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ("nginx", "nginx:latest"),
+        ("nginx:1", "nginx:1"),
+        ("localhost:5000/a/b", "localhost:5000/a/b:latest"),
+        ("r.test/a@sha256:" + "0" * 64, "r.test/a@sha256:" + "0" * 64),
+    ],
+)
+def test_images_without_a_tag_get_the_latest(image: str, expected: str) -> None:
+    assert with_tag(image) == expected
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        ("Bad::name", "invalid reference format: repository name (library/Bad) must be lowercase"),
+        ("a::b", "invalid reference format"),
+        ("r.test/A/b", "invalid reference format: repository name (A/b) must be lowercase"),
+    ],
+)
+def test_malformed_names_are_refused(image: str, message: str) -> None:
+    with pytest.raises(InvalidReference) as error:
+        with_tag(image)
+    assert str(error.value) == message
+
+
+def test_credentials_go_with_their_registry() -> None:
+    assert matches_server("https://index.docker.io/v1/", "docker.io", "library/nginx")
+    assert matches_server("r.test/team", "r.test", "team/app")
+    assert not matches_server("r.test/team", "r.test", "other/app")
+    assert matches_server("*.r.test", "a.r.test", "x")

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from nodeagent.pods.plan import Verdict
+from nodeagent.pods.state import PodState
+from nodeagent.pods.status import StatusFacts, WaitReason, make_status, rejected_status, terminated_status
+from nodeagent.tests.pods.samples import Object, ended, make_pod, make_sandbox, make_state, nothing_probed, running
+
+PROBE = {"exec": {"command": ["true"]}}
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+FACTS = StatusFacts("containerd", {}, nothing_probed, NOW, host_ips=("192.0.2.1",))
+
+
+def conditions(status: Object) -> dict[str, tuple[str, str]]:
+    return {item["type"]: (item["status"], item.get("reason", "")) for item in status["conditions"]}
+
+
+def test_a_pod_of_which_nothing_runs_yet_waits() -> None:
+    status = make_status(make_pod([{"name": "a"}]), PodState(), FACTS)
+    assert status["phase"] == "Pending"
+    assert status["containerStatuses"][0]["state"] == {"waiting": {"reason": "ContainerCreating"}}
+    assert "resources" not in status["containerStatuses"][0]
+    assert conditions(status) == {
+        "PodReadyToStartContainers": ("False", ""),
+        "Initialized": ("True", ""),
+        "Ready": ("False", "ContainersNotReady"),
+        "ContainersReady": ("False", "ContainersNotReady"),
+        "PodScheduled": ("True", ""),
+    }
+
+
+def test_a_running_pod_is_ready_and_has_an_address() -> None:
+    status = make_status(make_pod([{"name": "a"}]), make_state(running("a")), FACTS)
+    assert (status["phase"], status["podIP"], status["hostIP"]) == ("Running", "10.0.0.2", "192.0.2.1")
+    container = status["containerStatuses"][0]
+    assert (container["ready"], container["started"], container["containerID"]) == (True, True, "containerd://a-0")
+    assert conditions(status)["Ready"] == ("True", "")
+
+
+@pytest.mark.parametrize(
+    ("policy", "codes", "phase"),
+    [
+        ("Always", (0, 0), "Running"),
+        ("OnFailure", (0, 0), "Succeeded"),
+        ("OnFailure", (0, 2), "Running"),
+        ("Never", (0, 0), "Succeeded"),
+        ("Never", (0, 2), "Failed"),
+    ],
+)
+def test_the_phase_follows_policy_and_exit_codes(policy: str, codes: tuple[int, int], phase: str) -> None:
+    pod = make_pod([{"name": "a"}, {"name": "b"}], restartPolicy=policy)
+    state = make_state(ended("a", codes[0]), ended("b", codes[1]))
+    assert make_status(pod, state, FACTS)["phase"] == phase
+
+
+def test_a_stopped_pod_has_ended_whatever_its_policy() -> None:
+    facts = replace(FACTS, is_terminal=True)
+    assert make_status(make_pod([{"name": "a"}]), make_state(ended("a")), facts)["phase"] == "Succeeded"
+    assert make_status(make_pod([{"name": "a"}]), make_state(ended("a", 9)), facts)["phase"] == "Failed"
+
+
+def test_a_container_that_waits_for_its_restart_says_why() -> None:
+    facts = replace(FACTS, reasons={"a": WaitReason("CrashLoopBackOff", "back-off 10s")})
+    status = make_status(make_pod([{"name": "a"}]), make_state(ended("a", 1, attempt=1)), facts)
+    container = status["containerStatuses"][0]
+    assert container["state"] == {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}
+    assert container["lastState"]["terminated"]["exitCode"] == 1
+    assert container["restartCount"] == 1
+
+
+def test_an_old_reason_does_not_hide_a_container_that_stays_ended() -> None:
+    facts = replace(FACTS, reasons={"a": WaitReason("CrashLoopBackOff")})
+    pod = make_pod([{"name": "a"}], restartPolicy="Never")
+    container = make_status(pod, make_state(ended("a", 1)), facts)["containerStatuses"][0]
+    assert "terminated" in container["state"]
+
+
+def test_probes_decide_what_is_started_and_ready() -> None:
+    pod = make_pod([{"name": "a", "startupProbe": PROBE, "readinessProbe": PROBE}])
+    verdicts = {"startup": Verdict.UNKNOWN, "readiness": Verdict.UNKNOWN}
+    facts = replace(FACTS, verdict=lambda kind, _: verdicts[kind])
+
+    def shown() -> tuple[bool, bool]:
+        container = make_status(pod, make_state(running("a")), facts)["containerStatuses"][0]
+        return container["started"], container["ready"]
+
+    assert shown() == (False, False)
+    verdicts["startup"] = Verdict.SUCCESS
+    assert shown() == (True, False)
+    verdicts["readiness"] = Verdict.SUCCESS
+    assert shown() == (True, True)
+
+
+def test_init_containers_hold_the_pod_back() -> None:
+    pod = make_pod([{"name": "a"}], [{"name": "i"}, {"name": "j"}])
+    status = make_status(pod, make_state(running("i")), FACTS)
+    assert status["phase"] == "Pending"
+    assert status["containerStatuses"][0]["state"]["waiting"]["reason"] == "PodInitializing"
+    initialized = next(item for item in status["conditions"] if item["type"] == "Initialized")
+    assert initialized["message"] == "containers with incomplete status: [i j]"
+
+
+def test_an_unready_sidecar_makes_the_pod_unready() -> None:
+    pod = make_pod([{"name": "a"}], [{"name": "i", "restartPolicy": "Always", "readinessProbe": PROBE}])
+    status = make_status(pod, make_state(running("a"), running("i")), FACTS)
+    ready = next(item for item in status["conditions"] if item["type"] == "Ready")
+    assert (ready["status"], ready["message"]) == ("False", "containers with unready status: [i]")
+
+
+def test_conditions_of_others_and_times_of_change_stay() -> None:
+    pod = make_pod([{"name": "a"}], readinessGates=[{"conditionType": "x/gate"}])
+    old: Any = {
+        "conditions": [
+            {"type": "x/gate", "status": "False"},
+            {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2020-01-01T00:00:00Z"},
+        ]
+    }
+    status = make_status(pod, make_state(running("a")), replace(FACTS, old=old))
+    assert status["conditions"][0]["type"] == "x/gate"
+    assert status["conditions"][-1]["lastTransitionTime"] == "2020-01-01T00:00:00Z"
+    assert conditions(status)["Ready"] == ("False", "ReadinessGatesNotReady")
+
+
+def test_an_ended_pod_never_lives_again() -> None:
+    facts = replace(FACTS, old={"phase": "Failed", "reason": "Evicted", "message": "m"})
+    status = make_status(make_pod([{"name": "a"}]), make_state(running("a")), facts)
+    assert (status["phase"], status["reason"], status["message"]) == ("Failed", "Evicted", "m")
+
+
+def test_a_rejected_pod_has_failed_before_it_began() -> None:
+    status = rejected_status(make_pod([{"name": "a"}]), "OutOfcpu", "too much", NOW)
+    assert (status["phase"], status["reason"]) == ("Failed", "OutOfcpu")
+    assert status["message"] == "Pod was rejected: too much"
+
+
+def test_what_is_not_known_to_have_ended_is_lost() -> None:
+    status = make_status(make_pod([{"name": "a"}]), make_state(sandbox=make_sandbox(is_ready=False)), FACTS)
+    found = terminated_status(make_pod([{"name": "a"}]), status)
+    assert found["phase"] == "Failed"
+    assert found["containerStatuses"][0]["state"]["terminated"]["reason"] == "ContainerStatusUnknown"
+
+
+def test_last_words_share_the_room() -> None:
+    pod = make_pod([{"name": f"c{n}"} for n in range(4)], restartPolicy="Never")
+    state = make_state(*(ended(f"c{n}") for n in range(4)))
+    words = {f"c{n}-0": "x" * 4096 for n in range(4)}
+    found = make_status(pod, state, replace(FACTS, last_words=words))["containerStatuses"]
+    assert [len(item["state"]["terminated"]["message"]) for item in found] == [3072] * 4
