@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from controllers.daemonset.plan import Changes, Situation, by_node, describe, plan_nodes, plan_status, plan_update
-from controllers.daemonset.pods import node_of, pod_for_node, should_run
+from controllers.daemonset.plan import Changes, Situation, describe, plan_nodes, plan_status, plan_update, situation
+from controllers.daemonset.pods import judge_of, node_of, pod_for_node
 from controllers.runtime.controller import Controller, For, Owns, Reads, Requeue, Runtime, Watches
 from controllers.runtime.errors import ApiError, NotFound
 from controllers.runtime.informer import Change
@@ -68,9 +68,8 @@ class DaemonSetController(Controller):
         if change.type == "MODIFIED" and old is not None and _placement(old) == _placement(node):
             return
         for daemon_set in self.store(DAEMON_SETS).all():
-            before = should_run(daemon_set, old) if old is not None else (False, False)
-            now = should_run(daemon_set, node)
-            if change.type != "MODIFIED" or before != now:
+            judge = judge_of(daemon_set)
+            if change.type != "MODIFIED" or old is None or judge(old) != judge(node):
                 yield key_of(daemon_set)
 
     watches = (
@@ -100,7 +99,7 @@ class DaemonSetController(Controller):
         pods = await self._claim_pods(daemon_set, selector)
         nodes = sorted(self.store(NODES).all(), key=name_of)
         digest = labels_of(current).get(history.REVISION_LABEL, "")
-        seen = Situation(daemon_set, nodes, by_node(pods), digest, self.clock())
+        seen = situation(daemon_set, nodes, pods, digest, self.clock())
         wait_s, failure = await self._move(seen)
         if failure is None:
             await self._clean_up(seen, old)

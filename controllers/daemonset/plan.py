@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from controllers.daemonset.pods import is_updated, node_of, should_run
+from controllers.daemonset.pods import is_updated, judge_of, node_of
 from controllers.runtime.objects import Object, View, is_deleting, name_of, namespace_of
 from controllers.workloads.pods import is_available, is_finished, is_ready, phase_of
 from openapi.meta.intstr import scaled_value
@@ -30,10 +30,13 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """A DaemonSet, the nodes, its pods by node, and the hash of the present template."""
+    """A DaemonSet, the nodes, whether each should have a pod and may keep one, its pods by node, and the hash of the
+    present template. Made by `situation`.
+    """
 
     daemon_set: View
     nodes: Sequence[View]
+    verdicts: Mapping[str, tuple[bool, bool]]
     pods: Mapping[str, Sequence[Object]]
     digest: str
     now: datetime
@@ -47,6 +50,12 @@ class Situation:
 
     def is_updated(self, pod: View) -> bool:
         return is_updated(self.daemon_set, pod, self.digest)
+
+
+def situation(daemon_set: View, nodes: Sequence[View], pods: Sequence[Object], digest: str, now: datetime) -> Situation:
+    judge = judge_of(daemon_set)
+    verdicts = {name_of(node): judge(node) for node in nodes}
+    return Situation(daemon_set, nodes, verdicts, by_node(pods), digest, now)
 
 
 def by_node(pods: Sequence[Object]) -> dict[str, list[Object]]:
@@ -64,7 +73,7 @@ def plan_nodes(seen: Situation) -> Changes:
     changes = Changes()
     for node in seen.nodes:
         pods = seen.pods.get(name_of(node), ())
-        wanted, may_stay = should_run(seen.daemon_set, node)
+        wanted, may_stay = seen.verdicts[name_of(node)]
         if wanted and not pods:
             changes.create.append(name_of(node))
         elif may_stay:
@@ -121,7 +130,7 @@ def _limits(seen: Situation) -> tuple[int, int, dict[str, Sequence[Object]]]:
     pods: dict[str, Sequence[Object]] = dict(seen.pods)
     desired = 0
     for node in seen.nodes:
-        if should_run(seen.daemon_set, node)[0]:
+        if seen.verdicts[name_of(node)][0]:
             desired += 1
             pods.setdefault(name_of(node), ())
     rolling = (seen.daemon_set["spec"].get("updateStrategy") or {}).get("rollingUpdate") or {}
@@ -192,7 +201,7 @@ def plan_status(seen: Situation, collisions: int) -> Object:
     desired = current = ready = available = updated = misplaced = 0
     for node in seen.nodes:
         pods = sorted(seen.pods.get(name_of(node), ()), key=_by_age)
-        if not should_run(seen.daemon_set, node)[0]:
+        if not seen.verdicts[name_of(node)][0]:
             misplaced += bool(pods)
             continue
         desired += 1

@@ -5,7 +5,7 @@ Follows: pkg/controller/daemon/util/daemonset_util.go
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from controllers.runtime.kinds import DAEMON_SETS
@@ -90,14 +90,16 @@ def node_of(pod: View) -> str:
     return ""
 
 
-def should_run(daemon_set: View, node: View) -> tuple[bool, bool]:
-    """Whether a pod should be made for the node, and whether one that is there may stay."""
+def judge_of(daemon_set: View) -> Callable[[View], tuple[bool, bool]]:
+    """A function that tells of a node whether a pod should be made for it, and whether one that is there may stay."""
     spec = daemon_set["spec"]["template"]["spec"]
-    if spec.get("nodeName") and spec["nodeName"] != name_of(node):
-        return False, False
-    if not matches_selection(spec, node):
-        return False, False
-    tolerations = tolerations_of(spec)
-    if not has_untolerated(node, tolerations, ("NoSchedule", "NoExecute")):
-        return True, True
-    return False, not has_untolerated(node, tolerations, ("NoExecute",))
+    tolerations, only = tolerations_of(spec), spec.get("nodeName")
+
+    def judge(node: View) -> tuple[bool, bool]:
+        if (only and only != name_of(node)) or not matches_selection(spec, node):
+            return False, False
+        if not has_untolerated(node, tolerations, ("NoSchedule", "NoExecute")):
+            return True, True
+        return False, not has_untolerated(node, tolerations, ("NoExecute",))
+
+    return judge

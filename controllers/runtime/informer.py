@@ -132,6 +132,11 @@ class Informer:
             except Expired:
                 log.info("watch expired", extra={"gvr": self.resource.gvr, "revision": self.revision})
                 is_listed = False
+            except NotFound:
+                # Not served here, or not yet: to those who wait for the first list it is empty.
+                is_listed = False
+                self.clear()
+                self.synced.set()
             except (ApiError, orjson.JSONDecodeError) as error:
                 # What the server refuses a list puts right.
                 is_lost = isinstance(error, Unavailable)

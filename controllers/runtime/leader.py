@@ -49,8 +49,8 @@ class Elector:
         self, client: Client, namespace: str, name: str, identity: str, clock: Clock, times: LeaseTimes
     ) -> None:
         self._client = client.urgent("leader-election", times.renew_deadline_s / 2)
-        self._namespace = namespace
-        self._name = name
+        self.namespace = namespace
+        self.name = name
         self._clock = clock
         self._times = times
         self._lease: Object | None = None
@@ -66,7 +66,7 @@ class Elector:
         """Wait until this process leads; answers the lease."""
         while not await self._try():  # noqa: ASYNC110  nobody but the server knows when it is our turn
             await asyncio.sleep(self._times.retry_s * random.uniform(1.0, 1.2))
-        log.info("leading", extra={"lease": self._name, "identity": self.identity})
+        log.info("leading", extra={"lease": self.name, "identity": self.identity})
         assert self._lease is not None
         return self._lease
 
@@ -84,7 +84,7 @@ class Elector:
             except TimeoutError:
                 left_s = 0
             if left_s <= 0 or time.monotonic() - renewed > self._times.renew_deadline_s:
-                raise LeadershipLost(f"{self._namespace}/{self._name}")
+                raise LeadershipLost(f"{self.namespace}/{self.name}")
 
     async def release(self) -> None:
         """Give the lease back, if it is ours."""
@@ -119,9 +119,9 @@ class Elector:
 
     async def _take(self) -> bool:
         try:
-            lease = await self._client.get(LEASES, self._namespace, self._name)
+            lease = await self._client.get(LEASES, self.namespace, self.name)
         except NotFound:
-            metadata = {"name": self._name, "namespace": self._namespace}
+            metadata = {"name": self.name, "namespace": self.namespace}
             return await self._write({"kind": "Lease", "apiVersion": LEASES.api_version, "metadata": metadata})
         spec = lease.get("spec") or {}
         if spec != self._observed_spec:

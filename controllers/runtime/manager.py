@@ -51,13 +51,12 @@ class Manager:
         await self._runtime.informers.synced()
         self.is_synced = True
         on_ready()
-        leader = self._runtime.metrics.leader.labels("controllers")
         if self._elector is not None:
             lease = await self._elector.acquire()
-            recorder = self._runtime.events.recorder(self._elector.identity)
+            self._runtime.metrics.leader.labels(self._elector.name).set(1)
+            recorder = self._runtime.events.recorder(self._elector.name)
             recorder.normal(lease, "LeaderElection", f"{self._elector.identity} became leader")
             group.create_task(self._elector.hold(), name="lease")
-        leader.set(1)
         self._workers = [Worker(controller) for controller in self._controllers]
         for worker in self._workers:
             worker.start(group)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from controllers.runtime.client import Client
-from controllers.runtime.errors import Invalid, NotFound
+from controllers.runtime.errors import ApiError, Invalid, NotFound
 from controllers.runtime.objects import (
     Object,
     View,
@@ -35,8 +35,11 @@ class ClaimPlan:
     release: Sequence[Object]
 
 
-class CannotAdopt(Exception):
+class CannotAdopt(ApiError):
     """The owner is not, or no longer, what the store says it is."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(409, "Conflict", message)
 
 
 def plan_claims(owner: View, selector: LabelSelector, candidates: Iterable[Object]) -> ClaimPlan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from controllers.daemonset.plan import Changes, Situation, by_node, plan_nodes, plan_status, plan_update
+from controllers.daemonset.plan import Changes, Situation, plan_nodes, plan_status, plan_update, situation
 from controllers.daemonset.pods import node_of, pod_for_node, tolerations_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -31,7 +31,7 @@ def pod(name: str, on: str, *, digest: str = "new", ready: bool = True, phase: s
 
 
 def seen(owner: Any, nodes: list[Any], *pods: Any) -> Situation:
-    return Situation(owner, nodes, by_node(pods), "new", NOW)
+    return situation(owner, nodes, pods, "new", NOW)
 
 
 def names(changes: Changes) -> tuple[list[str], list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,10 +14,10 @@ import orjson
 from controllers.runtime import consistency
 from controllers.runtime.client import Client
 from controllers.runtime.controller import Controller, For, Owns, Requeue, Runtime
-from controllers.runtime.errors import Conflict, Expired
+from controllers.runtime.errors import Conflict, Expired, NotFound, Unavailable
 from controllers.runtime.events import EventSink
 from controllers.runtime.informer import Informers
-from controllers.runtime.kinds import PODS, REPLICA_SETS
+from controllers.runtime.kinds import JOBS, PODS, REPLICA_SETS
 from controllers.runtime.metrics import Metrics
 from controllers.runtime.objects import Key
 from controllers.runtime.worker import Worker
@@ -31,10 +32,11 @@ class Feed:
     def __init__(self) -> None:
         self.lists: dict[str, dict[str, Any]] = {}
         self.watches: dict[str, asyncio.Queue[bytes | Exception]] = {}
-        self.listed: list[str] = []
+        self.refused: set[str] = set()
 
     async def send(self, method: str, path: str, headers: Any, body: Any, timeout_s: float) -> bytes:
-        self.listed.append(path)
+        if path in self.refused:
+            raise NotFound(404, "NotFound", "the server could not find the requested resource")
         return orjson.dumps(self.lists.get(path, {"metadata": {"resourceVersion": "1"}, "items": []}))
 
     send_now = send
@@ -173,5 +175,29 @@ async def test_an_event_may_come_in_pieces() -> None:
         for start in range(0, len(line), 10):
             feed.queue(SETS).put_nowait(line[start : start + 10])
         assert await probe.seen.get() == Key("n", "x")
+
+    await run_probe(scenario)
+
+
+async def test_another_store_behind_the_same_address_is_listed_anew() -> None:
+    async def scenario(feed: Feed, probe: Probe) -> None:
+        feed.tell(SETS, "ADDED", replica_set(200))
+        await probe.seen.get()
+        feed.lists["/api/v1/namespaces/kube-system"] = {"metadata": {"name": "kube-system", "uid": "new"}}
+        feed.lists[SETS] = {"metadata": {"resourceVersion": "3"}, "items": [replica_set(200, uid="another")]}
+        probe.informer(REPLICA_SETS)._identity._asked_at = -math.inf
+        feed.queue(SETS).put_nowait(Unavailable("connection lost"))
+        assert await probe.seen.get() == Key("n", "x")
+        assert probe.informer(REPLICA_SETS).revision == 3
+
+    await run_probe(scenario)
+
+
+async def test_a_resource_that_is_not_served_does_not_hold_up_the_others() -> None:
+    async def scenario(feed: Feed, probe: Probe) -> None:
+        feed.refused.add("/apis/batch/v1/jobs")
+        informer = probe.informer(JOBS)
+        await informer.synced.wait()
+        assert len(informer.store) == 0
 
     await run_probe(scenario)
