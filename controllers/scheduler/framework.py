@@ -178,6 +178,15 @@ class Binder(Protocol):
     async def update(self, collection: str, obj: View, subresource: str = "") -> View | None:
         """Replace an object of a collection of the world; the server's version, or None where it has changed."""
 
+    async def create(self, collection: str, obj: View) -> View:
+        """Create an object of a collection of the world; answers the server's version."""
+
+    async def remove(self, collection: str, obj: View) -> None:
+        """Delete it, if it is still there."""
+
+    async def set_status(self, pod: PodInfo, status: View) -> None:
+        """Merge `status` into the pod's."""
+
     async def fetch(self, collection: str, namespace: str, name: str) -> View:
         """The server's version."""
 
@@ -285,6 +294,8 @@ class PostFilterResult:
     victims: Victims | None = None
     deallocate: View | None = None
     """A resource claim to be written without its devices."""
+    remove: View | None = None
+    """A resource claim to be deleted."""
     failed: bool = False
     """An error: the plugins after this one are not asked."""
 

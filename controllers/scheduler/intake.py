@@ -124,6 +124,8 @@ class Intake:
             objects.drop(change.obj)
         else:
             objects.put(change.obj)
+        if collection == "device_classes":
+            self._world.snapshot.start_over()  # which resources nodes must have themselves depends on classes
         old = change.old if change.type != "DELETED" else change.obj
         new = None if change.type == "DELETED" else change.obj
         self._queue.react(ClusterEvent(collection, _ACTIONS[change.type], old=old, new=new))

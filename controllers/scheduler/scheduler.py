@@ -45,6 +45,7 @@ from controllers.scheduler.pod import PodInfo
 from controllers.scheduler.profile import Profile
 from controllers.scheduler.queue import QueuedPod, SchedulingQueue
 from controllers.scheduler.world import World
+from openapi.catalog import Resource
 from openapi.meta.times import Clock, format_time
 
 log = logging.getLogger(__name__)
@@ -243,6 +244,8 @@ class Scheduler:
         diagnosis.post_filter = result.message
         if result.deallocate is not None:
             self._start(self._deallocate(result.deallocate))
+        if result.remove is not None:
+            self._start(remove_object(self._client, RESOURCE_CLAIMS, result.remove))
         if result.victims is not None:
             self.world.preempting.add(cycle.pod.uid)
             self._start(self._preempt(cycle.pod, result.victims, profile))
@@ -254,14 +257,15 @@ class Scheduler:
         messages: list[str] = []
         nominate: str | None = None
         deallocate: Mapping[str, Any] | None = None
+        remove: Mapping[str, Any] | None = None
         for plugin in cycle.profile.of(PostFilter):  # type: ignore[type-abstract]
             result = plugin.post_filter(cycle, diagnosis)
             if result.success or result.failed:
                 return result
             messages.append(result.message)
-            deallocate = deallocate or result.deallocate
+            deallocate, remove = deallocate or result.deallocate, remove or result.remove
             nominate = result.nominate if result.nominate is not None else nominate
-        return PostFilterResult(False, ", ".join(messages), nominate=nominate, deallocate=deallocate)
+        return PostFilterResult(False, ", ".join(messages), nominate=nominate, deallocate=deallocate, remove=remove)
 
     def _failed(
         self,
@@ -383,6 +387,18 @@ def condition_patch(pod: Mapping[str, Any], wanted: Mapping[str, Any], clock: Cl
     }
 
 
+async def remove_object(client: Client, resource: Resource, obj: Mapping[str, Any]) -> None:
+    """Delete a claim together with the finalizer that would keep it; one that is gone or refused is left."""
+    metadata = obj["metadata"]
+    try:
+        current = await client.get(resource, metadata["namespace"], metadata["name"])
+        if current["metadata"].pop("finalizers", None):
+            await client.update(resource, current)
+        await client.delete(resource, metadata["namespace"], metadata["name"], uid=metadata["uid"])
+    except ApiError as error:
+        log.info("not deleted: %s", error, extra={"object": metadata["name"]})
+
+
 class ApiBinder:
     """What binding asks of the API server."""
 
@@ -404,6 +420,16 @@ class ApiBinder:
             return await self._client.update(COLLECTIONS[collection], obj, subresource)
         except Conflict:
             return None
+
+    async def create(self, collection: str, obj: Mapping[str, Any]) -> Mapping[str, Any]:
+        return await self._client.create(COLLECTIONS[collection], obj)
+
+    async def remove(self, collection: str, obj: Mapping[str, Any]) -> None:
+        await remove_object(self._client, COLLECTIONS[collection], obj)
+
+    async def set_status(self, pod: PodInfo, status: Mapping[str, Any]) -> None:
+        patch = {"metadata": {"uid": pod.uid}, "status": status}
+        await self._client.patch(PODS, pod.namespace, pod.name, patch, type="strategic", subresource="status")
 
     async def fetch(self, collection: str, namespace: str, name: str) -> Mapping[str, Any]:
         return await self._client.get(COLLECTIONS[collection], namespace, name)

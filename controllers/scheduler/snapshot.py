@@ -284,6 +284,11 @@ class Snapshot:
             return None
         return self.changes[position - self.first_change :]
 
+    def start_over(self) -> None:
+        """Make whoever keeps results per row compute all of them anew."""
+        self.first_change = self.position + 1
+        self.changes.clear()
+
     @property
     def position(self) -> int:
         """Where the log of changes ends now."""
@@ -313,5 +318,4 @@ class Snapshot:
             columns.resize(size)
         for terms in (self.near, self.far, self.rather_near, self.rather_far):
             terms.resize(size)
-        self.first_change += len(self.changes) + 1
-        self.changes.clear()
+        self.start_over()

@@ -41,7 +41,7 @@ class Collection:
     def __iter__(self) -> Iterator[View]:
         if not self._assumed:
             return iter(self._objects.values())
-        return iter([self._assumed.get(key, obj) for key, obj in self._objects.items()])
+        return iter({**self._objects, **self._assumed}.values())
 
     def __len__(self) -> int:
         return len(self._objects)

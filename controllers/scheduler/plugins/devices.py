@@ -165,7 +165,7 @@ class Allocator:
         in_use: InUse,
         snapshot: Snapshot,
     ) -> None:
-        self._claims = claims
+        self.claims = claims
         self._requests = requests
         self._pools = pools
         self._in_use = in_use
@@ -218,7 +218,7 @@ class Allocator:
         key = (device.id, request.name, claim_index)
         known = self._matches.get(key)
         if known is None:
-            claim = self._claims[claim_index]["metadata"]
+            claim = self.claims[claim_index]["metadata"]
             of_class = f"class {request.device_class['metadata']['name']}"
             of_claim = f"claim {claim['namespace']}/{claim['name']}"
             known = self._matches[key] = selects(
@@ -234,7 +234,7 @@ class _Search:
         self._all = allocator
         self._row = row
         self._devices = devices
-        self._given: list[list[Given]] = [[] for _ in allocator._claims]
+        self._given: list[list[Given]] = [[] for _ in allocator.claims]
         self._taken: set[DeviceId] = set()
         self._spent: dict[tuple[str, str], Counter[tuple[str, str]]] = {}
 
@@ -243,7 +243,7 @@ class _Search:
 
     def _request(self, claim: int, number: int) -> bool:
         """Serve this request and all after it."""
-        if claim == len(self._all._claims):
+        if claim == len(self._all.claims):
             return True
         requests = self._all._requests[claim]
         if number == len(requests):
@@ -305,7 +305,7 @@ class _Search:
                 text = Taint(taint["key"], taint.get("value") or "", taint["effect"])
                 if not tolerated(text, given.request.tolerations):
                     return False
-        constraints = self._all._claims[claim]["spec"].get("devices", {}).get("constraints") or ()
+        constraints = self._all.claims[claim]["spec"].get("devices", {}).get("constraints") or ()
         return all(_holds(constraint, self._given[claim], given) for constraint in constraints)
 
     def _give(self, claim: int, given: Given) -> None:

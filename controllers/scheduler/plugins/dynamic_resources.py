@@ -43,6 +43,13 @@ from controllers.scheduler.plugins.devices import (
     gather_pools,
     requests_of,
 )
+from controllers.scheduler.plugins.extended_resources import (
+    backed_by_devices,
+    claim_for,
+    for_creation,
+    is_made_for,
+    wish_for,
+)
 from controllers.scheduler.pod import PodInfo
 from controllers.scheduler.selection import NodeSelection
 from controllers.scheduler.world import World
@@ -59,6 +66,8 @@ NO_STATE = "not found"
 NOTHING_NEW = "no new claims to deallocate"
 FREED = "deallocation of ResourceClaim completed"
 HOPELESS = "still not schedulable"
+STALE = "cannot schedule extended resource claim"
+REMOVED = "deletion of ResourceClaim completed"
 MAX_WRITES = 5
 
 
@@ -68,8 +77,14 @@ class _State:
 
     claims: list[View] = field(default_factory=list)
     fresh: list[View] = field(default_factory=list)
-    allocator: Allocator | None = None
+    extended: frozenset[str] = frozenset()
+    """The pod's extended resources that devices may stand for."""
+    allocators: dict[frozenset[str], Allocator] = field(default_factory=dict)
+    """By the extended resources that a node has none of."""
     by_row: dict[int, list[list[Given]]] = field(default_factory=dict)
+    special: View | None = None
+    """The claim for extended resources that the pod gets on the node that was chosen."""
+    stale: View | None = None
     unreachable: list[View] = field(default_factory=list)
     allocations: dict[str, View] = field(default_factory=dict)
 
@@ -89,13 +104,18 @@ class DynamicResources(PreEnqueue, PreFilter, Filter, PostFilter, Reserve, PreBi
 
     def pre_filter(self, cycle: Cycle) -> PreFilterAnswer:
         state = cycle.state[self.name] = _State()
-        if not cycle.template.claims:
+        state.extended = backed_by_devices(cycle.template, self.world)
+        if not cycle.template.claims and not state.extended:
             return SKIP
         claims = pod_claims(cycle.pod, self.world)
         if isinstance(claims, str):
             return Refuse(claims)
-        if not claims:
+        if not claims and not state.extended:
             return SKIP
+        if state.extended:
+            state.stale = next((c for c in self.world.resource_claims if is_made_for(c, cycle.pod)), None)
+            if state.stale is not None:
+                return Refuse(STALE)
         for claim in claims:
             refusal = self._unusable(claim, cycle.pod)
             if refusal:
@@ -103,14 +123,32 @@ class DynamicResources(PreEnqueue, PreFilter, Filter, PostFilter, Reserve, PreBi
             if not _allocation(claim):
                 state.fresh.append(claim)
         state.claims = claims
-        if state.fresh:
-            try:
-                requests = [requests_of(claim, self._device_class) for claim in state.fresh]
-            except SchedulingError as error:
-                state.claims = []
-                return Refuse(str(error))
-            state.allocator = Allocator(state.fresh, requests, self._all_pools(), self._used(), cycle.snapshot)
+        try:
+            self._allocator(cycle, state, frozenset())
+        except SchedulingError as error:
+            state.claims = []
+            return Refuse(str(error))
         return None
+
+    def _allocator(self, cycle: Cycle, state: _State, lacking: frozenset[str]) -> Allocator:
+        """Gives devices to the pod's claims on nodes that have none of `lacking`. Raises SchedulingError."""
+        found = state.allocators.get(lacking)
+        if found is None:
+            claims = list(state.fresh)
+            if lacking:
+                claims.append(claim_for(cycle.pod, wish_for(lacking, cycle.template, self.world)))
+            requests = [requests_of(claim, self._device_class) for claim in claims]
+            found = Allocator(claims, requests, self._all_pools(), self._used(), cycle.snapshot)
+            state.allocators[lacking] = found
+        return found
+
+    @staticmethod
+    def _lacking(cycle: Cycle, state: _State, row: int) -> frozenset[str]:
+        """The extended resources that the row has none of, so that devices must stand for them."""
+        if not state.extended:
+            return state.extended
+        resource = cycle.snapshot.resource
+        return frozenset(name for name in state.extended if not resource(name).allocatable[row])
 
     def _unusable(self, claim: View, pod: PodInfo) -> str:
         """Why the pod cannot use the claim now; '' if it can."""
@@ -152,11 +190,11 @@ class DynamicResources(PreEnqueue, PreFilter, Filter, PostFilter, Reserve, PreBi
                     state.unreachable.append(claim)
                 far |= ~mask
         lacking = np.zeros(snapshot.size, dtype=np.bool_)
-        if state.allocator is not None:
+        if state.fresh or state.extended:
             for row in np.arange(snapshot.size)[rows]:
                 if not snapshot.alive[row]:
                     continue
-                given = state.allocator.allocate(row)
+                given = self._allocator(cycle, state, self._lacking(cycle, state, row)).allocate(row)
                 if given is None:
                     lacking[row] = True
                 else:
@@ -171,6 +209,8 @@ class DynamicResources(PreEnqueue, PreFilter, Filter, PostFilter, Reserve, PreBi
         state: _State | None = cycle.state.get(self.name)
         if state is None:
             return PostFilterResult(False, NO_STATE, failed=True)
+        if state.stale is not None:
+            return PostFilterResult(False, REMOVED, remove=state.stale)
         if not state.claims:
             return PostFilterResult(False, NOTHING_NEW)
         for claim in state.unreachable:
@@ -182,13 +222,17 @@ class DynamicResources(PreEnqueue, PreFilter, Filter, PostFilter, Reserve, PreBi
 
     def reserve(self, cycle: Cycle, node: str) -> Refuse | None:
         state: _State = cycle.state[self.name]
-        if state.allocator is None:
+        if not state.fresh and not state.extended:
             return None
         row = cycle.snapshot.rows[node]
-        given = state.by_row.get(row) or state.allocator.allocate(row)
+        lacking = self._lacking(cycle, state, row)
+        allocator = self._allocator(cycle, state, lacking)
+        given = state.by_row.get(row) or allocator.allocate(row)
         if given is None:
             return Refuse(CANNOT_ALLOCATE)
-        for claim, devices in zip(state.fresh, given, strict=True):
+        if lacking:
+            state.special = allocator.claims[-1]
+        for claim, devices in zip(allocator.claims, given, strict=True):
             allocation = allocation_of(claim, devices)
             uid = claim["metadata"]["uid"]
             state.allocations[uid] = allocation
@@ -202,7 +246,7 @@ class DynamicResources(PreEnqueue, PreFilter, Filter, PostFilter, Reserve, PreBi
         state: _State | None = cycle.state.get(self.name)
         if state is None:
             return
-        for claim in state.fresh:
+        for claim in (*state.fresh, *([state.special] if state.special is not None else ())):
             metadata = claim["metadata"]
             if metadata["uid"] in state.allocations:
                 self._allocating.discard(metadata["uid"])
@@ -210,13 +254,33 @@ class DynamicResources(PreEnqueue, PreFilter, Filter, PostFilter, Reserve, PreBi
 
     def will_act(self, cycle: Cycle) -> bool:
         state: _State = cycle.state[self.name]
-        return any(not _is_reserved_for(claim, cycle.pod) for claim in state.claims)
+        return state.special is not None or any(not _is_reserved_for(claim, cycle.pod) for claim in state.claims)
 
     async def pre_bind(self, cycle: Cycle, node: str, binder: Binder) -> None:
         state: _State = cycle.state[self.name]
         for claim in state.claims:
             if not _is_reserved_for(claim, cycle.pod):
                 await self._write(claim, state.allocations.get(claim["metadata"]["uid"]), cycle.pod, binder)
+
+        if state.special is not None:
+            await self._create(state.special, state, cycle, binder)
+
+    async def _create(self, claim: View, state: _State, cycle: Cycle, binder: Binder) -> None:
+        """Make the claim for the pod's extended resources, and tell its containers what is theirs."""
+        allocation = state.allocations[claim["metadata"]["uid"]]
+        created = await binder.create("resource_claims", for_creation(claim))
+        try:
+            await self._write(created, allocation, cycle.pod, binder)
+            lacking = self._lacking(cycle, state, cycle.snapshot.rows[cycle.pod.node])
+            mappings = wish_for(lacking, cycle.template, self.world).mappings
+            status = {"requestMappings": mappings, "resourceClaimName": created["metadata"]["name"]}
+            await binder.set_status(cycle.pod, {"extendedResourceClaimStatus": status})
+        except Exception:
+            await binder.remove("resource_claims", created)
+            raise
+        finally:
+            self._allocating.discard(claim["metadata"]["uid"])
+            self.world.resource_claims.restore(claim["metadata"]["namespace"], claim["metadata"]["name"])
 
     async def _write(self, claim: View, allocation: View | None, pod: PodInfo, binder: Binder) -> None:
         """Note allocation and reservation in the claim, whatever else changes in it meanwhile."""

@@ -22,6 +22,7 @@ from controllers.scheduler.framework import (
     Rejection,
     Rows,
 )
+from controllers.scheduler.plugins.extended_resources import backed_by_devices
 from controllers.scheduler.pod import PodInfo, Template
 from controllers.scheduler.resources import CPU, MEMORY, PODS, amount, is_scalar
 from controllers.scheduler.world import World
@@ -55,6 +56,7 @@ class NodeResourcesFit(Filter, NodeScore):
     def filter(self, cycle: Cycle, rows: Rows) -> Iterable[Rejection]:
         snapshot = cycle.snapshot
         found: list[Rejection] = []
+        by_devices = backed_by_devices(cycle.template, self.world)
         full = snapshot.pod_count[rows] >= snapshot.resources[PODS].allocatable[rows]
         if full.any():
             found.append(Rejection(full, TOO_MANY, False))
@@ -62,6 +64,8 @@ class NodeResourcesFit(Filter, NodeScore):
             resource = snapshot.resource(name)
             offered = resource.allocatable[rows]
             short = offered - resource.requested[rows] < wanted
+            if name in by_devices:
+                short = short & (offered > 0)  # elsewhere devices are given for it
             if not short.any():
                 continue
             hopeless = short & (offered < wanted)
@@ -124,11 +128,14 @@ class NodeResourcesFit(Filter, NodeScore):
         return points
 
     def wakes(self, event: ClusterEvent, pod: PodInfo) -> bool:
-        wanted = dict(self._wanted(pod.template))
+        by_devices = backed_by_devices(pod.template, self.world)
+        wanted = {name: value for name, value in self._wanted(pod.template) if name not in by_devices}
         if event.resource == "pod":
             return "requests" in event.fields
         if event.resource == "pods":
             return event.action == "delete" or (event.action == "update" and "requests" in event.fields)
+        if event.resource == "device_classes":
+            return event.action != "delete" and any("/" in name for name in pod.template.requests)
         if event.resource != "nodes" or event.new is None:
             return False
         offered = _allocatable(event.new)
