@@ -16,6 +16,14 @@ def is_semver(text: str) -> bool:
     return match is not None and not any(p.isdigit() and len(p) > 1 and p[0] == "0" for p in parts)
 
 
+def normalized(text: str) -> str:
+    """What is meant by `v1.02`: without the letter, with all three numbers, none with leading zeros."""
+    text = text.removeprefix("v")
+    end = next((at for at, letter in enumerate(text) if letter in "-+"), len(text))
+    numbers = [part.lstrip("0") or "0" if part.isdigit() else part for part in text[:end].split(".")]
+    return ".".join([*numbers, *("0" for _ in range(3 - len(numbers)))]) + text[end:]
+
+
 def sort_key(text: str) -> tuple[Any, ...]:
     """Sorts as versions do; a version without a pre-release follows those with one. Raises ValueError."""
     match = _VERSION.fullmatch(text)

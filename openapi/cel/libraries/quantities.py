@@ -1,4 +1,7 @@
-"""Quantities of resources: quantity, isQuantity and what can be done with them."""
+"""Quantities of resources: quantity, isQuantity and what can be done with them.
+
+Follows: staging/src/k8s.io/apiserver/pkg/cel/library/quantity.go
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ def _value(value: Any) -> Quantity:
     return Quantity.of(value) if isinstance(value, int) else Quantity.parse(value.text)
 
 
-def _compare(a: Any, b: Any) -> int:
+def compare_quantities(a: Any, b: Any) -> int:
     left, right = _value(a), _value(b)
     return (left > right) - (left < right)
 
@@ -53,9 +56,6 @@ def declare(pool: Pool) -> list[Any]:
         method("isInteger", "quantity_is_integer", (kind,), T.BOOL, lambda q: _value(q).is_integer()),
         method("asInteger", "quantity_get_int", (kind,), T.INT, _integer),
         method("asApproximateFloat", "quantity_get_float", (kind,), T.DOUBLE, lambda q: _value(q).as_float()),
-        method("isGreaterThan", "quantity_is_greater_than", (kind, kind), T.BOOL, lambda a, b: _compare(a, b) > 0),
-        method("isLessThan", "quantity_is_less_than", (kind, kind), T.BOOL, lambda a, b: _compare(a, b) < 0),
-        method("compareTo", "quantity_compare_to", (kind, kind), T.INT, _compare),
         function(
             "add",
             overload("quantity_add", (kind, kind), kind, add, member=True),

@@ -93,3 +93,30 @@ def test_expressions_without_a_value_say_why() -> None:
     for text, why in (("object.nope", "no such key: nope"), ("1 / 0", "division by zero")):
         with pytest.raises(EvaluationError, match=why):
             value(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("[1, 2].sum()", 3),
+        ("[1.5, 2.5].sum()", 4.0),
+        ("[duration('1s'), duration('2s')].sum() == duration('3s')", True),
+        ("[timestamp('2024-01-01T00:00:00Z')].max() > timestamp('2023-01-01T00:00:00Z')", True),
+        ("['b', 'a'].min()", "a"),
+        ("[dyn(1), dyn(5)].max()", 5),
+        ("['a', 'b'].isSorted() && ![2, 1].isSorted()", True),
+        ("semver('1.10.0').isGreaterThan(semver('1.9.0'))", True),
+        ("semver('1.0.0-rc.1').compareTo(semver('1.0.0'))", -1),
+        ("semver('v01.2', true).minor()", 2),
+        ("isSemver('v1.2') || !isSemver('v1.2', true)", False),
+        ("quantity('1Ki').isLessThan(quantity('2k'))", True),
+    ],
+)
+def test_kinds_of_values_share_functions(text: str, value: Any) -> None:
+    assert compile_expression(text, ()).evaluate({}) == value
+
+
+@pytest.mark.parametrize("text", ["['a'].sum()", "semver('1.0.0').isLessThan(quantity('1'))"])
+def test_functions_insist_on_the_kinds_they_are_for(text: str) -> None:
+    with pytest.raises(CompileError, match="found no matching overload for"):
+        compile_expression(text, ())
