@@ -24,7 +24,8 @@ and one line in `controllers/table.py`. What is promised to `reconcile`:
 
 Watching: `For` enqueues the object, `Owns` the owner that the controller reference names (and, by `orphans`, who might
 adopt), `Watches` what a plain function `(controller, change) -> keys` of the class body says, `Reads` nothing. `when`
-filters changes (`change.type`, `.obj`, `.old`). `self.informer(resource).add_handler` serves rarer needs.
+filters changes (`change.type`, `.obj`, `.old`), `delay_s` gathers them for a while.
+`self.informer(resource).add_handler` serves rarer needs.
 
 Reading: `self.store(resource)` has `get(namespace, name)`, `all(namespace)`, `controlled_by(uid)` and
 `orphans(namespace)` (after `index_controllers()`, which `Owns` implies), `add_index(name, function)` + `by_index`.

@@ -147,13 +147,13 @@ class EventSink:
         self._clock = clock
         self._host = host
         self._correlator = Correlator(clock)
-        self._queue: asyncio.Queue[Object] = asyncio.Queue(QUEUE_LIMIT)
+        self._queue: asyncio.Queue[tuple[Object, bool]] = asyncio.Queue(QUEUE_LIMIT)
 
     def recorder(self, component: str) -> Recorder:
         return Recorder(self, component)
 
     def put(self, component: str, involved: Object, kind: str, reason: str, message: str) -> None:
-        """Queue an event; with a full queue it is dropped."""
+        """Queue what becomes of an event; with a full queue it is dropped."""
         now = format_time(self._clock())
         source = {"component": component, "host": self._host} if self._host else {"component": component}
         event = {
@@ -174,16 +174,19 @@ class EventSink:
             "reportingComponent": component,
             "reportingInstance": self._host,
         }
+        correlated = self._correlator.correlate(event)
+        if correlated is None:
+            return
         try:
-            self._queue.put_nowait(event)
+            self._queue.put_nowait(correlated)
         except asyncio.QueueFull:
             log.warning("event dropped, too many wait", extra={"reason": reason})
 
     async def run(self) -> None:
         while True:
-            event = await self._queue.get()
+            event, exists = await self._queue.get()
             try:
-                await self._write(event)
+                await self._write(event, exists)
             except Exception:
                 log.exception("event lost")
             finally:
@@ -197,11 +200,7 @@ class EventSink:
         except TimeoutError:
             log.info("events left unwritten", extra={"count": self._queue.qsize()})
 
-    async def _write(self, event: Object) -> None:
-        correlated = self._correlator.correlate(event)
-        if correlated is None:
-            return
-        event, exists = correlated
+    async def _write(self, event: Object, exists: bool) -> None:
         for _ in range(MAX_TRIES):
             try:
                 await self._send(event, exists)
