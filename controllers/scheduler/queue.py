@@ -177,13 +177,16 @@ class SchedulingQueue:
 
     def _admit(self, queued: QueuedPod) -> None:
         """Put the pod among those to be tried, if no plugin holds it back."""
-        profile = self._profiles[queued.info.template.scheduler]
-        if all(plugin.pre_enqueue(queued.info) for plugin in profile.of(PreEnqueue)):  # type: ignore[type-abstract]
-            self._gated.pop(queued.info.uid, None)
-            self._push_active(queued)
-        else:
+        if self._is_held_back(queued):
             queued.place = "gated"
             self._gated[queued.info.uid] = queued
+        else:
+            self._gated.pop(queued.info.uid, None)
+            self._push_active(queued)
+
+    def _is_held_back(self, queued: QueuedPod) -> bool:
+        profile = self._profiles[queued.info.template.scheduler]
+        return not all(plugin.pre_enqueue(queued.info) for plugin in profile.of(PreEnqueue))  # type: ignore[type-abstract]
 
     def _push_active(self, queued: QueuedPod) -> None:
         queued.place = "active"
@@ -209,6 +212,8 @@ class SchedulingQueue:
                 continue
             if queued.is_error:
                 kept.append(entry)
+            elif self._is_held_back(queued):
+                self._admit(queued)
             else:
                 found = queued
         for entry in kept:

@@ -324,6 +324,7 @@ class Scheduler:
 
     async def _preempt(self, pod: PodInfo, victims: Victims, profile: Profile) -> None:
         """Delete the victims. The pod is not tried again before that is under way."""
+        self.world.evicted.update(victim.uid for victim in victims.pods)
         try:
             for lesser in self.nominations.on(victims.node):
                 if lesser.uid != pod.uid and lesser.priority < pod.priority:
@@ -331,6 +332,7 @@ class Scheduler:
             await asyncio.gather(*(self._evict(victim, pod, victims.node, profile) for victim in victims.pods))
         except ApiError as error:
             log.info("preemption failed: %s", error, extra={"pod": pod.key, "node": victims.node})
+            self.world.evicted.difference_update(victim.uid for victim in victims.pods)
             self.world.preempting.discard(pod.uid)
             self.queue.activate(pod.uid)
         finally:
@@ -357,8 +359,8 @@ class Scheduler:
                     PODS, victim.namespace, victim.name, patch, type="strategic", subresource="status"
                 )
             await self._client.delete(PODS, victim.namespace, victim.name, uid=victim.uid)
-            self.world.evicted.add(victim.uid)
         except NotFound:
+            self.world.evicted.discard(victim.uid)
             return
         note = f"Preempted by pod {pod.uid} on node {node}"
         self.recorder.record(victim.obj, "Normal", "Preempted", "Preempting", note, profile.scheduler_name)

@@ -97,6 +97,18 @@ def test_gates_hold_a_pod_back_until_they_are_gone() -> None:
     assert waiting.pop().info is freed
 
 
+def test_a_pod_whose_victims_are_being_deleted_is_not_tried_even_early() -> None:
+    waiting = Waiting()
+    info = waiting.add("p", requests={"cpu": "2"})
+    waiting.queue.put_back(waiting.pop(), {"NodeResourcesFit"})
+    waiting.cluster.world.preempting.add(info.uid)
+    waiting.node_added("n")
+    assert waiting.queue.pop() is None
+    waiting.cluster.world.preempting.discard(info.uid)
+    waiting.queue.recheck_gated()
+    assert waiting.pop().info is info
+
+
 def test_a_removed_pod_is_not_popped() -> None:
     waiting = Waiting()
     info = waiting.add("p")
