@@ -21,7 +21,7 @@ from nodeagent.pods.conditions import OWNED
 from nodeagent.pods.last_words import last_words
 from nodeagent.pods.plan import plan_pod
 from nodeagent.pods.probes import PodProbes, Running
-from nodeagent.pods.publish import Publisher
+from nodeagent.pods.publish import Publisher, status_patch
 from nodeagent.pods.spec import Object, View
 from nodeagent.pods.state import Observer, PodState
 from nodeagent.pods.status import StatusFacts, make_status, rejected_status, terminated_status
@@ -71,6 +71,9 @@ class PodWorker:
         """The pod has changed in the API."""
         is_news = _wants_look(self.pod, pod)
         self.pod = pod
+        if self._status.get("phase") and status_patch(pod, self._status):
+            # Somebody else has written what is the agent's to say, or this is older than what it has written last.
+            self._publisher.publish(pod, self._status)
         if is_news:
             self.wake()
         if spec.is_deleting(pod):
