@@ -19,6 +19,7 @@ import pytest
 from conformance.api import Api
 from conformance.kubectl import Kubectl
 from conformance.kubelets import Kubelets, played
+from conformance.machines import Containerd, Lab, laboratory, lacking, mounts, node_root
 from conformance.wire import Wire
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -137,4 +138,30 @@ def api(wire: Wire, namespace: str) -> Iterator[Api]:
 def kubelets(wire: Wire, namespace: str) -> Iterator[Kubelets]:
     """Three nodes that the tests of the module play; `pod_spec` of conformance.api asks for them."""
     with played(wire, "played", 3) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def containerd_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Containerd, Path]]:
+    """A cluster whose node runs real containers, and its kubeconfig. It must take everything with it when it ends."""
+    lack = lacking()
+    if lack:
+        pytest.skip(lack)
+    home = tmp_path_factory.mktemp("containerd")
+    clusters = _cluster(home, ["--ephemeral", "--runtime", "containerd"])
+    kubeconfig = next(clusters)
+    root = node_root(kubeconfig)
+    ctr = Containerd(root)
+    ctr.import_images()
+    yield ctr, kubeconfig
+    with pytest.raises(StopIteration):
+        next(clusters)
+    assert not mounts(str(root)) and not root.exists()
+
+
+@pytest.fixture(scope="module")
+def lab(containerd_cluster: tuple[Containerd, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A namespace of the module's own on a node with real containers."""
+    ctr, kubeconfig = containerd_cluster
+    with laboratory(ctr, kubeconfig, tmp_path_factory.mktemp("kubectl-cache")) as found:
         yield found
