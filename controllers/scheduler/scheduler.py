@@ -35,6 +35,7 @@ from controllers.scheduler.framework import (
     Reserve,
     SchedulingError,
     Victims,
+    fit_message,
 )
 from controllers.scheduler.intake import Intake
 from controllers.scheduler.kinds import COLLECTIONS, RESOURCE_CLAIMS
@@ -166,7 +167,8 @@ class Scheduler:
             refusal = plugin.reserve(cycle, node)
             if refusal is not None:
                 self._forget(cycle, node)
-                self._failed(queued, profile, "Unschedulable", refusal.reason, "", plugins={plugin.name})
+                message = fit_message(1, {refusal.reason: 1})
+                self._failed(queued, profile, "Unschedulable", message, "", plugins={plugin.name})
                 return
         self._start(self._bind(queued, cycle, node, started))
 
