@@ -88,6 +88,7 @@ class Scheduler:
         self.queue.on_ready = self._wake.set
         self._background: set[asyncio.Task[None]] = set()
         self._room = asyncio.Event()
+        self._writing: dict[str, asyncio.Future[None]] = {}
 
     def _listen(self, informers: Informers) -> Mapping[str, Informer]:
         """Attach the handlers: namespaces and nodes first, pods last, so that pods find their nodes."""
@@ -206,6 +207,8 @@ class Scheduler:
         binder = ApiBinder(self._client, self._informers)
         preparing = [plugin for plugin in profile.of(PreBind) if plugin.will_act(cycle)]  # type: ignore[type-abstract]
         try:
+            if pod.uid in self._writing:
+                await self._writing[pod.uid]  # an earlier failure must not be told after the success
             if preparing and pod.nominated != node:
                 await self._announce(pod, node)
             for plugin in preparing:
@@ -309,6 +312,19 @@ class Scheduler:
         return patch
 
     async def _patch_status(self, pod: PodInfo, patch: Object) -> None:
+        """Write a change of a pod's status, after all that was to be written about it before."""
+        previous, mine = self._writing.get(pod.uid), asyncio.get_running_loop().create_future()
+        self._writing[pod.uid] = mine
+        try:
+            if previous is not None:
+                await previous
+            await self._write_status(pod, patch)
+        finally:
+            mine.set_result(None)
+            if self._writing.get(pod.uid) is mine:
+                del self._writing[pod.uid]
+
+    async def _write_status(self, pod: PodInfo, patch: Object) -> None:
         try:
             await self._client.patch(PODS, pod.namespace, pod.name, patch, type="strategic", subresource="status")
         except NotFound:
