@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 from controllers.runtime.informer import Change
 from nodeagent.node.keeper import NodeKeeper
-from nodeagent.pods import spec
+from nodeagent.pods import resize, spec
 from nodeagent.pods.admit import admit
 from nodeagent.pods.apply import Tools
 from nodeagent.pods.fleet import Pods
@@ -125,11 +125,11 @@ class NodeAgent:
 
     def _add(self, pod: View) -> None:
         parts = self._parts
-        worker = PodWorker(pod, parts.tools, parts.volumes, parts.publisher)
+        worker = PodWorker(pod, parts.tools, parts.volumes, parts.publisher, self._room)
         uid = spec.uid_of(pod)
         is_new = not (pod.get("status") or {}).get("startTime")
         if is_new and not spec.is_deleting(pod) and not spec.is_terminal(pod):
-            others = [other.pod for other in self._workers.values() if not _has_ended(other)]
+            others = [other.allocated_pod for other in self._workers.values() if not _has_ended(other)]
             rejection = admit(pod, others, parts.keeper.node)
             if rejection is not None:
                 parts.tools.events.pod(pod, "Warning", rejection.reason, rejection.message)
@@ -137,6 +137,11 @@ class NodeAgent:
         self._workers[uid] = worker
         assert self._group is not None
         self._tasks[uid] = self._group.create_task(self._work(uid, worker), name=f"pod {spec.full_name(pod)}")
+
+    def _room(self, pod: View) -> tuple[str, str] | None:
+        uid = spec.uid_of(pod)
+        others = [w.allocated_pod for w in self._workers.values() if spec.uid_of(w.pod) != uid and not _has_ended(w)]
+        return resize.refusal(pod, others, self._parts.keeper.node)
 
     async def _work(self, uid: str, worker: PodWorker) -> None:
         """A failure of one pod's worker is that pod's alone; it is tried again."""

@@ -13,7 +13,8 @@ from nodeagent.pods.spec import Object, View
 from nodeagent.pods.state import PodState
 from openapi.meta.times import format_time
 
-OWNED = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+RESIZE = ("PodResizePending", "PodResizeInProgress")
+OWNED = (*RESIZE, "PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
 """Conditions that the agent writes, in their order; all others belong to somebody else and stay."""
 
 
@@ -23,11 +24,17 @@ def has_network(pod: View, state: PodState) -> bool:
     return sandbox is not None and sandbox.is_ready and (spec.is_host_network(pod) or bool(sandbox.ips))
 
 
-def make_conditions(pod: View, status: View, old: View, *, has_network: bool, now: datetime) -> list[Object]:
-    """All conditions of the pod. A condition that keeps its status keeps the time of its last change."""
+def make_conditions(
+    pod: View, status: View, old: View, *, has_network: bool, now: datetime, resize: Sequence[View] = ()
+) -> list[Object]:
+    """All conditions of the pod. A condition that keeps its status keeps the time of its last change.
+
+    `resize` are those that tell of a change of resources under way.
+    """
     foreign = [dict(item) for item in old.get("conditions") or () if item["type"] not in OWNED]
     containers_ready = _containers_ready(pod, status)
     made = [
+        *(dict(item) for item in resize),
         {"type": "PodReadyToStartContainers", "status": _truth(has_network)},
         _initialized(pod, status),
         _ready(pod, containers_ready, foreign),

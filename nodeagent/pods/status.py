@@ -12,9 +12,11 @@ from datetime import UTC, datetime
 
 from nodeagent.pods import conditions, restart, spec
 from nodeagent.pods.plan import ProbeVerdict, Verdict
+from nodeagent.pods.resize import with_allocated
 from nodeagent.pods.spec import Object, View
 from nodeagent.pods.state import PodState
 from nodeagent.runtime.protocol import Container, State
+from openapi.meta.quantity import BINARY, Quantity
 from openapi.meta.times import format_time
 
 MESSAGE_LIMIT_BYTES = 12 * 1024
@@ -41,7 +43,7 @@ class StatusFacts:
 
     `old` is the status that the agent last made or found. `reasons` are by container name; `failure` a reason and
     message with which the pod has been failed (deadline, eviction). `allocated` are the resources of containers that
-    the node has agreed to, by name.
+    the node has agreed to, by name; `resize` are conditions about a change of them.
     """
 
     runtime_name: str
@@ -54,6 +56,7 @@ class StatusFacts:
     is_terminal: bool = False
     host_ips: Sequence[str] = ()
     allocated: Mapping[str, View] = field(default_factory=dict)
+    resize: Sequence[View] = ()
 
 
 def make_status(pod: View, state: PodState, facts: StatusFacts) -> Object:
@@ -84,7 +87,9 @@ def make_status(pod: View, state: PodState, facts: StatusFacts) -> Object:
         status["ephemeralContainerStatuses"] = ephemeral
     _limit_messages(status)
     has_network = conditions.has_network(pod, state)
-    status["conditions"] = conditions.make_conditions(pod, status, old, has_network=has_network, now=facts.now)
+    status["conditions"] = conditions.make_conditions(
+        pod, status, old, has_network=has_network, now=facts.now, resize=facts.resize
+    )
     for field_name in ("nominatedNodeName", "resize", "resourceClaimStatuses"):
         if old.get(field_name):
             status[field_name] = old[field_name]
@@ -369,10 +374,8 @@ def _add_addresses(pod: View, state: PodState, facts: StatusFacts, status: Objec
 
 def _add_allocated(pod: View, facts: StatusFacts, status: Object) -> None:
     """What the node has set aside for the pod as a whole."""
-    del facts
+    pod = with_allocated(pod, facts.allocated) if facts.allocated else pod
     if any(spec.resources_of(c, "requests") for c in (*spec.containers(pod), *spec.init_containers(pod))):
-        from openapi.meta.quantity import BINARY, Quantity
-
         totals = spec.pod_requests(pod)
         formats = {"memory": BINARY, "ephemeral-storage": BINARY}
         status["allocatedResources"] = {

@@ -12,14 +12,15 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from nodeagent.pods import config, spec
+from nodeagent.node.cgroups import limits_of
+from nodeagent.pods import config, resize, resources, spec
 from nodeagent.pods.apply import Applier, Tools
 from nodeagent.pods.conditions import OWNED
 from nodeagent.pods.last_words import last_words
-from nodeagent.pods.plan import plan_pod
+from nodeagent.pods.plan import Kill, Plan, plan_pod
 from nodeagent.pods.probes import PodProbes, Running
 from nodeagent.pods.publish import Publisher, status_patch
 from nodeagent.pods.spec import Object, View
@@ -41,15 +42,23 @@ SETTLE_S = 1.0
 DEADLINE = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
 
 
+Room = Callable[[View], tuple[str, str] | None]
+"""Whether the node has room for a pod that asks for other resources than before: None, or why not."""
+
+
 class PodWorker:
     """Runs one pod. Everything but `run` may be called at any time and returns at once."""
 
-    def __init__(self, pod: View, tools: Tools, volumes: Volumes, publisher: Publisher) -> None:
+    def __init__(self, pod: View, tools: Tools, volumes: Volumes, publisher: Publisher, room: Room) -> None:
         self.pod = pod
         self.is_finished = False
         """Nothing of the pod runs any more, and nothing will."""
         self._tools = tools
         self._volumes = volumes
+        self._room = room
+        self._allocated: resize.Allocated = resize.resources_by_name(pod)
+        self._applied: dict[str, View] = {}
+        self._refused: tuple[str, str] | None = None
         self._publisher = publisher
         self._observer = Observer(tools.runtime)
         self._applier = Applier(tools, self._show_sandbox)
@@ -160,6 +169,7 @@ class PodWorker:
         try:
             await self._look()
             self._check_deadline()
+            self._allocate()
             self._report()
             if self._must_end():
                 return 0.0
@@ -177,9 +187,11 @@ class PodWorker:
             wait_s, self._volume_wait_s = self._volume_wait_s, min(self._volume_wait_s * 2, VOLUME_RETRY_S[1])
             return wait_s
         self._volume_wait_s = VOLUME_RETRY_S[0]
-        plan = plan_pod(self.pod, self._state, self._probes.verdict)
+        pod = self.allocated_pod
+        plan = plan_pod(pod, self._state, self._probes.verdict)
+        await self._resize(pod, plan)
         before = dict(self._applier.reasons)
-        await self._applier.apply(self.pod, self._state, plan, volumes)
+        await self._applier.apply(pod, self._state, plan, volumes)
         if plan.kill_pod or plan.kill or plan.start or plan.start_init or plan.start_ephemeral:
             if self._applier.retry_s is not None and before == self._applier.reasons and not plan.kill:
                 await self._look()
@@ -210,6 +222,45 @@ class PodWorker:
     async def _show_sandbox(self) -> None:
         await self._look()
         self._report()
+
+    # -- resources ---------------------------------------------------------------------------------------------
+
+    @property
+    def allocated_pod(self) -> View:
+        """The pod with the resources that the node has agreed to."""
+        return resize.with_allocated(self.pod, self._allocated)
+
+    def _allocate(self) -> None:
+        """Agree to what the spec asks, if there is room."""
+        wanted = resize.resources_by_name(self.pod)
+        self._refused = None
+        if wanted != self._allocated:
+            self._refused = self._room(self.pod)
+            if self._refused is None:
+                self._allocated = wanted
+
+    async def _resize(self, pod: View, plan: Plan) -> None:
+        """Bring running containers to their resources, by the runtime or by a restart."""
+        tools = self._tools
+        killed = {kill.container.id for kill in plan.kill}
+        for container in (*spec.containers(pod), *spec.init_containers(pod)):
+            latest = self._state.latest(container["name"])
+            if latest is None or latest.state is not State.RUNNING or latest.id in killed or plan.kill_pod:
+                continue
+            wanted = container.get("resources") or {}
+            known = self._applied.setdefault(latest.id, wanted)
+            if known == wanted:
+                continue
+            self._applied[latest.id] = wanted
+            if resize.needs_restart(container, known, wanted):
+                message = f"Container {container['name']} resize requires restart"
+                plan.kill.append(Kill(latest, message, "resize"))
+                plan.start.append(container["name"])
+                continue
+            if tools.cgroups is not None:
+                tools.cgroups.apply(config.cgroup_parent(tools.settings, pod), limits_of(pod))
+            settings = resources.container_resources(pod, container, tools.settings.memory_bytes)
+            await tools.runtime.update_container(latest.id, settings)
 
     # -- the status --------------------------------------------------------------------------------------------
 
@@ -246,6 +297,8 @@ class PodWorker:
             failure=self._failure,
             is_terminal=is_terminal,
             host_ips=self._tools.node.host_ips,
+            allocated=self._allocated,
+            resize=[resize.pending_condition(self._refused)] if self._refused is not None else (),
         )
 
     def _old_status(self) -> Object:
