@@ -135,8 +135,11 @@ def api(wire: Wire, namespace: str) -> Iterator[Api]:
 
 
 @pytest.fixture(scope="module")
-def kubelets(wire: Wire, namespace: str) -> Iterator[Kubelets]:
-    """Three nodes that the tests of the module play; `pod_spec` of conformance.api asks for them."""
+def kubelets(wire: Wire) -> Iterator[Kubelets]:
+    """Three nodes that the tests of the module play; `pod_spec` of conformance.api asks for them.
+
+    Asked for before the namespace, they last until its pods are gone.
+    """
     with played(wire, "played", 3) as found:
         yield found
 

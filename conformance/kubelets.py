@@ -19,6 +19,8 @@ ROOM = {"cpu": "64", "memory": "256Gi", "pods": "500"}
 LABEL = "conformance.example.com/nodes"
 HEARTBEAT_S = 2.0
 PAUSE_S = 0.1
+LEAVE_S = 10.0
+"""For the pods of a namespace that is being deleted."""
 
 Object = dict[str, Any]
 
@@ -37,6 +39,8 @@ class Kubelets(threading.Thread):
         self._last_beat = 0.0
         self._addresses = itertools.count(1)
         self.nodes = nodes
+        self._left = True
+        self._is_ending = False
         self.silent: set[str] = set()
         self.most = 0
 
@@ -48,6 +52,7 @@ class Kubelets(threading.Thread):
                 self.most = max(self.most, sum("deletionTimestamp" not in pod["metadata"] for pod in pods))
                 for pod in pods:
                     self._care(pod)
+                self._left = any(pod["spec"].get("nodeName") for pod in pods)
             except (OSError, http.client.HTTPException, KeyError, ValueError):
                 continue  # The API server is being killed.
 
@@ -57,7 +62,11 @@ class Kubelets(threading.Thread):
         self._session.close()
 
     def end(self) -> None:
-        """Stop, and let what is left of pods go."""
+        """Let deleted pods go, also the slow ones, then stop; whatever pods are left by then go too."""
+        self._is_ending = True
+        deadline = time.monotonic() + LEAVE_S
+        while time.monotonic() < deadline and self._left:
+            time.sleep(PAUSE_S)
         self.stop()
         for pod in self._pods():
             if pod["spec"].get("nodeName") in self.nodes:
@@ -84,7 +93,7 @@ class Kubelets(threading.Thread):
             return
         image = pod["spec"]["containers"][0]["image"]
         if "deletionTimestamp" in pod["metadata"]:
-            if image != "slow":
+            if image != "slow" or self._is_ending:
                 self._session.request("DELETE", f"{_path(pod)}?gracePeriodSeconds=0")
         elif pod["status"]["phase"] == "Pending":
             status = self._status(pod, image)

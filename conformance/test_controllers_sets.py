@@ -209,7 +209,7 @@ def test_a_daemon_set_follows_the_labels_of_nodes(api: Api, k: Kubectl, kubelets
     api.await_status(DAEMON_SETS, "following", desiredNumberScheduled=0, observedGeneration=1)
     node = kubelets.nodes[1]
     k("label", "node", node, "disk=ssd")
-    eventually(lambda: [p["spec"]["nodeName"] for p in api.pods("following")] == [node])
+    eventually(lambda: [p["spec"].get("nodeName") for p in api.pods("following")] == [node])
     api.await_status(DAEMON_SETS, "following", numberReady=1)
     k("label", "node", node, "disk-")
     eventually(lambda: api.pods("following") == [])
