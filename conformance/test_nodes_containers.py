@@ -113,7 +113,7 @@ def test_a_command_has_a_terminal_of_the_callers_size(lab: Lab) -> None:
     # script gives kubectl a terminal to ask the size of.
     done = subprocess.run(
         ["script", "-qec", f"stty rows 33 cols 77; {kubectl}", "/dev/null"],
-        env=lab.kubectl.environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False,
+        env=lab.kubectl.environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert "/dev/pts/" in done.stdout and "33 77" in done.stdout, done.stdout + done.stderr
 
