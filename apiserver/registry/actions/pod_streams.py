@@ -122,7 +122,7 @@ def _container(pod: Object, wanted: str, name: str) -> str:
         if wanted not in names:
             raise status.bad_request(f"container {wanted} is not valid for pod {name}")
         return wanted
-    regular = pod["spec"].get("containers") or ()
+    regular = pod["spec"].get("containers") or []
     if len(regular) == 1:
         return str(regular[0]["name"])
     raise status.bad_request(f"a container name must be specified for pod {name}, choose one of: [{' '.join(names)}]")
