@@ -36,17 +36,17 @@ def kubeconfig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     home = tmp_path_factory.mktemp(request.param)
     if request.param == "sqlite":
         with_store = ["--ephemeral"]
-        yield from _cluster(home, with_store)
+        yield from start_cluster(home, with_store)
     else:
         etcd, url = _start_etcd(home)
         try:
-            yield from _cluster(home, ["--data-dir", str(home / "data"), "--store", "etcd", "--etcd-servers", url])
+            yield from start_cluster(home, ["--data-dir", str(home / "data"), "--store", "etcd", "--etcd-servers", url])
         finally:
             etcd.terminate()
             etcd.wait()
 
 
-def _cluster(home: Path, store: list[str]) -> Iterator[Path]:
+def start_cluster(home: Path, store: list[str]) -> Iterator[Path]:
     path = home / "kubeconfig"
     command = [sys.executable, "-m", "cluster.main", "up", "--port", "0", "--kubeconfig", str(path), *store]
     with (home / "log").open("w") as log:
@@ -151,7 +151,7 @@ def containerd_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
     if lack:
         pytest.skip(lack)
     home = tmp_path_factory.mktemp("containerd")
-    clusters = _cluster(home, ["--ephemeral", "--runtime", "containerd"])
+    clusters = start_cluster(home, ["--ephemeral", "--runtime", "containerd"])
     kubeconfig = next(clusters)
     root = node_root(kubeconfig)
     ctr = Containerd(root)

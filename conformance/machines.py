@@ -8,7 +8,7 @@ import subprocess
 import tomllib
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,21 @@ def node_root(kubeconfig: Path) -> Path:
         except (FileNotFoundError, ProcessLookupError):
             continue
     raise AssertionError(f"no node runs with {kubeconfig}")
+
+
+def processes_with(word: str) -> list[int]:
+    """Those that have the word on their command line."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            if word in file.read_bytes().decode(errors="replace").split("\0"):
+                found.append(int(file.parent.name))
+    return found
+
+
+def children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for file in tasks for child in file.read_text().split()]
 
 
 def mounts(of: str) -> list[str]:

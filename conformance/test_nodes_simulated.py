@@ -1,0 +1,106 @@
+"""A cluster of a hundred simulated nodes: pods are spread, roll out, end, log, move and go as real ones do."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conformance.api import Api, Object
+from conformance.conftest import GIVEN, start_cluster
+from conformance.kubectl import Kubectl
+from conformance.processes import eventually
+from conformance.wire import Wire
+
+NODES = 100
+SIMULATED = "simulated.wherry.dev"
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    if GIVEN:
+        pytest.skip("these nodes come with a cluster of our own")
+    home = tmp_path_factory.mktemp("simulated")
+    yield from start_cluster(home, ["--ephemeral", "--nodes", str(NODES), "--runtime", "simulated"])
+
+
+@pytest.fixture(scope="module")
+def k(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
+    everywhere = Kubectl(simulated, tmp_path_factory.mktemp("cache"))
+    name = f"simulated-{uuid.uuid4().hex[:8]}"
+    everywhere("create", "namespace", name)
+    return Kubectl(simulated, everywhere.cache, name)
+
+
+@pytest.fixture(scope="module")
+def api(k: Kubectl) -> Iterator[Api]:
+    found = Api(Wire.of(k.kubeconfig), k.namespace)
+    eventually(lambda: found.find("v1/serviceaccounts", "default"))
+    yield found
+    found.close()
+
+
+def _deployment(name: str, replicas: int) -> Object:
+    labels = {"app": name}
+    spread = {
+        "maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": {"matchLabels": labels},
+    }  # fmt: skip
+    spec = {"containers": [{"name": "main", "image": "web:1"}], "topologySpreadConstraints": [spread]}
+    template = {"metadata": {"labels": labels}, "spec": spec}
+    return {"metadata": {"name": name}, "spec": {
+        "replicas": replicas, "selector": {"matchLabels": labels}, "template": template}}  # fmt: skip
+
+
+def _pod(name: str, **notes: str) -> Object:
+    annotations = {f"{SIMULATED}/{key.replace('_', '-')}": value for key, value in notes.items()}
+    spec = {"containers": [{"name": "main", "image": "job:1"}], "restartPolicy": "Never"}
+    return {"metadata": {"name": name, "annotations": annotations}, "spec": spec}
+
+
+def test_pods_are_spread_over_a_hundred_nodes(k: Kubectl, api: Api) -> None:
+    assert k("get", "nodes", "--no-headers").count(" Ready ") == NODES
+    api.create("apps/v1/deployments", _deployment("spread", NODES))
+    k("rollout", "status", "deployment/spread", "--timeout=50s")
+    pods = api.pods("spread")
+    assert set(Counter(pod["spec"]["nodeName"] for pod in pods).values()) == {1}
+    assert len({pod["status"]["podIP"] for pod in pods}) == NODES
+    k("delete", "deployment", "spread")
+
+
+def test_a_deployment_rolls_out_again(k: Kubectl, api: Api) -> None:
+    api.create("apps/v1/deployments", _deployment("web", 6))
+    k("rollout", "status", "deployment/web", "--timeout=30s")
+    before = set(api.names("web"))
+    k("rollout", "restart", "deployment/web")
+    k("rollout", "status", "deployment/web", "--timeout=30s")
+    eventually(lambda: len(api.pods("web")) == 6)
+    assert before.isdisjoint(api.names("web"))
+
+
+def test_a_node_is_drained(k: Kubectl, api: Api) -> None:
+    k("rollout", "status", "deployment/web", "--timeout=30s")
+    node = api.pods("web")[0]["spec"]["nodeName"]
+    k("drain", node, "--ignore-daemonsets", "--timeout=30s")
+    assert not api.list("v1/pods", fields=f"spec.nodeName={node}")
+    k("rollout", "status", "deployment/web", "--timeout=30s")
+    k("uncordon", node)
+
+
+def test_logs_and_ends(k: Kubectl, api: Api) -> None:
+    api.create("v1/pods", _pod("well"))
+    api.create("v1/pods", _pod("ill", run_seconds="0.5", exit_code="4"))
+    eventually(lambda: api.status("v1/pods", "well").get("phase") == "Succeeded")
+    eventually(lambda: api.status("v1/pods", "ill").get("phase") == "Failed")
+    ended = api.status("v1/pods", "ill")["containerStatuses"][0]["state"]["terminated"]
+    assert (ended["exitCode"], ended["reason"]) == (4, "Error")
+    assert k("logs", "well") == "simulated container main started\nended with exit code 0\n"
+
+
+def test_what_is_deleted_goes(k: Kubectl, api: Api) -> None:
+    k("delete", "deployment", "web")
+    eventually(lambda: not api.list("v1/pods", "app=web"))
+    assert not api.list("apps/v1/replicasets", "app=web")
