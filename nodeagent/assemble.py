@@ -145,6 +145,9 @@ class Node:
                     group.create_task(self._door.keep_certificate(approver), name="certificate")
                 if options.runtime == "containerd":
                     group.create_task(self._care.run(), name="care")
+                if options.runtime == "containerd" and options.containerd is None:
+                    paths, log_file = containerd_paths(options), options.root / "containerd.log"
+                    group.create_task(containerd.keep_running(paths, log_file), name="containerd")
                 await self._agent.run(on_ready)
         finally:
             await self._door.close()

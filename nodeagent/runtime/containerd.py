@@ -21,6 +21,7 @@ from nodeagent.runtime.protocol import RuntimeFailure
 log = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 30.0
+CHECK_S = 1.0
 CNI_PLUGIN_DIRS = ("/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni")
 _CAP_SYS_RESOURCE = 24
 _NAMESPACE = "k8s.io"
@@ -94,6 +95,29 @@ async def ensure_running(paths: ContainerdPaths, log_file: Path) -> None:
     if not await _answers(paths.socket):
         await _start(paths, log_file)
     await ensure_pause_image(paths.socket)
+
+
+async def keep_running(paths: ContainerdPaths, log_file: Path) -> None:
+    """Start containerd again whenever it has ended, until cancelled. Containers go on without it meanwhile."""
+    while True:
+        await asyncio.sleep(CHECK_S)
+        if await _listens(paths.socket):
+            continue
+        log.warning("containerd has ended and is started again")
+        try:
+            await ensure_running(paths, log_file)
+        except RuntimeFailure as failure:
+            log.error("containerd does not start: %s", failure)
+
+
+async def _listens(socket: Path) -> bool:
+    """Whether anybody is at the socket at all, busy or not."""
+    try:
+        _, writer = await asyncio.open_unix_connection(str(socket))
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 async def _start(paths: ContainerdPaths, log_file: Path) -> None:
