@@ -1,7 +1,7 @@
-"""`python -m bench`: what the API server's operations cost, beside their budgets.
+"""`python -m bench`: what the API server's operations, scheduling a pod and the controllers cost, beside their budgets.
 
-The figures are CPU time of the server's process per operation, on this machine; compare only runs of one machine.
-They are kept as JSON under `bench/results/`. They are figures, not a test: the exit code is 0 whatever they are.
+The figures are CPU time of the process that does the work, per operation, on this machine; compare only runs of one
+machine. They are kept as JSON under `bench/results/`. They are figures, not a test: the exit code is 0 whatever they are.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
+from bench.cluster import measure_cluster
 from bench.load import Request, Result, has_wrk, measure
+from bench.row import Row, Show
 from bench.server import Server, running
 from bench.watchers import fan_out
 
@@ -49,30 +50,14 @@ POD = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the table. `rate` is per second; both may be absent."""
-
-    work: str
-    measured: float
-    unit: str
-    budget: float | None
-    rate: float | None = None
-    failed: int = 0
-
-    def line(self) -> str:
-        budget = f"{self.budget:g} {self.unit}" if self.budget is not None else ""
-        verdict = "" if self.budget is None else ("ok" if self.measured <= self.budget else "over")
-        rate = f"{self.rate:,.0f}/s" if self.rate is not None else ""
-        failures = f"  {self.failed} failed" if self.failed else ""
-        return f"{self.work:<34} {self.measured:>9.3f} {self.unit:<4} {budget:>10}  {verdict:<5} {rate:>10}{failures}"
-
-
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure the API server against its budgets.")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="Measure the cluster's parts against their budgets."
+    )
     parser.add_argument("--seconds", type=float, default=5.0, help="of load for each row (default: 5)")
     parser.add_argument("--pods", type=int, default=PODS, help=f"in the lists (default: {PODS})")
     parser.add_argument("--etcd-servers", default="", help="measure on etcd instead of the embedded store")
+    parser.add_argument("--part", choices=["apiserver", "cluster"], help="only the API server, or only the others")
     parser.add_argument("--only", default="", help="only rows whose text contains this")
     arguments = parser.parse_args()
     options = ["--etcd-servers", arguments.etcd_servers] if arguments.etcd_servers else []
@@ -84,13 +69,16 @@ def main() -> int:
         rows.append(row)
         print(row.line(), flush=True)
 
-    with tempfile.TemporaryDirectory(prefix="wherry-bench-") as home:
-        _measure(Path(home), options, arguments, show)
+    if arguments.part in (None, "apiserver"):
+        with tempfile.TemporaryDirectory(prefix="wherry-bench-") as home:
+            _measure(Path(home), options, arguments, show)
+    if arguments.part in (None, "cluster"):
+        measure_cluster(arguments.only, show)
     _keep(rows, arguments)
     return 0
 
 
-def _measure(home: Path, options: list[str], arguments: argparse.Namespace, show: Callable[[Row], None]) -> None:
+def _measure(home: Path, options: list[str], arguments: argparse.Namespace, show: Show) -> None:
     starts = []
     for _ in range(STARTS):
         with running(home, options) as server:

@@ -17,16 +17,16 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from bench.process import Measured
+
 TOKEN = "bench-token"
 START_TIMEOUT_S = 30.0
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(slots=True)
-class Server:
+class Server(Measured):
     """A running API server. Requests carry the token of an administrator."""
 
-    pid: int
     url: str
     tls: ssl.SSLContext
     start_s: float
@@ -40,27 +40,25 @@ class Server:
     def port(self) -> int:
         return urlsplit(self.url).port or 443
 
-    def cpu_s(self) -> float:
-        """CPU time used so far, user and system, by all threads."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
-
-    def memory_mib(self) -> float:
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
-        return int(line.split()[1]) / 1024
-
     def request(self, method: str, path: str, body: object = None, content_type: str = "application/json") -> Any:
         """One request on a connection that is kept; the answer's object. Raises RuntimeError when it is refused."""
+        data = orjson.dumps(body) if body is not None else None
+        return orjson.loads(self._ask(method, path, data, content_type))
+
+    def text(self, path: str) -> str:
+        """What is no JSON, as text."""
+        return self._ask("GET", path, None, "").decode()
+
+    def _ask(self, method: str, path: str, data: bytes | None, content_type: str) -> bytes:
         headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": content_type}
         if self._connection is None:
             self._connection = http.client.HTTPSConnection(self.host, self.port, context=self.tls, timeout=30)
-        self._connection.request(method, path, orjson.dumps(body) if body is not None else None, headers)
+        self._connection.request(method, path, data, headers)
         answer = self._connection.getresponse()
-        data = answer.read()
+        found = answer.read()
         if answer.status >= 400:
-            raise RuntimeError(f"{method} {path}: {answer.status} {data[:500].decode(errors='replace')}")
-        return orjson.loads(data)
+            raise RuntimeError(f"{method} {path}: {answer.status} {found[:500].decode(errors='replace')}")
+        return found
 
     def close(self) -> None:
         if self._connection is not None:
