@@ -1,7 +1,8 @@
 """`python -m bench`: what the API server's operations, scheduling a pod and the controllers cost, beside their budgets.
 
 The figures are CPU time of the process that does the work, per operation, on this machine; compare only runs of one
-machine. They are kept as JSON under `bench/results/`. They are figures, not a test: the exit code is 0 whatever they are.
+machine. They are kept as JSON under `bench/results/`. They are figures, not a test: the exit code is 0 whatever they
+are.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The scheduler and the controllers under measurement: processes of their own against an API server.
 
-Nodes and pods are made through the API; the nodes have no kubelets. Where pods must become ready, this process plays the kubelets, and its own
-time is part of what the row says.
+Nodes and pods are made through the API; the nodes have no kubelets. Where pods must become ready, this process plays
+them, and its own time is part of what the row says.
 """
 
 from __future__ import annotations
