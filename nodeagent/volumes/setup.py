@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodeagent.pods import spec
-from nodeagent.pods.environment import NodeFacts
+from nodeagent.pods.environment import ConfigProblem, NodeFacts
 from nodeagent.pods.spec import View
 from nodeagent.volumes import atomic, host_path, mounting, payload
 from nodeagent.volumes.claims import Claims
@@ -108,8 +108,14 @@ class Volumes:
         raise VolumeProblem(name, f"no volume plugin matched name: kubernetes.io/{kind}")
 
     async def _set_up_from_objects(self, pod: View, volume: View, kind: str, ips: Sequence[str]) -> Volume:
-        files = await payload.files_of(pod, volume, self._sources, ips=ips, node=self._node)
         folder = self.folder(spec.uid_of(pod), kind, volume["name"])
+        try:
+            files = await payload.files_of(pod, volume, self._sources, ips=ips, node=self._node)
+        except (VolumeProblem, ConfigProblem) as problem:
+            if (folder / atomic.DATA).exists():
+                # A pod that has its files goes on with them, though nobody can tell whether they are the newest.
+                return Volume(volume["name"], folder, readonly=True)
+            raise VolumeProblem(volume["name"], str(getattr(problem, "message", problem))) from problem
         _make_folder(folder)
         if kind in _IN_MEMORY:
             mounting.mount_tmpfs(folder)
