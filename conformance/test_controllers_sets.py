@@ -161,7 +161,7 @@ def test_claims_of_a_stateful_set_stay_or_go_as_it_says(api: Api) -> None:
                 podManagementPolicy="Parallel",
             ),
         )
-        eventually(lambda name=name: len(api.list(CLAIMS, f"app={name}")) == 2)
+        eventually(lambda name=name: len(api.pods(name)) == len(api.list(CLAIMS, f"app={name}")) == 2)
         volumes = api.get("v1/pods", f"{name}-1")["spec"]["volumes"]
         assert {"name": "data", "persistentVolumeClaim": {"claimName": f"data-{name}-1"}} in volumes
         api.patch(STATEFUL_SETS, name, {"spec": {"replicas": 1}})

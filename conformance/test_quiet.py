@@ -196,7 +196,7 @@ def test_a_namespace_full_of_everything_ends_in_seconds(wire: Wire, api: Api) ->
         began = time.monotonic()
         api.delete("v1/namespaces", name)
         eventually(lambda: api.find("v1/namespaces", name) is None, 60)
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 20, _left(wire, name)
         assert _left(wire, name) == {}
     finally:
         inside.close()
