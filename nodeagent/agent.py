@@ -20,7 +20,7 @@ from nodeagent.pods.admit import admit
 from nodeagent.pods.apply import Tools
 from nodeagent.pods.fleet import Pods
 from nodeagent.pods.publish import Publisher
-from nodeagent.pods.spec import CONFIG_SEEN, CONFIG_SOURCE, View
+from nodeagent.pods.spec import CONFIG_MIRROR, CONFIG_SEEN, CONFIG_SOURCE, View
 from nodeagent.pods.worker import PodWorker
 from nodeagent.runtime.protocol import Container, RuntimeFailure, State
 from nodeagent.sources import ApiSources
@@ -105,7 +105,22 @@ class NodeAgent:
 
     # -- pods --------------------------------------------------------------------------------------------------
 
+    def add_static(self, pod: View) -> None:
+        """Run a pod that comes from a file."""
+        metadata = pod["metadata"]
+        annotations = {**metadata["annotations"], CONFIG_SEEN: _seen_now()}
+        self._add({**pod, "metadata": {**metadata, "annotations": annotations}})
+
+    def remove_static(self, pod: View) -> None:
+        """The file of a pod is gone."""
+        worker = self._workers.get(spec.uid_of(pod))
+        if worker is not None:
+            worker.gone(worker.pod, grace_s=spec.grace_s(pod))
+
     def _on_change(self, change: Change) -> None:
+        if spec.is_mirror(change.obj):
+            self._on_mirror(change)
+            return
         pod = _with_source(change.obj, self._workers.get(change.obj["metadata"]["uid"]))
         uid = spec.uid_of(pod)
         worker = self._workers.get(uid)
@@ -122,6 +137,12 @@ class NodeAgent:
             worker.update(pod)
         else:
             self._add(pod)
+
+    def _on_mirror(self, change: Change) -> None:
+        """A new mirror does not know yet how its pod is."""
+        worker = self._workers.get(change.obj["metadata"]["annotations"][CONFIG_MIRROR])
+        if worker is not None and change.type != "DELETED" and worker.status.get("phase"):
+            self._parts.publisher.publish(worker.pod, dict(worker.status))
 
     def _add(self, pod: View) -> None:
         parts = self._parts

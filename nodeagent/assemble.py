@@ -19,6 +19,7 @@ from nodeagent.agent import NodeAgent, NodeParts
 from nodeagent.care import NodeCare
 from nodeagent.door import Door
 from nodeagent.host import AgentHost
+from nodeagent.mirrors import Mirrors
 from nodeagent.network import cni
 from nodeagent.network.dns import parse_resolv_conf
 from nodeagent.node.cgroups import Cgroups
@@ -131,6 +132,15 @@ class Node:
         own_pods = fleet.node(name) if fleet is not None else pods
         parts = NodeParts(name, tools, self._volumes, sources, self._publisher, self._keeper, own_pods)
         self._agent = NodeAgent(parts)
+        self._mirrors = Mirrors(
+            client,
+            name,
+            options.root / "manifests",
+            node=lambda: self._keeper.node,
+            current=lambda: [pod for pod in pods.store.all() if pod["spec"].get("nodeName") == name],
+            add=self._agent.add_static,
+            remove=self._agent.remove_static,
+        )
         self._care = NodeCare(tools, self._volumes, lambda: self._agent.workers, self._keeper.wake)
 
     async def run(self, on_ready: Callable[[], None]) -> None:
@@ -143,12 +153,17 @@ class Node:
                 group.create_task(self._events.run(), name="events")
                 if approver is not None:
                     group.create_task(self._door.keep_certificate(approver), name="certificate")
-                if options.runtime == "containerd":
-                    group.create_task(self._care.run(), name="care")
                 if options.runtime == "containerd" and options.containerd is None:
                     paths, log_file = containerd_paths(options), options.root / "containerd.log"
                     group.create_task(containerd.keep_running(paths, log_file), name="containerd")
-                await self._agent.run(on_ready)
+
+                def started() -> None:
+                    if options.runtime == "containerd":
+                        group.create_task(self._care.run(), name="care")
+                        group.create_task(self._mirrors.run(), name="static pods")
+                    on_ready()
+
+                await self._agent.run(started)
         finally:
             await self._door.close()
             await self._write_the_rest()

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from controllers.runtime.client import Client
-from controllers.runtime.errors import ApiError, Conflict, NotFound
+from controllers.runtime.errors import ApiError, Conflict, Forbidden, NotFound
 from controllers.runtime.kinds import PODS
 from nodeagent.pods import conditions
-from nodeagent.pods.spec import Object, View
+from nodeagent.pods.spec import CONFIG_MIRROR, Object, View
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,8 @@ class Publisher:
         try:
             async with limit:
                 await self._write_once(pending)
-        except NotFound:
+        except (NotFound, Forbidden):
+            # It is gone, or not there yet: a node may not even ask for a pod that is not its own.
             pass
         except ApiError as error:
             log.warning("status not written: %s", error, extra={"key": f"{pending.namespace}/{pending.name}"})
@@ -99,12 +100,12 @@ class Publisher:
         for _ in range(5):
             if pod is None:
                 pod = await self._client.get(PODS, pending.namespace, pending.name)
-            if pod["metadata"]["uid"] != pending.uid:
+            if not _is_about(pod, pending):
                 return
             patch = status_patch(pod, pending.status)
             if not patch:
                 break
-            metadata = {"uid": pending.uid, "resourceVersion": pod["metadata"]["resourceVersion"]}
+            metadata = {"uid": pod["metadata"]["uid"], "resourceVersion": pod["metadata"]["resourceVersion"]}
             body = {"metadata": metadata, "status": patch}
             try:
                 self._written[pending.uid] = await self._client.patch(
@@ -118,8 +119,8 @@ class Publisher:
 
     def _newest(self, pending: _Pending) -> View | None:
         watched, written = self._current(pending.namespace, pending.name), self._written.get(pending.uid)
-        if watched is None or written is None or watched["metadata"]["uid"] != pending.uid:
-            return written or watched
+        if watched is None or written is None or watched["metadata"]["uid"] != written["metadata"]["uid"]:
+            return watched or written
         versions = [int(pod["metadata"]["resourceVersion"]) for pod in (watched, written)]
         return watched if versions[0] >= versions[1] else written
 
@@ -128,6 +129,12 @@ class Publisher:
             await self._client.delete(PODS, pending.namespace, pending.name, uid=pending.uid, grace_s=0)
         except Conflict:
             log.info("pod was replaced before it could be deleted", extra={"key": pending.name})
+
+
+def _is_about(pod: View, pending: _Pending) -> bool:
+    """Whether a status belongs to that object: to the pod itself, or to the mirror of a static one."""
+    mirrored = (pod["metadata"].get("annotations") or {}).get(CONFIG_MIRROR)
+    return pending.uid in (pod["metadata"]["uid"], mirrored)
 
 
 def status_patch(pod: View, status: View) -> Object:

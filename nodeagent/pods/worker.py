@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 RESYNC_S = (60.0, 90.0)
 """Without news a pod is looked at again after a random time in this range."""
 FAILURE_PAUSE_S = 10.0
+SHORTEST_GRACE_S = 1
+"""What is left to a pod that was removed from the API without any grace."""
 VOLUME_RETRY_S = (0.5, 122.0)
 SETTLE_S = 1.0
 """Between the end of an ended pod's containers and its last status, in which what never ran counts as lost."""
@@ -88,9 +90,9 @@ class PodWorker:
         if spec.is_deleting(pod):
             self._interrupt.set()
 
-    def gone(self, pod: View) -> None:
-        """The pod is not in the API any more."""
-        self.pod = pod if spec.is_deleting(pod) or self.is_finished else _deleted_at_once(pod)
+    def gone(self, pod: View, grace_s: int = SHORTEST_GRACE_S) -> None:
+        """The pod is not in the API any more, nor in a file; `grace_s` holds if it was not being deleted before."""
+        self.pod = pod if spec.is_deleting(pod) or self.is_finished else _deleted(pod, grace_s)
         self._is_gone = True
         self._interrupt.set()
         self.wake()
@@ -438,9 +440,8 @@ def _remove_folder(path: str) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def _deleted_at_once(pod: View) -> View:
-    """A pod that was removed from the API without a grace period gets the shortest there is."""
-    metadata = {**pod["metadata"], "deletionTimestamp": "now", "deletionGracePeriodSeconds": 1}
+def _deleted(pod: View, grace_s: int) -> View:
+    metadata = {**pod["metadata"], "deletionTimestamp": "now", "deletionGracePeriodSeconds": grace_s}
     return {**pod, "metadata": metadata}
 
 
