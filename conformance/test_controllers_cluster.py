@@ -1,4 +1,4 @@
-"""Volumes, nodes, certificates, autoscalers and resource claims: what the controllers make of them."""
+"""Volumes, nodes, certificates and resource claims: what the controllers make of them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from typing import Any
 
 import pytest
 
-from conformance.api import Api, condition
+from conformance.api import Api
 from conformance.processes import eventually
 
 VOLUMES, CLAIMS, CLASSES = "v1/persistentvolumes", "v1/persistentvolumeclaims", "storage.k8s.io/v1/storageclasses"
 ATTACHMENTS = "storage.k8s.io/v1/volumeattachments"
 NODES, PODS = "v1/nodes", "v1/pods"
 REQUESTS = "certificates.k8s.io/v1/certificatesigningrequests"
-DEPLOYMENTS, AUTOSCALERS = "apps/v1/deployments", "autoscaling/v2/horizontalpodautoscalers"
 RESOURCE_CLAIMS, TEMPLATES = "resource.k8s.io/v1/resourceclaims", "resource.k8s.io/v1/resourceclaimtemplates"
 
 Object = dict[str, Any]
@@ -217,21 +216,6 @@ def test_request_that_breaks_the_signers_rules_fails(api: Api, keep: Keep, own: 
     approve(api, own)
     failed = api.await_condition(REQUESTS, own, "Failed", "True", "SignerValidationFailure")
     assert failed["message"] == "subject organization is not system:nodes"
-
-
-# Autoscalers
-
-
-def test_autoscaler_keeps_replicas_within_its_bounds(api: Api, keep: Keep, own: str) -> None:
-    template = {"metadata": {"labels": {"app": own}}, **idle_pod(terminationGracePeriodSeconds=30)}
-    keep(DEPLOYMENTS, {"spec": {"replicas": 3, "selector": {"matchLabels": {"app": own}}, "template": template}})
-    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": own}
-    keep(AUTOSCALERS, {"spec": {"scaleTargetRef": reference, "maxReplicas": 2}})
-    eventually(lambda: api.get(DEPLOYMENTS, own)["spec"]["replicas"] == 2, 30)
-    text = "New size: 2; reason: Current number of replicas above Spec.MaxReplicas"
-    api.await_event(own, "SuccessfulRescale", text)
-    api.patch(DEPLOYMENTS, own, {"spec": {"replicas": 0}})
-    eventually(lambda: condition(api.get(AUTOSCALERS, own), "ScalingActive").get("reason") == "ScalingDisabled", 30)
 
 
 # Resource claims

@@ -12,7 +12,7 @@ import pytest
 from conformance.api import Api, condition, pod, workload
 from conformance.conftest import GIVEN
 from conformance.kubectl import Kubectl
-from conformance.kubelets import Kubelets, make_node, played
+from conformance.kubelets import Kubelets, make_node
 from conformance.processes import ApiServer, Process, eventually
 from conformance.wire import Wire
 
@@ -63,8 +63,13 @@ def api(timed: Wire) -> Iterator[Api]:
 
 @pytest.fixture(scope="module")
 def kubelets(timed: Wire) -> Iterator[Kubelets]:
-    with played(timed, "played", 3) as found:
-        yield found
+    nodes = [f"played-{number}" for number in range(3)]
+    for name in nodes:
+        make_node(timed, name, "played")
+    found = Kubelets(timed, *nodes)
+    found.start()
+    yield found
+    found.stop()
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +211,7 @@ def test_an_autoscaler_without_metrics_says_so_but_keeps_its_bounds(api: Api) ->
     api.create(DEPLOYMENTS, workload("blind", 1))
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "blind"}
     resource = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}
-    spec = {"scaleTargetRef": target, "minReplicas": 2, "maxReplicas": 4}
+    spec: dict[str, Any] = {"scaleTargetRef": target, "minReplicas": 2, "maxReplicas": 4}
     spec["metrics"] = [{"type": "Resource", "resource": resource}]
     api.create(SCALERS, {"metadata": {"name": "blind"}, "spec": spec})
     eventually(lambda: api.get(DEPLOYMENTS, "blind")["spec"]["replicas"] == 2)
@@ -218,11 +223,15 @@ def test_an_autoscaler_without_metrics_says_so_but_keeps_its_bounds(api: Api) ->
 
 
 @pytest.mark.usefixtures("metrics", "kubelets")
-def test_an_autoscaler_leaves_alone_what_is_scaled_to_nothing(api: Api) -> None:
-    api.create(DEPLOYMENTS, workload("nothing", 0))
-    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "nothing"}
-    spec: dict[str, Any] = {"scaleTargetRef": target, "minReplicas": 2, "maxReplicas": 4}
-    api.create(SCALERS, {"metadata": {"name": "nothing"}, "spec": spec})
-    off = api.await_condition(SCALERS, "nothing", "ScalingActive", "False", "ScalingDisabled")
+def test_an_autoscaler_lowers_what_is_too_many_and_leaves_alone_what_is_nothing(api: Api) -> None:
+    api.create(DEPLOYMENTS, workload("many", 3))
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "many"}
+    api.create(SCALERS, {"metadata": {"name": "many"}, "spec": {"scaleTargetRef": target, "maxReplicas": 2}})
+    eventually(lambda: api.get(DEPLOYMENTS, "many")["spec"]["replicas"] == 2)
+    api.await_event(
+        "many", "SuccessfulRescale", "New size: 2; reason: Current number of replicas above Spec.MaxReplicas"
+    )
+    api.patch(DEPLOYMENTS, "many", {"spec": {"replicas": 0}})
+    off = api.await_condition(SCALERS, "many", "ScalingActive", "False", "ScalingDisabled")
     assert off["message"] == "scaling is disabled since the replica count of the target is zero"
-    assert api.get(DEPLOYMENTS, "nothing")["spec"]["replicas"] == 0
+    assert api.get(DEPLOYMENTS, "many")["spec"]["replicas"] == 0

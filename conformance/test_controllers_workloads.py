@@ -52,7 +52,7 @@ def test_a_replica_set_of_a_deployment_carries_its_marks(api: Api) -> None:
     assert annotations[REVISION] == "1"
     assert annotations["deployment.kubernetes.io/desired-replicas"] == "3"
     assert annotations["deployment.kubernetes.io/max-replicas"] == "4"
-    eventually(lambda: api.get(DEPLOYMENTS, "marked")["metadata"]["annotations"].get(REVISION) == "1")
+    eventually(lambda: api.get(DEPLOYMENTS, "marked")["metadata"].get("annotations", {}).get(REVISION) == "1")
 
 
 def test_a_roll_out_keeps_within_its_bounds(api: Api, k: Kubectl) -> None:
