@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
-import signal
-import subprocess
-import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from conformance.conftest import GIVEN, ROOT
+from conformance.conftest import GIVEN
+from conformance.processes import ApiServer
 from conformance.wire import Wire
 
 SERVICES = "/api/v1/namespaces/default/services"
@@ -24,39 +21,11 @@ WRITERS = 8
 ROUNDS = 2
 
 
-class Cluster:
-    """An API server alone, over a data directory that outlives it."""
-
-    def __init__(self, home: Path) -> None:
-        self._home = home
-        self._kubeconfig = home / "kubeconfig"
-        self._process: subprocess.Popen[str] | None = None
-
-    def start(self) -> Wire:
-        command = [sys.executable, "-m", "cluster.main", "apiserver", "--port", "0"]
-        command += ["--data-dir", str(self._home / "data"), "--kubeconfig", str(self._kubeconfig)]
-        self._process = subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True
-        )
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if "https://" in line or "KUBECONFIG" in line:
-                break
-        return Wire.of(self._kubeconfig)
-
-    def kill(self) -> None:
-        assert self._process is not None
-        os.kill(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
-
-
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
+def apiserver(tmp_path: Path) -> Iterator[ApiServer]:
     if GIVEN:
         pytest.skip("only a cluster of our own may be killed")
-    found = Cluster(tmp_path)
+    found = ApiServer(tmp_path)
     yield found
     found.kill()
 
@@ -80,10 +49,10 @@ def _write(wire: Wire, prefix: str, acknowledged: dict[str, Any], enough: thread
                 enough.set()
 
 
-def test_no_address_is_given_twice_and_none_is_lost(cluster: Cluster) -> None:
+def test_no_address_is_given_twice_and_none_is_lost(apiserver: ApiServer) -> None:
     acknowledged: dict[str, Any] = {}
     for turn in range(ROUNDS):
-        wire, enough = cluster.start(), threading.Event()
+        wire, enough = apiserver.start_and_wait(), threading.Event()
         before = len(acknowledged)
         writers = [
             threading.Thread(target=_write, args=(wire, f"s{turn}{i}", acknowledged, enough)) for i in range(WRITERS)
@@ -91,11 +60,11 @@ def test_no_address_is_given_twice_and_none_is_lost(cluster: Cluster) -> None:
         for writer in writers:
             writer.start()
         enough.wait(30)
-        cluster.kill()
+        apiserver.kill()
         for writer in writers:
             writer.join()
         assert len(acknowledged) > before
-    wire = cluster.start()
+    wire = apiserver.start_and_wait()
     services = {s["metadata"]["name"]: s["spec"] for s in wire.request("GET", SERVICES).object["items"]}
     for name, spec in acknowledged.items():
         assert services[name]["clusterIP"] == spec["clusterIP"]
