@@ -27,6 +27,11 @@ def total(replica_sets: Sequence[View]) -> int:
     return sum(map(replicas_of, replica_sets))
 
 
+def is_shrinking(replica_set: View) -> bool:
+    """Whether it has, or had when it was last counted, more pods than it should."""
+    return counted(replica_set, "replicas") > replicas_of(replica_set)
+
+
 def active(replica_sets: Sequence[Object]) -> list[Object]:
     """Those that should have pods."""
     return [replica_set for replica_set in replica_sets if replicas_of(replica_set) > 0]
@@ -63,10 +68,16 @@ def is_rolling(deployment: View) -> bool:
 
 
 def new_size(deployment: View, everything: Sequence[View], newest: View) -> int:
-    """How large the newest ReplicaSet may be now. `everything` includes it."""
+    """How large the newest ReplicaSet may be now. `everything` includes it.
+
+    It does not grow while another one still has pods to delete: so there are at no time more pods than the surge
+    allows, whichever of the two ReplicaSets is worked on first.
+    """
     wanted, current = replicas_of(deployment), replicas_of(newest)
     if not is_rolling(deployment):
         return wanted
+    if any(is_shrinking(one) for one in everything if one is not newest):
+        return current
     room = wanted + limits_of(deployment).surge - total(everything)
     return current if room <= 0 else current + min(room, wanted - current)
 

@@ -52,6 +52,13 @@ def test_the_newest_grows_within_the_surge() -> None:
     assert new_size(deployment(10, 0, 2, "Recreate"), [old, newest], newest) == 10
 
 
+def test_the_newest_waits_for_pods_that_another_has_still_to_delete() -> None:
+    old, newest = replica_set("1", 8), replica_set("2", 3)
+    for counted, size in ((10, 3), (9, 3), (8, 5), (7, 5)):
+        old["status"]["replicas"] = counted
+        assert new_size(deployment(10, 3, 2), [old, newest], newest) == size
+
+
 @pytest.mark.parametrize(
     ("newest", "old", "expected"),
     [
