@@ -43,6 +43,7 @@ from nodeagent.runtime.simulated import SimulatedRuntime
 from nodeagent.sources import ApiSources
 from nodeagent.volumes import mounting
 from nodeagent.volumes.claims import Claims
+from nodeagent.volumes.persistent import PersistentVolumes
 from nodeagent.volumes.setup import Volumes
 from nodeagent.volumes.simulated import SimulatedVolumes
 from openapi.meta.times import now
@@ -127,7 +128,8 @@ class Node:
         facts = NodeFacts(name, machine.addresses, allocatable_of(machine))
         sources = ApiSources(client, around.services, self._read_file)
         make_volumes = Volumes if options.runtime == "containerd" else SimulatedVolumes
-        self._volumes = make_volumes(options.root, sources, Claims(sources), facts)
+        persistent = PersistentVolumes(lambda: self._keeper.node)
+        self._volumes = make_volumes(options.root, sources, Claims(sources), persistent, facts)
         tools = self._tools(sources, facts)
         own_pods = fleet.node(name) if fleet is not None else pods
         parts = NodeParts(name, tools, self._volumes, sources, self._publisher, self._keeper, own_pods)

@@ -81,8 +81,16 @@ def matches_node(pod: View, node: View) -> bool:
     required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
     if required is None:
         return True
-    name = node["metadata"]["name"]
-    return any(_matches_term(term, labels, name) for term in required.get("nodeSelectorTerms") or ())
+    return matches_terms(required.get("nodeSelectorTerms") or (), node)
+
+
+_OPERATORS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!", "Gt": "gt", "Lt": "lt"}
+
+
+def matches_terms(terms: Iterable[View], node: View) -> bool:
+    """Whether any term of a node selector chooses the node."""
+    labels, name = node["metadata"].get("labels") or {}, node["metadata"]["name"]
+    return any(_matches_term(term, labels, name) for term in terms)
 
 
 def _matches_term(term: View, labels: Mapping[str, str], name: str) -> bool:
@@ -91,7 +99,7 @@ def _matches_term(term: View, labels: Mapping[str, str], name: str) -> bool:
         return False
     given = [(item, labels) for item in expressions] + [(item, {"metadata.name": name}) for item in fields]
     return all(
-        new_requirement(item["key"], item["operator"], item.get("values") or ()).matches(values)
+        new_requirement(item["key"], _OPERATORS[item["operator"]], item.get("values") or ()).matches(values)
         for item, values in given
     )
 

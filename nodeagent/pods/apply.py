@@ -26,7 +26,7 @@ from nodeagent.pods.status import WaitReason
 from nodeagent.pods.stop import Stopper
 from nodeagent.pods.tell import PodEvents
 from nodeagent.runtime.protocol import Image, Runtime, RuntimeFailure, SandboxConfig, State
-from nodeagent.volumes.setup import Volume
+from nodeagent.volumes.volume import Volume
 
 log = logging.getLogger(__name__)
 
@@ -227,6 +227,7 @@ class Applier:
                 volumes=await self._with_images(pod, container, place),
                 ips=place.ips,
                 target_id=_target_id(container, place.state),
+                can_recursive_readonly=tools.runtime.can_recursive_readonly,
             )
             made = config.container_config(pod, container, facts, tools.settings)
         except ConfigProblem as problem:

@@ -29,8 +29,8 @@ from nodeagent.runtime.protocol import (
     SandboxConfig,
 )
 from nodeagent.runtime.simulated import RESTART_POLICY, SORT
-from nodeagent.volumes.setup import Volume
 from nodeagent.volumes.sub_path import Escape, resolve
+from nodeagent.volumes.volume import Volume
 
 _PROPAGATION = {
     "None": Propagation.PRIVATE,
@@ -127,6 +127,7 @@ class ContainerFacts:
     volumes: Mapping[str, Volume]
     ips: Sequence[str]
     target_id: str = ""
+    can_recursive_readonly: bool = False
 
 
 def container_config(pod: View, container: View, facts: ContainerFacts, settings: NodeSettings) -> ContainerConfig:
@@ -188,7 +189,7 @@ def _mounts(pod: View, container: View, facts: ContainerFacts) -> tuple[list[Mou
     devices = []
     for device in container.get("volumeDevices") or ():
         volume = facts.volumes[device["name"]]
-        devices.append(Device(device["devicePath"], str(volume.path)))
+        devices.append(Device(device["devicePath"], str(volume.path), "r" if volume.readonly else "mrw"))
     found = []
     for mount in container.get("volumeMounts") or ():
         volume = facts.volumes[mount["name"]]
@@ -204,10 +205,19 @@ def _mounts(pod: View, container: View, facts: ContainerFacts) -> tuple[list[Mou
                 _part_of(pod, container, mount, volume, sub_path),
                 readonly,
                 _PROPAGATION[mount.get("mountPropagation") or "None"],
-                recursive_readonly=mount.get("recursiveReadOnly") == "Enabled",
+                recursive_readonly=_is_recursive(mount, facts.can_recursive_readonly),
             )
         )
     return found, devices
+
+
+def _is_recursive(mount: View, is_supported: bool) -> bool:
+    """Whether what is mounted below is to be read only too. Raises ConfigProblem where it must but cannot."""
+    wanted = mount.get("recursiveReadOnly") or "Disabled"
+    if wanted == "Enabled" and not is_supported:
+        what = f'volume "{mount["name"]}" requested recursive read-only mode, but it is not supported by the runtime'
+        raise ConfigProblem(f"failed to resolve recursive read-only mode: {what}")
+    return wanted != "Disabled" and is_supported
 
 
 def _absolute(path: str) -> str:

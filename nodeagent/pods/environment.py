@@ -7,6 +7,7 @@ Follows: pkg/kubelet/kubelet_pods.go makeEnvironmentVariables, pkg/kubelet/envva
 from __future__ import annotations
 
 import base64
+import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from typing import Protocol
 from nodeagent.pods import spec
 from nodeagent.pods.spec import View
 from openapi.meta.quantity import Quantity
+
+log = logging.getLogger(__name__)
 
 
 class ConfigProblem(Exception):
@@ -168,6 +171,10 @@ def _escape(character: str) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+_STAND_IN = ("cpu", "memory", "ephemeral-storage")
+"""Of these a container without a limit may use what the node has; huge pages are never more than what is asked."""
+
+
 def resource_value(pod: View, container: View, reference: View, node: NodeFacts) -> str:
     """A request or limit of a container, divided and rounded up."""
     name = reference.get("containerName")
@@ -177,13 +184,16 @@ def resource_value(pod: View, container: View, reference: View, node: NodeFacts)
     sort, _, resource = reference["resource"].partition(".")
     given = spec.resources_of(owner, sort)
     text = given.get(resource)
-    if text is None and sort == "limits":
+    if sort == "limits" and resource in _STAND_IN and (text is None or Quantity.parse(text).is_zero):
         text = node.allocatable.get(resource)
     amount = Quantity.parse(text or "0")
     divisor = Quantity.parse(reference.get("divisor") or "1")
     if divisor.is_zero:
         divisor = Quantity.parse("1")
     return str(-(-amount.nanos // divisor.nanos))
+
+
+_BAD_FILE = "couldn't parse env file"
 
 
 def _file_value(pod: View, reference: View, sources: Sources) -> str | None:
@@ -193,7 +203,7 @@ def _file_value(pod: View, reference: View, sources: Sources) -> str | None:
     if content is None:
         if reference.get("optional"):
             return None
-        raise ConfigProblem(f'environment variable file "{path}" not found')
+        raise ConfigProblem(_BAD_FILE)
     values = parse_env_file(content)
     if key in values:
         return values[key]
@@ -202,17 +212,28 @@ def _file_value(pod: View, reference: View, sources: Sources) -> str | None:
     raise ConfigProblem(f'environment variable key "{key}" not found in file "{path}"')
 
 
+_ASSIGNMENT = re.compile(r"([!-<>-~]+)='([^']*)'[ \t]*(?:#[^\n]*)?(?=\n|\Z)")
+_NOTHING = re.compile(r"[ \t]*(?:#[^\n]*)?(?=\n|\Z)")
+
+
 def parse_env_file(content: str) -> dict[str, str]:
-    """Lines of `NAME='value'`; comments and empty lines do not count. Raises ConfigProblem."""
+    """`NAME='value'`, of which the value may go over several lines; comments and empty lines do not count.
+
+    Raises ConfigProblem.
+    """
     found: dict[str, str] = {}
-    for number, line in enumerate(content.splitlines(), 1):
-        stripped = line.strip()
-        if not stripped or stripped.startswith("#"):
-            continue
-        match = re.fullmatch(r"([A-Za-z_][A-Za-z0-9_.-]*)='([^']*)'\s*(?:#.*)?", stripped)
-        if match is None:
-            raise ConfigProblem(f"invalid environment variable format at line {number}")
-        found[match[1]] = match[2]
+    text, at = content.replace("\r\n", "\n"), 0
+    while at < len(text):
+        nothing = _NOTHING.match(text, at)
+        if nothing is None:
+            start = at + len(text[at:]) - len(text[at:].lstrip(" \t"))
+            match = _ASSIGNMENT.match(text, start)
+            if match is None:
+                log.info("invalid environment variable format at line %d", text.count("\n", 0, at) + 1)
+                raise ConfigProblem(_BAD_FILE)
+            found[match[1]] = match[2]
+            nothing = match
+        at = nothing.end() + 1
     return found
 
 

@@ -90,6 +90,22 @@ def is_terminal(pod: View) -> bool:
     return (pod.get("status") or {}).get("phase") in ("Failed", "Succeeded")
 
 
+def has_started(pod: View) -> bool:
+    """Whether any container of the pod has been made, as its status tells."""
+    status = pod.get("status") or {}
+    fields = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
+    return any(item.get("containerID") for field in fields for item in status.get(field) or ())
+
+
+def mounted_volumes(pod: View) -> tuple[set[str], set[str]]:
+    """The names of the volumes that containers mount, and of those that they use as devices."""
+    mounts, devices = set(), set()
+    for container in all_containers(pod):
+        mounts |= {mount["name"] for mount in container.get("volumeMounts") or ()}
+        devices |= {device["name"] for device in container.get("volumeDevices") or ()}
+    return mounts, devices
+
+
 def restart_policy(pod: View) -> str:
     return str(pod["spec"].get("restartPolicy") or "Always")
 

@@ -27,8 +27,9 @@ from nodeagent.pods.spec import Object, View
 from nodeagent.pods.state import Observer, PodState
 from nodeagent.pods.status import StatusFacts, make_status, rejected_status, terminated_status
 from nodeagent.runtime.protocol import RuntimeFailure, State
-from nodeagent.volumes.problem import VolumeProblem
-from nodeagent.volumes.setup import Volume, Volumes
+from nodeagent.volumes.problem import VolumesNotReady
+from nodeagent.volumes.setup import Volumes
+from nodeagent.volumes.volume import Volume
 from openapi.meta.times import now, parse_time
 
 log = logging.getLogger(__name__)
@@ -183,9 +184,11 @@ class PodWorker:
     async def _act(self) -> float:
         try:
             volumes = await self._set_up_volumes()
-        except VolumeProblem as problem:
-            message = f'MountVolume.SetUp failed for volume "{problem.volume}" : {problem.message}'
-            self._tools.events.pod(self.pod, "Warning", "FailedMount", message)
+        except VolumesNotReady as problem:
+            for text in problem.texts():
+                self._tools.events.pod(self.pod, "Warning", "FailedMount", text)
+            if problem.only_waits:
+                return VOLUME_RETRY_S[0]
             wait_s, self._volume_wait_s = self._volume_wait_s, min(self._volume_wait_s * 2, VOLUME_RETRY_S[1])
             return wait_s
         self._volume_wait_s = VOLUME_RETRY_S[0]

@@ -57,10 +57,17 @@ class CriRuntime:
         self._channel = grpc.aio.insecure_channel(f"unix://{socket}", options=options)
         self._methods: dict[str, Any] = {}
         self._messages = messages()
+        self._features: Mapping[str, Any] = {}
 
     @property
     def name(self) -> str:
         return "containerd"
+
+    @property
+    def can_recursive_readonly(self) -> bool:
+        """As the default handler said when the runtime was last asked how it is."""
+        features = self._features.get("")
+        return features is not None and bool(features.recursive_read_only_mounts)
 
     async def close(self) -> None:
         await self._channel.close()
@@ -70,6 +77,7 @@ class CriRuntime:
 
     async def readiness(self) -> Readiness:
         answer = await self._call("Status")
+        self._features = {handler.name: handler.features for handler in answer.runtime_handlers}
         said = {condition.type: condition for condition in answer.status.conditions}
         runtime, network = said.get("RuntimeReady"), said.get("NetworkReady")
         return Readiness(

@@ -302,6 +302,10 @@ class Runtime(Protocol):
     def name(self) -> str:
         """As in container ids: `containerd`."""
 
+    @property
+    def can_recursive_readonly(self) -> bool:
+        """Whether it can mount something read only with all that is mounted below it."""
+
     async def version(self) -> str: ...
 
     async def readiness(self) -> Readiness: ...

@@ -93,6 +93,10 @@ class SimulatedRuntime:
     def name(self) -> str:
         return "simulated"
 
+    @property
+    def can_recursive_readonly(self) -> bool:
+        return False
+
     def use_addresses(self, pod_cidr: str) -> None:
         """From now on pods get addresses from there."""
         if pod_cidr != self._cidr:

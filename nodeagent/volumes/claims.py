@@ -1,6 +1,6 @@
-"""Persistent volume claims: from the claim over its bound volume to a folder of this node.
+"""Persistent volume claims: from what a pod names to the volume that is bound to it.
 
-Volumes of type hostPath and local are known; a local one must be on this node, which its affinity says.
+Follows: pkg/kubelet/volumemanager/populator/desired_state_of_world_populator.go
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from nodeagent.pods import spec
 from nodeagent.pods.spec import View
-from nodeagent.volumes import host_path
-from nodeagent.volumes.problem import VolumeProblem
+from nodeagent.volumes.problem import Unprocessed
 
 
 class ClaimSource(Protocol):
-    """Reads claims and volumes. None: there is no such object."""
+    """Reads claims and volumes. None: there is no such object. Raises ConfigProblem where nobody can tell."""
 
     async def claim(self, namespace: str, name: str) -> View | None: ...
 
@@ -22,9 +22,20 @@ class ClaimSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
-    path: str
+class Bound:
+    """A claim with the persistent volume that it is bound to. `readonly` is what the pod asks for."""
+
+    claim: View
+    volume: View
     readonly: bool
+
+    @property
+    def name(self) -> str:
+        return str(self.volume["metadata"]["name"])
+
+    @property
+    def is_block(self) -> bool:
+        return bool(self.volume["spec"].get("volumeMode") == "Block")
 
 
 class Claims:
@@ -33,38 +44,42 @@ class Claims:
     def __init__(self, source: ClaimSource) -> None:
         self._source = source
 
-    async def resolve(self, pod: View, volume: View) -> Claimed:
-        """The folder behind a `persistentVolumeClaim` or `ephemeral` volume. Raises VolumeProblem."""
-        found = await self.bound_volume(pod, volume)
-        modes = found["spec"].get("accessModes") or ()
-        given = volume.get("persistentVolumeClaim") or {}
-        readonly = bool(given.get("readOnly")) or list(modes) == ["ReadOnlyMany"]
-        return Claimed(_path_of(volume["name"], found), readonly)
-
-    async def bound_volume(self, pod: View, volume: View) -> View:
-        """The persistent volume that the claim is bound to. Raises VolumeProblem."""
+    async def bound(self, pod: View, volume: View) -> Bound:
+        """What a `persistentVolumeClaim` or `ephemeral` volume of a pod stands for. Raises Unprocessed."""
         name, namespace = volume["name"], pod["metadata"]["namespace"]
         given = volume.get("persistentVolumeClaim") or {}
         claim_name = given.get("claimName") or f"{pod['metadata']['name']}-{name}"
+
+        def problem(message: str) -> Unprocessed:
+            return Unprocessed(name, f"error processing PVC {namespace}/{claim_name}: {message}")
+
         claim = await self._source.claim(namespace, claim_name)
         if claim is None:
-            raise VolumeProblem(name, f'persistentvolumeclaims "{claim_name}" not found')
+            raise problem(f'failed to fetch PVC from API server: persistentvolumeclaims "{claim_name}" not found')
+        if claim["metadata"].get("deletionTimestamp") and not spec.has_started(pod):
+            raise problem("PVC is being deleted")
+        if (claim.get("status") or {}).get("phase") != "Bound":
+            raise problem("PVC is not bound")
         volume_name = claim["spec"].get("volumeName")
-        if not volume_name or (claim.get("status") or {}).get("phase") != "Bound":
-            raise VolumeProblem(name, f'PVC "{namespace}/{claim_name}" is not bound')
+        if not volume_name:
+            raise problem("PVC has empty pvc.Spec.VolumeName")
+        if "ephemeral" in volume and not _belongs_to(claim, pod):
+            owner = f"{namespace}/{pod['metadata']['name']}"
+            raise Unprocessed(name, f"PVC {namespace}/{claim_name} was not created for pod {owner} (pod is not owner)")
         found = await self._source.persistent_volume(volume_name)
         if found is None:
-            raise VolumeProblem(name, f'persistentvolumes "{volume_name}" not found')
-        return found
+            text = f'persistentvolumes "{volume_name}" not found'
+            raise problem(f"failed to fetch PV {volume_name} from API server: {text}")
+        reference = found["spec"].get("claimRef")
+        if reference is None:
+            text = "but it has a nil pv.Spec.ClaimRef indicating it is not yet bound to the claim"
+            raise problem(f"found PV object {volume_name} {text}")
+        if reference.get("uid") != claim["metadata"]["uid"]:
+            text = f"but its pv.Spec.ClaimRef.UID {reference.get('uid', '')} does not point to claim.UID"
+            raise problem(f"found PV object {volume_name} {text} {claim['metadata']['uid']}")
+        return Bound(claim, found, bool(given.get("readOnly")))
 
 
-def _path_of(name: str, volume: View) -> str:
-    source = volume["spec"].get("hostPath")
-    if source:
-        host_path.check(name, source["path"], source.get("type") or "DirectoryOrCreate")
-        return str(source["path"])
-    local = volume["spec"].get("local")
-    if local:
-        host_path.check(name, local["path"], "Directory")
-        return str(local["path"])
-    raise VolumeProblem(name, f'volume "{volume["metadata"]["name"]}" is of a type that this node cannot mount')
+def _belongs_to(claim: View, pod: View) -> bool:
+    owners = claim["metadata"].get("ownerReferences") or ()
+    return any(owner.get("controller") and owner["uid"] == pod["metadata"]["uid"] for owner in owners)

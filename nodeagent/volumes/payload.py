@@ -38,21 +38,48 @@ async def files_of(
         return await _secret(pod, name, source, sources, _mode(source))
     if "downwardAPI" in volume:
         return _downward(pod, name, volume["downwardAPI"], _mode(volume["downwardAPI"]), ips, node)
-    projected = volume["projected"]
+    return await _projected(pod, name, volume["projected"], sources, ips, node)
+
+
+async def _projected(
+    pod: View, name: str, projected: View, sources: ProjectedSources, ips: Sequence[str], node: NodeFacts
+) -> dict[str, File]:
+    """All sources in one; what is wrong with any of them is told together."""
     mode = _mode(projected)
     found: dict[str, File] = {}
+    problems: list[str] = []
     for part in projected.get("sources") or ():
-        if "configMap" in part:
-            found |= await _config_map(pod, name, part["configMap"], sources, mode)
-        elif "secret" in part:
-            found |= await _secret(pod, name, part["secret"], sources, mode)
-        elif "downwardAPI" in part:
-            found |= _downward(pod, name, part["downwardAPI"], mode, ips, node)
-        elif "serviceAccountToken" in part:
-            found |= await _token(pod, name, part["serviceAccountToken"], sources, mode)
-        elif "clusterTrustBundle" in part:
-            found |= await _trust_bundle(name, part["clusterTrustBundle"], sources, mode)
+        try:
+            found |= await _part(pod, name, part, sources, mode=mode, ips=ips, node=node)
+        except VolumeProblem as problem:
+            problems.append(problem.message)
+        except ConfigProblem as problem:
+            problems.append(str(problem))
+    if problems:
+        raise VolumeProblem(name, aggregate(problems))
     return found
+
+
+async def _part(
+    pod: View, name: str, part: View, sources: ProjectedSources, *, mode: int, ips: Sequence[str], node: NodeFacts
+) -> dict[str, File]:
+    if "configMap" in part:
+        return await _config_map(pod, name, part["configMap"], sources, mode)
+    if "secret" in part:
+        return await _secret(pod, name, part["secret"], sources, mode)
+    if "downwardAPI" in part:
+        return _downward(pod, name, part["downwardAPI"], mode, ips, node)
+    if "serviceAccountToken" in part:
+        return await _token(pod, name, part["serviceAccountToken"], sources, mode)
+    if "clusterTrustBundle" in part:
+        return await _trust_bundle(name, part["clusterTrustBundle"], sources, mode)
+    return {}
+
+
+def aggregate(messages: Sequence[str]) -> str:
+    """Several errors as one: each once, in brackets where they are many."""
+    distinct = list(dict.fromkeys(messages))
+    return distinct[0] if len(distinct) == 1 else f"[{', '.join(distinct)}]"
 
 
 def _mode(source: View) -> int:
@@ -102,6 +129,7 @@ def _downward(
     pod: View, volume: str, source: View, mode: int, ips: Sequence[str], node: NodeFacts
 ) -> dict[str, File]:
     found = {}
+    problems: list[str] = []
     for item in source.get("items") or ():
         try:
             if "fieldRef" in item:
@@ -111,9 +139,12 @@ def _downward(
                 container = spec.container_named(pod, reference.get("containerName", "")) or {}
                 value = environment.resource_value(pod, container, reference, node)
         except ConfigProblem as problem:
-            raise VolumeProblem(volume, str(problem)) from None
+            problems.append(str(problem))
+            continue
         own = item.get("mode")
         found[item["path"].lstrip("/")] = File(value.encode(errors="surrogateescape"), mode if own is None else own)
+    if problems:
+        raise VolumeProblem(volume, aggregate(problems))
     return found
 
 
@@ -135,7 +166,7 @@ def _common_user(pod: View) -> int | None:
     pod_user = (pod["spec"].get("securityContext") or {}).get("runAsUser")
     users = {
         own if own is not None else pod_user
-        for container in spec.all_containers(pod)
+        for container in (*spec.init_containers(pod), *spec.containers(pod))
         for own in [(container.get("securityContext") or {}).get("runAsUser")]
     }
     return users.pop() if len(users) == 1 else None

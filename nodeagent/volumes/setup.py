@@ -1,7 +1,8 @@
 """Sets up the volumes of pods on the node, keeps their content fresh, and takes them down.
 
 A volume is a folder below the pod's own; what is there already is used as it is, so a restarted agent goes on where
-it stopped. Nothing is taken down while containers of the pod run.
+it stopped. Nothing is taken down while containers of the pod run. Volumes that no container uses are left alone.
+Follows: pkg/kubelet/volumemanager
 """
 
 from __future__ import annotations
@@ -9,16 +10,17 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from nodeagent.pods import spec
 from nodeagent.pods.environment import ConfigProblem, NodeFacts
 from nodeagent.pods.spec import View
-from nodeagent.volumes import atomic, host_path, mounting, payload
+from nodeagent.volumes import atomic, host_path, mounting, ownership, payload
 from nodeagent.volumes.claims import Claims
 from nodeagent.volumes.payload import ProjectedSources
-from nodeagent.volumes.problem import VolumeProblem
+from nodeagent.volumes.persistent import PersistentVolumes
+from nodeagent.volumes.problem import Unprocessed, VolumeProblem, VolumesNotReady
+from nodeagent.volumes.volume import Volume
 from openapi.meta.quantity import Quantity
 
 _FOLDERS = {
@@ -33,23 +35,16 @@ _IN_MEMORY = ("secret", "downwardAPI", "projected")
 EVERYONE = 0o777
 
 
-@dataclass(frozen=True, slots=True)
-class Volume:
-    """A volume that is ready. `readonly` is so for every container; an image volume has a reference, not a path."""
-
-    name: str
-    path: Path
-    readonly: bool = False
-    image: str = ""
-
-
 class Volumes:
     """The volumes of a node's pods below `root` (`<root>/pods/<uid>/volumes`)."""
 
-    def __init__(self, root: Path, sources: ProjectedSources, claims: Claims, node: NodeFacts) -> None:
+    def __init__(
+        self, root: Path, sources: ProjectedSources, claims: Claims, persistent: PersistentVolumes, node: NodeFacts
+    ) -> None:
         self._root = root
         self._sources = sources
         self._claims = claims
+        self._persistent = persistent
         self._node = node
 
     def pod_folder(self, uid: str) -> Path:
@@ -59,14 +54,28 @@ class Volumes:
         return self.pod_folder(uid) / "volumes" / _FOLDERS[kind] / name
 
     async def set_up(self, pod: View, ips: Sequence[str]) -> Mapping[str, Volume]:
-        """All volumes of the pod, ready or refreshed. Raises VolumeProblem for the first that cannot be."""
-        found = {}
-        for volume in pod["spec"].get("volumes") or ():
-            try:
-                found[volume["name"]] = await self._set_up(pod, volume, ips)
-            except OSError as error:
-                raise VolumeProblem(volume["name"], f"{error.strerror}: {error.filename}") from error
-        return found
+        """The volumes that containers use, ready or refreshed. Raises VolumesNotReady."""
+        mounts, devices = spec.mounted_volumes(pod)
+        wanted = [volume for volume in pod["spec"].get("volumes") or () if volume["name"] in mounts | devices]
+        results = await asyncio.gather(*(self._try_set_up(pod, volume, ips) for volume in wanted))
+        problems = {
+            volume["name"]: result
+            for volume, result in zip(wanted, results, strict=True)
+            if isinstance(result, VolumeProblem)
+        }
+        if problems:
+            raise VolumesNotReady(problems)
+        return {result.name: result for result in results if isinstance(result, Volume)}
+
+    async def _try_set_up(self, pod: View, volume: View, ips: Sequence[str]) -> Volume | VolumeProblem:
+        try:
+            return await self._set_up(pod, volume, ips)
+        except VolumeProblem as problem:
+            return problem
+        except ConfigProblem as problem:
+            return VolumeProblem(volume["name"], str(problem))
+        except OSError as error:
+            return VolumeProblem(volume["name"], f"{error.strerror}: {error.filename}")
 
     async def take_down(self, uid: str) -> None:
         """Remove everything that the pod had here; what it had elsewhere (claims, host paths) stays."""
@@ -94,18 +103,14 @@ class Volumes:
         if "image" in volume:
             return Volume(name, Path(), readonly=True, image=volume["image"].get("reference", ""))
         if "persistentVolumeClaim" in volume or "ephemeral" in volume:
-            claimed = await self._claims.resolve(pod, volume)
-            path = Path(claimed.path)
-            if not claimed.readonly:
-                self._apply_group(pod, path)
-            return Volume(name, path, readonly=claimed.readonly)
+            return await self._persistent.set_up(pod, name, await self._claims.bound(pod, volume))
         for kind in _FROM_OBJECTS:
             if kind in volume:
                 return await self._set_up_from_objects(pod, volume, kind, ips)
         if "emptyDir" in volume:
             return self._set_up_empty(pod, volume)
-        kind = next((key for key in volume if key != "name"), "nothing")
-        raise VolumeProblem(name, f"no volume plugin matched name: kubernetes.io/{kind}")
+        text = f'failed to get Plugin from volumeSpec for volume "{name}" err=no volume plugin matched'
+        raise Unprocessed(name, text)
 
     async def _set_up_from_objects(self, pod: View, volume: View, kind: str, ips: Sequence[str]) -> Volume:
         folder = self.folder(spec.uid_of(pod), kind, volume["name"])
@@ -119,7 +124,7 @@ class Volumes:
         _make_folder(folder)
         if kind in _IN_MEMORY:
             mounting.mount_tmpfs(folder)
-        group = (pod["spec"].get("securityContext") or {}).get("fsGroup")
+        group = ownership.group_of(pod)
         await asyncio.to_thread(atomic.write, folder, files, group=group)
         if group is not None:
             os.chown(folder, -1, group)
@@ -134,7 +139,7 @@ class Volumes:
         if source.get("medium") == "Memory":
             mounting.mount_tmpfs(folder, self._memory_size(pod, source))
         if is_new:
-            self._apply_group(pod, folder)
+            ownership.apply(pod, folder)
         return Volume(volume["name"], folder)
 
     def _memory_size(self, pod: View, source: View) -> int:
@@ -146,15 +151,6 @@ class Volumes:
         if source.get("sizeLimit"):
             sizes.append(Quantity.parse(source["sizeLimit"]).value)
         return min((size for size in sizes if size > 0), default=0)
-
-    def _apply_group(self, pod: View, path: Path) -> None:
-        security = pod["spec"].get("securityContext") or {}
-        group = security.get("fsGroup")
-        if group is None:
-            return
-        on_mismatch = security.get("fsGroupChangePolicy") == "OnRootMismatch"
-        if not (on_mismatch and mounting.belongs_to_group(path, group)):
-            mounting.give_to_group(path, group)
 
 
 def _make_folder(folder: Path) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from nodeagent.pods.spec import View
 from nodeagent.volumes import payload
-from nodeagent.volumes.setup import Volume, Volumes
+from nodeagent.volumes.setup import Volumes
+from nodeagent.volumes.volume import Volume
 
 
 class SimulatedVolumes(Volumes):
@@ -16,7 +17,7 @@ class SimulatedVolumes(Volumes):
     async def _set_up(self, pod: View, volume: View, ips: Sequence[str]) -> Volume:
         name = volume["name"]
         if "persistentVolumeClaim" in volume or "ephemeral" in volume:
-            await self._claims.bound_volume(pod, volume)
+            await self._claims.bound(pod, volume)
         elif any(kind in volume for kind in ("configMap", "secret", "downwardAPI")):
             await payload.files_of(pod, volume, self._sources, ips=ips, node=self._node)
         elif "projected" in volume:

@@ -18,6 +18,12 @@ def asking(cpu: str, **spec: Any) -> dict[str, Any]:
     return make_pod([{"name": "c", "resources": {"requests": {"cpu": cpu}}}], **spec)
 
 
+def with_affinity(operator: str, *values: str) -> dict[str, Any]:
+    term = {"matchExpressions": [{"key": "zone", "operator": operator, "values": list(values)}]}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
+    return asking("1", affinity={"nodeAffinity": required})
+
+
 def with_port(port: int, ip: str = "") -> dict[str, Any]:
     return make_pod([{"name": "c", "ports": [{"containerPort": port, "hostPort": port, "hostIP": ip}]}])
 
@@ -28,6 +34,9 @@ def with_port(port: int, ip: str = "") -> dict[str, Any]:
         (asking("1"), None),
         (asking("3"), "OutOfcpu"),
         (asking("1", nodeSelector={"zone": "b"}), "NodeAffinity"),
+        (with_affinity("In", "a", "b"), None),
+        (with_affinity("NotIn", "a"), "NodeAffinity"),
+        (with_affinity("DoesNotExist"), "NodeAffinity"),
         (asking("1", os={"name": "windows"}), "PodOSNotSupported"),
         (asking("1", securityContext={"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}), "SysctlForbidden"),
         (asking("1", securityContext={"sysctls": [{"name": "net.ipv4.tcp_syncookies", "value": "1"}]}), None),

@@ -125,7 +125,19 @@ def test_maps_are_written_as_go_quotes_them() -> None:
     assert format_map({"b": 'say "x"\n', "a": "\\"}) == 'a="\\\\"\nb="say \\"x\\"\\n"'
 
 
-def test_env_files_take_only_quoted_values() -> None:
-    assert parse_env_file("A='1'\n\n# c\nB='two words' # why\n") == {"A": "1", "B": "two words"}
-    with pytest.raises(ConfigProblem, match="line 1"):
-        parse_env_file("A=1\n")
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("A='1'\n\n# c\nB='two words' # why\n", {"A": "1", "B": "two words"}),
+        ("  A='one\ntwo'\n", {"A": "one\ntwo"}),
+        ("a.b-c='x=y'", {"a.b-c": "x=y"}),
+    ],
+)
+def test_env_files_give_quoted_values(content: str, expected: dict[str, str]) -> None:
+    assert parse_env_file(content) == expected
+
+
+@pytest.mark.parametrize("content", ["A=1", "A = '1'", "A='1' B='2'", "export A='1'", "A='1"])
+def test_other_lines_spoil_an_env_file(content: str) -> None:
+    with pytest.raises(ConfigProblem, match="couldn't parse env file"):
+        parse_env_file(content)

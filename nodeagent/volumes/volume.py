@@ -1,0 +1,19 @@
+"""A volume that is ready for containers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """`path` is a folder, a file or a device of the node. `readonly` is so for every container.
+
+    An image volume has a reference instead of a path.
+    """
+
+    name: str
+    path: Path
+    readonly: bool = False
+    image: str = ""
