@@ -105,7 +105,8 @@ def _show(home: Home) -> bool:
     print(f"server      {running.server}")
     print(f"kubeconfig  {running.kubeconfig}")
     for name, pid in running.components.items():
-        print(f"{name:<11} pid {pid}")
+        restarts = running.restarts.get(name, 0)
+        print(f"{name:<11} pid {pid}" + (f", started again {restarts} times" if restarts else ""))
     return is_ready
 
 

@@ -28,13 +28,16 @@ LOG_LIMIT_BYTES = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What a running cluster tells about itself; `components` are process ids by name."""
+    """What a running cluster tells about itself; `components` are process ids by name, `restarts` how often one of them
+    has ended by itself and was started again.
+    """
 
     pid: int
     server: str
     kubeconfig: str
     started: float
     components: Mapping[str, int] = field(default_factory=dict)
+    restarts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Starts the components of a cluster as processes of their own, waits, and stops them in reverse order.
 
-Guarantees: nothing started here outlives this process, however it ends; a component that ends by itself ends the
-cluster, with its name and last words. Components are not restarted: what made one end would hide behind it.
+Guarantees: nothing started here outlives this process, however it ends. A component that cannot start ends the cluster;
+one that ends by itself later is started again after a pause, longer each time, and its name and last words are told. Only
+an API server that kept its objects in memory ends the cluster: they are gone with it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import sysconfig
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
 LAST_WORDS = 15
 """Lines of a component's log that are shown when it ends by itself."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+STEADY_S = 120.0
+"""A component that has run for so long is started again after the first pause."""
 ROOT = Path(__file__).resolve().parent.parent
 
 Facts = dict[str, Any]
@@ -40,12 +44,16 @@ class Interrupted(Exception):
 
 @dataclass(slots=True)
 class Child:
-    """A started component; `facts` is what it said when it was ready."""
+    """A started component; `facts` is what it said when it was ready, `due` when it is to be started again."""
 
     component: Component
     process: subprocess.Popen[bytes]
     ready: int
     facts: Facts
+    since: float
+    due: float | None = None
+    pause_s: float = FIRST_PAUSE_S
+    restarts: int = 0
 
 
 class Supervisor:
@@ -63,11 +71,12 @@ class Supervisor:
         self._started = time.monotonic()
 
     def run(self, on_ready: Callable[[Running], None]) -> None:
-        """Raises CommandError when a component cannot start or ends by itself. Returns when a signal says stop."""
+        """Raises CommandError when a component cannot start, or ends and takes the objects with it. Returns when a
+        signal says stop."""
         with _signals() as wakeup:
             try:
-                running = self._start(wakeup)
-                on_ready(running)
+                self._start(wakeup)
+                on_ready(self._announce())
                 self._wait(wakeup)
             except Interrupted:
                 self._say("Stopping.")
@@ -76,15 +85,16 @@ class Supervisor:
 
     # -- start -------------------------------------------------------------------------------------------------
 
-    def _start(self, wakeup: int) -> Running:
+    def _start(self, wakeup: int) -> None:
         self._certificates = self._make_certificates()
         first, *others = self._components
         self._follow(self._spawn(first), wakeup)
+        # Started again it must be where the others look for it.
+        self._options = replace(self._options, port=self._children[0].facts["port"])
         for component in others:
             self._give_kubeconfig(component)
         for child in [self._spawn(component) for component in others]:
             self._follow(child, wakeup)
-        return self._announce()
 
     def _follow(self, child: Child, wakeup: int) -> None:
         child.facts = self._until_ready(child, wakeup)
@@ -98,6 +108,7 @@ class Supervisor:
             kubeconfig=first["kubeconfig"],
             started=time.time(),
             components={child.component.name: child.process.pid for child in self._children},
+            restarts={child.component.name: child.restarts for child in self._children if child.restarts},
         )
         self._home.announce(running)
         return running
@@ -114,7 +125,15 @@ class Supervisor:
         )
 
     def _spawn(self, component: Component) -> Child:
-        """In a session of its own, so that Ctrl-C reaches only the supervisor, which stops all in order."""
+        process, ready = self._launch(component)
+        child = Child(component, process, ready, {}, time.monotonic())
+        self._children.append(child)
+        return child
+
+    def _launch(self, component: Component) -> tuple[subprocess.Popen[bytes], int]:
+        """The process and the descriptor on which it says that it is ready. It has a session of its own, so that Ctrl-C
+        reaches only the supervisor, which stops all in order.
+        """
         reading, writing = os.pipe()
         log = self._home.open_log(component.name)
         try:
@@ -130,9 +149,7 @@ class Supervisor:
         finally:
             os.close(writing)
             os.close(log)
-        child = Child(component, process, reading, {})
-        self._children.append(child)
-        return child
+        return process, reading
 
     def _until_ready(self, child: Child, wakeup: int) -> Facts:
         """What the component says of itself. Raises CommandError when it says why it cannot, or says nothing."""
@@ -148,7 +165,7 @@ class Supervisor:
             if child.ready in readable:
                 part = os.read(child.ready, 4096)
                 if not part:
-                    raise CommandError(self._epitaph(child))
+                    raise CommandError(f"{_epitaph(child)}; everything else is stopped{self._last_words(child)}")
                 said += part
         facts: Facts = json.loads(said)
         if "error" in facts:
@@ -170,18 +187,34 @@ class Supervisor:
 
     def _wait(self, wakeup: int) -> None:
         while True:
-            select.select([wakeup], [], [])
+            due = [child.due for child in self._children if child.due is not None]
+            select.select([wakeup], [], [], max(0.0, min(due) - time.monotonic()) if due else None)
             _raise_if_told_to_stop(wakeup)
             for child in self._children:
-                if child.process.poll() is not None:
-                    raise CommandError(self._epitaph(child))
+                self._look_after(child)
 
-    def _epitaph(self, child: Child) -> str:
-        code = child.process.wait()
-        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+    def _look_after(self, child: Child) -> None:
+        """Start a component again that has ended, after its pause."""
+        now = time.monotonic()
+        if child.due is None and child.process.poll() is not None:
+            if child is self._children[0] and self._keeps_objects_in_memory():
+                raise CommandError(f"{_epitaph(child)}; everything else is stopped{self._last_words(child)}")
+            if now - child.since > STEADY_S:
+                child.pause_s = FIRST_PAUSE_S
+            self._say(f"{_epitaph(child)}; it is started again in {child.pause_s:g} s{self._last_words(child)}")
+            child.due, child.pause_s = now + child.pause_s, min(2 * child.pause_s, LONGEST_PAUSE_S)
+        elif child.due is not None and now >= child.due:
+            os.close(child.ready)
+            child.process, child.ready = self._launch(child.component)
+            child.since, child.due, child.restarts = now, None, child.restarts + 1
+            self._announce()
+
+    def _keeps_objects_in_memory(self) -> bool:
+        return self._home.database is None and not self._options.etcd_servers
+
+    def _last_words(self, child: Child) -> str:
         lines = self._home.log(child.component.name).read_text(errors="replace").splitlines()[-LAST_WORDS:]
-        words = "".join(f"\n  {line}" for line in lines)
-        return f"{child.component.name} ended {how}; everything else is stopped" + words
+        return "".join(f"\n  {line}" for line in lines)
 
     def _stop(self, wakeup: int) -> None:
         """Last started, first stopped. A second signal, or a component that takes too long, means SIGKILL."""
@@ -200,6 +233,12 @@ class Supervisor:
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._started
+
+
+def _epitaph(child: Child) -> str:
+    code = child.process.wait()
+    how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+    return f"{child.component.name} ended {how}"
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -123,13 +124,45 @@ def test_a_killed_supervisor_leaves_no_orphans(tmp_path: Path) -> None:
         assert pids and all(is_gone(pid) for pid in pids)
 
 
-def test_a_component_that_dies_ends_the_cluster(tmp_path: Path) -> None:
-    with up("--data-dir", tmp_path) as process:
+def running(home: Path) -> Any:
+    return json.loads((home / "running.json").read_text())
+
+
+def said_until(process: subprocess.Popen[str], wanted: str) -> str:
+    """What is printed up to the line that holds `wanted`."""
+    assert process.stdout is not None
+    said = ""
+    while wanted not in said:
+        line = process.stdout.readline()
+        assert line, said
+        said += line
+    return said
+
+
+@pytest.mark.parametrize("component", ["apiserver", "controllers"])
+def test_a_component_that_ends_by_itself_is_started_again(tmp_path: Path, component: str) -> None:
+    with up("--data-dir", tmp_path, "--components", "apiserver,controllers") as process:
+        before = running(tmp_path)
+        os.kill(before["components"][component], signal.SIGKILL)
+        said_until(process, f"{component} ended by SIGKILL; it is started again in 1 s")
+        deadline = time.monotonic() + TIMEOUT_S
+        while running(tmp_path)["restarts"] != {component: 1} or wherry("status", "--data-dir", tmp_path).returncode:
+            assert time.monotonic() < deadline
+        after = running(tmp_path)
+        assert after["server"] == before["server"] and after["components"][component] != before["components"][component]
+        assert ", started again 1 times" in wherry("status", "--data-dir", tmp_path).stdout
+
+
+def test_objects_in_memory_end_with_their_api_server(tmp_path: Path) -> None:
+    with up("--ephemeral", "--kubeconfig", tmp_path / "kubeconfig") as process:
         pids = components(process)
-        os.kill(json.loads((tmp_path / "running.json").read_text())["components"]["apiserver"], signal.SIGKILL)
+        shown = wherry("status", "--kubeconfig", tmp_path / "kubeconfig").stdout
+        found = re.search(r"apiserver +pid (\d+)", shown)
+        assert found is not None
+        os.kill(int(found[1]), signal.SIGKILL)
         said, _ = process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == 1 and all(is_gone(pid) for pid in pids)
-    assert "wherry: apiserver ended by SIGKILL" in said
+    assert "wherry: apiserver ended by SIGKILL; everything else is stopped" in said
 
 
 def test_an_ephemeral_cluster_leaves_only_the_kubeconfig(tmp_path: Path) -> None:
