@@ -113,9 +113,7 @@ class GarbageCollector(Controller):
                 self._definitions.clear()
 
     async def _first_sync(self) -> None:
-        informers = [
-            self.runtime.informers.get(resource, metadata_only=True) for resource, _ in self._watched.values()
-        ]
+        informers = [self.runtime.informers.get(resource, metadata_only=True) for resource, _ in self._watched.values()]
         try:
             async with asyncio.timeout(SYNC_S):
                 await asyncio.gather(*(informer.synced.wait() for informer in informers))

@@ -34,6 +34,8 @@ class SchedulerConfiguration:
 
     profiles: Sequence[View] = ({"schedulerName": DEFAULT_SCHEDULER},)
     extenders: Sequence[View] = ()
+    percentage: int = 0
+    """Of the nodes, so many that fit are enough to rank; 0: all are ranked."""
     initial_backoff_s: float = 1.0
     max_backoff_s: float = 10.0
     leader_election: View = field(default_factory=dict)
@@ -49,7 +51,7 @@ class SchedulerConfiguration:
             if resource.get("ignoredByScheduler")
         ]
         for profile in self.profiles:
-            made = build_profile(profile, world, left_out)
+            made = build_profile(profile, world, left_out, self.percentage)
             if made.scheduler_name in built:
                 raise ConfigurationError(f"profiles: Duplicate value: {made.scheduler_name!r}")
             built[made.scheduler_name] = made
@@ -78,6 +80,7 @@ def parse_configuration(document: Any, source: str) -> SchedulerConfiguration:
     configuration = SchedulerConfiguration(
         profiles=tuple(document.get("profiles") or ({"schedulerName": DEFAULT_SCHEDULER},)),
         extenders=tuple(document.get("extenders") or ()),
+        percentage=document.get("percentageOfNodesToScore") or 0,
         initial_backoff_s=float(initial),
         max_backoff_s=float(longest),
         leader_election=document.get("leaderElection") or {},
@@ -100,8 +103,11 @@ def _check_extenders(extenders: Iterable[View]) -> None:
         raise ConfigurationError("extenders: found multiple extenders implementing bind")
 
 
-def build_profile(profile: View, world: World, left_to_extenders: Sequence[str] = ()) -> Profile:
-    """One profile of the file, without judging the resources that extenders manage. Raises ConfigurationError."""
+def build_profile(profile: View, world: World, left_to_extenders: Sequence[str] = (), percentage: int = 0) -> Profile:
+    """One profile of the file, without judging the resources that extenders manage. Raises ConfigurationError.
+
+    `percentage` is for profiles that do not say how many nodes are to be ranked.
+    """
     name = profile.get("schedulerName") or DEFAULT_SCHEDULER
     plugins = profile.get("plugins") or {}
     defaults = [{"name": plugin.name, "weight": weight} for plugin, weight in PLUGINS]
@@ -125,7 +131,8 @@ def build_profile(profile: View, world: World, left_to_extenders: Sequence[str] 
     heavy = [plugin for plugin, weight in weights.items() if weight > MAX_WEIGHT * 1000]
     if heavy:
         raise ConfigurationError(f"total score of plugin {heavy[0]} could overflow")
-    return Profile(name, made, enabled, weights)
+    mine = profile.get("percentageOfNodesToScore")
+    return Profile(name, made, enabled, weights, percentage if mine is None else mine)
 
 
 def merge_set(defaults: Sequence[View], custom: View) -> list[View]:

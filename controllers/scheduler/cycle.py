@@ -1,14 +1,14 @@
 """The placing of one pod from top to bottom: rules out nodes, ranks those that are left, picks one.
 
 Pure: reads the world, decides, changes nothing. Rules that see one node at a time are kept per workload and refreshed
-only for rows that changed, so the cost of a pod hardly grows with the cluster. All nodes are always looked at.
+only for rows that changed, so the cost of a pod hardly grows with the cluster.
 Follows: pkg/scheduler/schedule_one.go
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,12 +25,16 @@ from controllers.scheduler.framework import (
     Only,
     PreFilter,
     Refuse,
+    Rejection,
     Rows,
+    SchedulingError,
     Score,
     Skip,
 )
 
 NO_NODES = "no nodes available to schedule pods"
+FEWEST_SAMPLED = 100
+"""So many feasible nodes are always ranked, whatever percentage is enough."""
 MANY_CHANGES = 64
 """With more changed rows than this a fresh look at all of them costs less."""
 
@@ -48,32 +52,56 @@ class NodeView:
 
 
 def feasible_rows(cycle: Cycle) -> Ints | Diagnosis:
-    """The rows where the pod fits, or why there are none."""
+    """The rows where the pod fits, or why there are none. Where it fits on its nominated node, only that one."""
     snapshot = cycle.snapshot
-    diagnosis = Diagnosis(len(snapshot.rows))
+    diagnosis = cycle.diagnosis = Diagnosis(len(snapshot.rows))
     if not snapshot.rows:
         diagnosis.refusal = NO_NODES
         return diagnosis
     limit = _pre_filter(cycle, diagnosis)
     if diagnosis.refusal:
         return diagnosis
+    cycle.candidates = snapshot.alive if limit is None else snapshot.alive & snapshot.named(limit)
     nominated = snapshot.rows.get(cycle.pod.nominated, -1)
     if nominated >= 0 and not row_findings(cycle, nominated):
         return np.array([nominated])
-    candidates = snapshot.alive if limit is None else snapshot.alive & snapshot.named(limit)
+    return rows_anywhere(cycle)
+
+
+def rows_anywhere(cycle: Cycle) -> Ints | Diagnosis:
+    """As `feasible_rows`, after it, and whatever node the pod is nominated for."""
+    snapshot, candidates = cycle.snapshot, cycle.candidates
     fitting = _fitting(cycle, candidates)
-    blocked: list[Finding] = []
+    cycle.blocked = []
     for row in cycle.nominations.rows(snapshot, cycle.pod):
         if candidates[row]:
             found = row_findings(cycle, row)
             if found:
                 fitting[row] = False
-                blocked += found
+                cycle.blocked += found
     rows = np.flatnonzero(fitting)
-    if len(rows):
+    return _sample(cycle, rows) if len(rows) else explained(cycle, rows)
+
+
+def _sample(cycle: Cycle, rows: Ints) -> Ints:
+    """As many of the rows as the profile wants to be ranked, going on where the last cycle ended.
+
+    A look at all nodes costs little here, so only a percentage that was asked for leaves some out.
+    """
+    wanted = sample_size(cycle.profile.percentage, int(np.count_nonzero(cycle.candidates)))
+    if wanted >= len(rows):
         return rows
-    _explain(cycle, candidates, blocked, diagnosis)
-    return diagnosis
+    start = int(np.searchsorted(rows, cycle.world.next_row))
+    chosen = np.roll(rows, -start)[:wanted]
+    cycle.world.next_row = int(chosen[-1]) + 1
+    return np.sort(chosen)
+
+
+def sample_size(percentage: int, nodes: int) -> int:
+    """How many feasible nodes are enough; a percentage of 0 stands for all."""
+    if not percentage or nodes < FEWEST_SAMPLED:
+        return nodes
+    return max(nodes * percentage // 100, FEWEST_SAMPLED)
 
 
 def _pre_filter(cycle: Cycle, diagnosis: Diagnosis) -> frozenset[str] | None:
@@ -81,7 +109,10 @@ def _pre_filter(cycle: Cycle, diagnosis: Diagnosis) -> frozenset[str] | None:
     limit: frozenset[str] | None = None
     limiting: set[str] = set()
     for plugin in cycle.profile.of(PreFilter):  # type: ignore[type-abstract]
-        answer = plugin.pre_filter(cycle)
+        try:
+            answer = plugin.pre_filter(cycle)
+        except SchedulingError as error:
+            raise SchedulingError(f'running PreFilter plugin "{plugin.name}": {error}') from error
         if answer is None:
             continue
         if isinstance(answer, Skip):
@@ -117,9 +148,16 @@ def _fitting(cycle: Cycle, candidates: Bools) -> Bools:
     for plugin in cycle.profile.of(Filter):  # type: ignore[type-abstract]
         if plugin.per_node or plugin.name in cycle.skipped or not fitting.any():
             continue
-        for rejection in plugin.filter(cycle, ALL):
+        for rejection in _rejections(plugin, cycle, ALL):
             fitting = fitting & ~rejection.failing
     return fitting
+
+
+def _rejections(plugin: Filter, cycle: Cycle, rows: Rows) -> Iterable[Rejection]:
+    try:
+        return plugin.filter(cycle, rows)
+    except SchedulingError as error:
+        raise SchedulingError(f'running "{plugin.name}" filter plugin: {error}') from error
 
 
 def _node_view(cycle: Cycle) -> NodeView:
@@ -152,7 +190,7 @@ def _node_failing(cycle: Cycle, rows: Rows) -> Bools:
     failing = ~cycle.snapshot.alive[rows]
     for plugin in cycle.profile.of(Filter):  # type: ignore[type-abstract]
         if plugin.per_node and plugin.name not in cycle.skipped:
-            for rejection in plugin.filter(cycle, rows):
+            for rejection in _rejections(plugin, cycle, rows):
                 failing = failing | rejection.failing
     return failing
 
@@ -180,7 +218,7 @@ def findings(cycle: Cycle, rows: Ints) -> list[Finding]:
         if plugin.name in cycle.skipped or not len(left):
             continue
         failing = np.zeros(len(left), dtype=np.bool_)
-        for rejection in plugin.filter(cycle, left):
+        for rejection in _rejections(plugin, cycle, left):
             mask = np.zeros(cycle.snapshot.size, dtype=np.bool_)
             mask[left[rejection.failing]] = True
             found.append(Finding(plugin.name, mask, rejection.reason, rejection.final))
@@ -201,13 +239,16 @@ def row_findings(cycle: Cycle, row: int) -> list[Finding]:
     return findings(cycle, rows)
 
 
-def _explain(cycle: Cycle, candidates: Bools, blocked: Sequence[Finding], into: Diagnosis) -> None:
-    """Find out why each candidate was turned down. `blocked` says it for rows that nominated pods fill."""
-    rest = candidates.copy()
-    for finding in blocked:
+def explained(cycle: Cycle, feasible: Ints) -> Diagnosis:
+    """Why each candidate but `feasible` was turned down."""
+    rest = cycle.candidates.copy()
+    rest[feasible] = False
+    for finding in cycle.blocked:
         rest &= ~finding.rows
-    into.findings = [*blocked, *findings(cycle, np.flatnonzero(rest))]
-    into.plugins |= {finding.plugin for finding in into.findings}
+    diagnosis = cycle.diagnosis
+    diagnosis.findings = [*cycle.blocked, *findings(cycle, np.flatnonzero(rest))]
+    diagnosis.plugins |= {finding.plugin for finding in diagnosis.findings}
+    return diagnosis
 
 
 def choose(cycle: Cycle, rows: Ints, extra: Ints | None, rng: random.Random) -> int:

@@ -55,7 +55,10 @@ class EventRecorder:
         self._seen: OrderedDict[tuple[str, ...], _Seen] = OrderedDict()
 
     def record(self, pod: View, kind: str, reason: str, action: str, note: str, controller: str) -> None:
-        """Tell that `action` had the result `reason` for the pod, in the name of the profile `controller`."""
+        """Tell that `action` had the result `reason` for the pod, in the name of the profile `controller`.
+
+        The same about a later version of the pod is another event.
+        """
         metadata = pod["metadata"]
         regarding = {
             "kind": "Pod",
@@ -66,7 +69,7 @@ class EventRecorder:
             "resourceVersion": metadata.get("resourceVersion", ""),
         }
         moment = self._clock()
-        key = (kind, reason, action, controller, metadata["uid"])
+        key = (kind, reason, action, controller, metadata["uid"], regarding["resourceVersion"])
         seen = self._seen.get(key)
         if seen is not None and moment.timestamp() - seen.last < SERIES_S:
             self._repeat(seen, moment.timestamp(), format_micro_time(moment))

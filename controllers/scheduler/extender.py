@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from controllers.scheduler.framework import MAX_SCORE, Cycle, Diagnosis, Finding, Ints, SchedulingError, Victims
+from controllers.scheduler.framework import MAX_SCORE, Cycle, Finding, Ints, SchedulingError, Victims
 from controllers.scheduler.pod import PodInfo
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Extender:
     """One extender of the configuration."""
 
     def __init__(self, spec: View) -> None:
-        self._prefix = spec["urlPrefix"].rstrip("/")
+        self.prefix = spec["urlPrefix"].rstrip("/")
         self._verbs = {verb: spec.get(f"{verb}Verb") or "" for verb in ("filter", "prioritize", "preempt", "bind")}
         self._timeout_s = duration_s(spec.get("httpTimeout"))
         self._tls = _tls(spec)
@@ -60,7 +60,8 @@ class Extender:
         import aiohttp
 
         timeout = aiohttp.ClientTimeout(total=self._timeout_s)
-        url = f"{self._prefix}/{self._verbs[verb]}"
+        action = self._verbs[verb]
+        url = f"{self.prefix}/{action}"
         headers = {"Content-Type": "application/json"}
         try:
             async with (
@@ -69,7 +70,7 @@ class Extender:
             ):
                 answer = await response.read()
                 if response.status != 200:
-                    raise SchedulingError(f"failed {verb} with extender at URL {url}, code {response.status}")
+                    raise SchedulingError(f"failed {action} with extender at URL {url}, code {response.status}")
                 return orjson.loads(answer)
         except (aiohttp.ClientError, TimeoutError, OSError, orjson.JSONDecodeError) as error:
             raise SchedulingError(f"{verb} with extender at URL {url}: {error or type(error).__name__}") from error
@@ -101,25 +102,25 @@ class Extenders:
     def _asked(self, pod: PodInfo, verb: str) -> list[Extender]:
         return [e for e in self._extenders if e.does(verb) and e.cares_for(pod)]
 
-    async def filter(self, cycle: Cycle, rows: Ints) -> Ints | Diagnosis:
-        """The rows that all extenders accept, or why there are none left."""
+    async def filter(self, cycle: Cycle, rows: Ints) -> tuple[Ints, list[Finding]]:
+        """The rows that all extenders accept, and why they refuse others. Raises SchedulingError."""
         findings: list[Finding] = []
         for extender in self._asked(cycle.pod, "filter"):
+            if not len(rows):
+                break
             try:
-                answer = await extender.call("filter", _arguments(cycle, rows, extender))
+                answer = folded(await extender.call("filter", _arguments(cycle, rows, extender)))
                 if answer.get("error"):
                     raise SchedulingError(answer["error"])
+                kept = _kept(answer, extender, {cycle.snapshot.names[row] for row in rows})
             except SchedulingError as error:
                 if extender.is_ignorable:
                     log.warning("extender passed over: %s", error)
                     continue
                 raise
-            kept = _kept(answer, extender)
             findings += _refusals(cycle, answer)
             rows = np.array([row for row in rows if cycle.snapshot.names[row] in kept], dtype=np.int64)
-            if not len(rows):
-                return Diagnosis(len(cycle.snapshot.rows), findings, plugins={NAME})
-        return rows
+        return rows, findings
 
     async def prioritize(self, cycle: Cycle, rows: Ints) -> Ints | None:
         """Points for each row; an extender that fails has none to give."""
@@ -130,59 +131,102 @@ class Extenders:
             except SchedulingError as error:
                 log.warning("extender gives no points: %s", error)
                 continue
-            points = {entry["host"]: entry["score"] for entry in answer or ()}
+            points = {entry["host"]: entry["score"] for entry in map(folded, answer or ())}
             mine = np.array([points.get(cycle.snapshot.names[row], 0) for row in rows], dtype=np.int64)
             mine *= extender.weight * (MAX_SCORE // MAX_POINTS)
             total = mine if total is None else total + mine
         return total
 
-    async def preempt(self, cycle: Cycle, victims: Victims) -> bool:
-        """Whether the extenders agree to the victims."""
+    async def preempt(self, cycle: Cycle, candidates: Sequence[Victims]) -> Sequence[Victims]:
+        """The candidates, and victims of each, that the extenders agree to. Raises SchedulingError."""
         for extender in self._asked(cycle.pod, "preempt"):
-            uids = [{"uid": pod.uid} for pod in victims.pods]
-            arguments = {
-                "pod": cycle.pod.obj,
-                "nodeNameToMetaVictims": {victims.node: {"pods": uids, "numPDBViolations": victims.violations}},
-            }
+            if not candidates:
+                break
             try:
-                answer = await extender.call("preempt", arguments)
-            except SchedulingError:
+                answer = folded(await extender.call("preempt", _preemption(cycle, candidates, extender)))
+                left = [
+                    _victims(cycle, node, folded(entry or {}))
+                    for node, entry in (answer.get("nodenametometavictims") or {}).items()
+                ]
+                empty = [victims.node for victims in left if not victims.pods]
+                if empty and not extender.is_ignorable:
+                    raise SchedulingError(f'expected at least one victim pod on node "{empty[0]}"')
+            except SchedulingError as error:
                 if extender.is_ignorable:
+                    log.warning("extender passed over: %s", error)
                     continue
-                return False
-            if victims.node not in (answer.get("nodeNameToMetaVictims") or {}):
-                return False
-        return True
+                raise
+            candidates = [victims for victims in left if victims.pods]
+        return candidates
 
     async def bind(self, pod: PodInfo, node: str) -> bool:
         """Whether an extender has bound the pod. Raises SchedulingError."""
         for extender in self._asked(pod, "bind"):
-            arguments = {"podName": pod.name, "podNamespace": pod.namespace, "podUID": pod.uid, "node": node}
-            answer = await extender.call("bind", arguments)
-            if (answer or {}).get("error"):
-                raise SchedulingError(answer["error"])
+            arguments = {"PodName": pod.name, "PodNamespace": pod.namespace, "PodUID": pod.uid, "Node": node}
+            try:
+                answer = folded(await extender.call("bind", arguments) or {})
+                if answer.get("error"):
+                    raise SchedulingError(answer["error"])
+            except SchedulingError as error:
+                if extender.is_ignorable:
+                    log.warning("extender passed over: %s", error)
+                    continue
+                raise
             return True
         return False
+
+
+def folded(answer: Any) -> dict[str, Any]:
+    """The fields of an answer in lower case: extenders may write them as they like."""
+    return {key.lower(): value for key, value in answer.items()} if isinstance(answer, Mapping) else {}
 
 
 def _arguments(cycle: Cycle, rows: Ints, extender: Extender) -> View:
     names = [cycle.snapshot.names[row] for row in rows]
     if extender.keeps_nodes:
-        return {"pod": cycle.pod.obj, "nodenames": names}
-    nodes = [cycle.snapshot.nodes[row] for row in rows]
-    return {"pod": cycle.pod.obj, "nodes": {"kind": "NodeList", "apiVersion": "v1", "metadata": {}, "items": nodes}}
+        return {"Pod": cycle.pod.obj, "Nodes": None, "NodeNames": names}
+    nodes = {"metadata": {}, "items": [cycle.snapshot.nodes[row] for row in rows]}
+    return {"Pod": cycle.pod.obj, "Nodes": nodes, "NodeNames": None}
 
 
-def _kept(answer: View, extender: Extender) -> frozenset[str]:
+def _preemption(cycle: Cycle, candidates: Sequence[Victims], extender: Extender) -> View:
+    by_node: dict[str, Any] = {}
+    for victims in candidates:
+        pods = [{"UID": pod.uid} if extender.keeps_nodes else pod.obj for pod in victims.pods]
+        by_node[victims.node] = {"Pods": pods, "NumPDBViolations": victims.violations}
+    whole, brief = (None, by_node) if extender.keeps_nodes else (by_node, None)
+    return {"Pod": cycle.pod.obj, "NodeNameToVictims": whole, "NodeNameToMetaVictims": brief}
+
+
+def _victims(cycle: Cycle, node: str, entry: View) -> Victims:
+    row = cycle.snapshot.rows.get(node, -1)
+    if row < 0:
+        raise SchedulingError(f'extender claims to preempt on node "{node}" but the node is not found in nodeInfos map')
+    there = cycle.snapshot.pods_on[row]
+    uids = [folded(pod).get("uid") or "" for pod in entry.get("pods") or ()]
+    missing = [uid for uid in uids if uid not in there]
+    if missing:
+        raise SchedulingError(f"extender claims to preempt pod (UID: {missing[0]}) on node {node}, but it is not there")
+    return Victims(node, [there[uid] for uid in uids], int(entry.get("numpdbviolations") or 0))
+
+
+def _kept(answer: View, extender: Extender, asked: set[str]) -> frozenset[str]:
+    """The names of the nodes that an answer leaves. Raises SchedulingError for one that was not asked about."""
     if extender.keeps_nodes and answer.get("nodenames") is not None:
-        return frozenset(answer["nodenames"])
-    return frozenset(node["metadata"]["name"] for node in (answer.get("nodes") or {}).get("items") or ())
+        kept = frozenset(answer["nodenames"])
+    else:
+        kept = frozenset(node["metadata"]["name"] for node in (answer.get("nodes") or {}).get("items") or ())
+    for name in kept - asked:
+        raise SchedulingError(
+            f'extender "{extender.prefix}" claims a filtered node "{name}" which is not found in the input node list'
+        )
+    return kept
 
 
 def _refusals(cycle: Cycle, answer: View) -> list[Finding]:
     found: list[Finding] = []
-    final = answer.get("failedAndUnresolvableNodes") or {}
-    for names, is_final in ((final, True), (answer.get("failedNodes") or {}, False)):
+    final = answer.get("failedandunresolvablenodes") or {}
+    for names, is_final in ((final, True), (answer.get("failednodes") or {}, False)):
         for name, reason in names.items():
             if is_final or name not in final:
                 found.append(Finding(NAME, cycle.snapshot.named((name,)), reason, is_final))

@@ -85,7 +85,19 @@ class SchedulingError(Exception):
 class Cycle:
     """One attempt to place one pod: what plugins read, and where they leave notes for their later points."""
 
-    __slots__ = ("nominations", "pod", "profile", "skipped", "snapshot", "state", "template", "world")
+    __slots__ = (
+        "blocked",
+        "candidates",
+        "diagnosis",
+        "nominations",
+        "pod",
+        "profile",
+        "skipped",
+        "snapshot",
+        "state",
+        "template",
+        "world",
+    )
 
     def __init__(self, pod: PodInfo, world: World, profile: Profile, nominations: Nominations) -> None:
         self.pod = pod
@@ -96,6 +108,11 @@ class Cycle:
         self.snapshot: Snapshot = world.snapshot
         self.state: dict[str, Any] = {}
         self.skipped: set[str] = set()
+        self.candidates: Bools = self.snapshot.alive
+        """The rows that the look at the pod itself has left."""
+        self.blocked: list[Finding] = []
+        """What turns down rows only because of the pods nominated for them."""
+        self.diagnosis = Diagnosis(0)
 
 
 class Plugin(ABC):
@@ -203,6 +220,10 @@ class PreBind(Plugin):
     async def pre_bind(self, cycle: Cycle, node: str, binder: Binder) -> None:
         """Do what must be done before the pod is bound; raises SchedulingError."""
 
+    async def roll_back(self, cycle: Cycle, node: str, binder: Binder) -> None:
+        """Take back what `pre_bind` has written, as the pod could not be bound. Must not raise."""
+        return
+
 
 class Bind(Plugin):
     @abstractmethod
@@ -292,6 +313,8 @@ class PostFilterResult:
     message: str = ""
     nominate: str | None = None
     victims: Victims | None = None
+    candidates: Sequence[Victims] = ()
+    """All that `victims` was chosen from."""
     deallocate: View | None = None
     """A resource claim to be written without its devices."""
     remove: View | None = None

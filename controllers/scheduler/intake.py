@@ -46,6 +46,8 @@ class Intake:
             self._pod_on_node(info)
         elif info.uid in self.assumed:
             self._queue.refresh(info)
+            if info.is_terminating:
+                self._give_up(info)
         else:
             self._pod_waits(info)
 
@@ -58,11 +60,18 @@ class Intake:
         self._nominations.drop(uid)
         queued = self._queue.get(uid)
         self._queue.remove(uid)
-        if known is None and promised and queued is not None:
-            known = queued.info  # the room kept for it is free again
         if known is not None:
             self._queue.react(ClusterEvent("pods", "delete", old=known.obj, pod=known))
             self._queue.recheck_gated()
+        elif promised and queued is not None:
+            event = ClusterEvent("pods", "delete", old=queued.info.obj, pod=queued.info)
+            self._queue.react(event, most=queued.info.priority)  # the room kept for it is free again
+
+    def _give_up(self, info: PodInfo) -> None:
+        """A pod that is deleted on its way to a node does not take the room there any more."""
+        known = self._world.snapshot.remove_pod(info.uid)
+        if known is not None:
+            self._queue.react(ClusterEvent("pods", "delete", old=known.obj, pod=known))
 
     def _pod_on_node(self, info: PodInfo) -> None:
         uid = info.uid
@@ -84,17 +93,18 @@ class Intake:
     def _pod_waits(self, info: PodInfo) -> None:
         if info.template.scheduler not in self._names:
             return
-        if info.is_terminating:
-            self._nominations.drop(info.uid)
-            self._queue.remove(info.uid)
-            return
         queued = self._queue.get(info.uid)
         if info.nominated or self._nominations.node_of(info.uid):
             self._nominations.set(info, info.nominated or self._nominations.node_of(info.uid))
         if queued is None:
             self._queue.add(info)
-        else:
-            self._queue.update(info, pod_fields(queued.info, info))
+            return
+        old = queued.info
+        self._queue.update(info, pod_fields(old, info))
+        if old.nominated and old.nominated != info.nominated:
+            # The room that was kept for it is free again for those that had to keep away.
+            event = ClusterEvent("pods", "delete", old=old.obj, pod=old)
+            self._queue.react(event, most=old.priority)
 
     def on_node(self, change: Change) -> None:
         snapshot, obj = self._world.snapshot, change.obj
@@ -106,7 +116,8 @@ class Intake:
         row = snapshot.rows.get(name)
         known = None if row is None else snapshot.nodes[row]
         fields = frozenset() if known is None else node_fields(known, obj)
-        if known is not None and not fields:
+        if row is not None and not fields:
+            snapshot.nodes[row] = obj
             return
         snapshot.set_node(obj)
         row = snapshot.rows[name]
@@ -168,12 +179,16 @@ def node_fields(old: View, new: View) -> frozenset[str]:
         changed.add("labels")
     if (spec_before.get("taints") or []) != (spec_after.get("taints") or []):
         changed.add("taints")
-    if bool(spec_before.get("unschedulable")) != bool(spec_after.get("unschedulable")):
+    if spec_before.get("unschedulable") and not spec_after.get("unschedulable"):
         changed.add("taints")
+    elif spec_after.get("unschedulable") and not spec_before.get("unschedulable"):
+        changed.add("cordon")
     if before.get("allocatable") != after.get("allocatable"):
         changed.add("allocatable")
     if before.get("images") != after.get("images"):
         changed.add("images")
+    if (before.get("declaredFeatures") or []) != (after.get("declaredFeatures") or []):
+        changed.add("features")
     if _verdicts(before) != _verdicts(after):
         changed.add("conditions")
     return frozenset(changed)

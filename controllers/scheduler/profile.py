@@ -37,7 +37,10 @@ POINTS: Mapping[str, tuple[type[Plugin], ...]] = {
 
 
 class Profile:
-    """The plugins of one scheduler name. `enabled` names them per point, in order."""
+    """The plugins of one scheduler name. `enabled` names them per point, in order.
+
+    percentage: of the nodes, so many that fit are enough to rank; 0: all are ranked.
+    """
 
     def __init__(
         self,
@@ -45,8 +48,10 @@ class Profile:
         plugins: Mapping[str, Plugin],
         enabled: Mapping[str, Sequence[str]],
         weights: Mapping[str, int],
+        percentage: int = 0,
     ) -> None:
         self.scheduler_name = scheduler_name
+        self.percentage = percentage
         self.plugins = plugins
         self._weights = weights
         self._by_class: dict[type[Plugin], tuple[Any, ...]] = {}

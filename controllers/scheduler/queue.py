@@ -23,14 +23,15 @@ MAX_WAIT_S = 300.0
 class QueuedPod:
     """A pod with what the queue knows of it."""
 
-    __slots__ = ("attempts", "due", "info", "is_error", "place", "plugins", "since")
+    __slots__ = ("due", "errors", "info", "place", "plugins", "refusals", "since")
 
     def __init__(self, info: PodInfo, since: float) -> None:
         self.info = info
         self.since = since
-        self.attempts = 0
+        self.refusals = 0
+        self.errors = 0
+        """Errors since the last attempt that came to a decision."""
         self.plugins: frozenset[str] = frozenset()
-        self.is_error = False
         self.due = 0.0
         self.place = ""
         """active, backoff, waiting, gated, or '' while it is being tried."""
@@ -58,6 +59,9 @@ class SchedulingQueue:
         self._backoff: list[tuple[float, int, float, int, QueuedPod]] = []
         self._waiting: dict[_Group, dict[str, QueuedPod]] = {}
         self._gated: dict[str, QueuedPod] = {}
+        self._tried: QueuedPod | None = None
+        self._missed: list[ClusterEvent] = []
+        """What has happened since `_tried` was popped: its attempt may not have seen it."""
         self._numbers = itertools.count()
         self.on_ready: Callable[[], None] = lambda: None
         """Called whenever a pod may be popped that could not before."""
@@ -88,10 +92,17 @@ class SchedulingQueue:
             self._admit(queued)
         elif fields:
             event = ClusterEvent("pod", "update", frozenset(fields), old.obj, info.obj)
-            if queued.place == "waiting" and self._helps(event, info, queued.plugins):
+            if queued is self._tried:
+                self._missed.append(event)
+            elif queued.place == "waiting" and self._helps(event, info, queued.plugins):
                 self._wake(queued)
         if queued.place == "active" and old.priority != info.priority:
             self._push_active(queued)
+
+    def decided(self, queued: QueuedPod) -> None:
+        """The pod is on its way to a node: what happens from now on is no longer missed by it."""
+        if queued is self._tried:
+            self._tried, self._missed = None, []
 
     def refresh(self, info: PodInfo) -> None:
         """Take over the new state of a pod that is on its way to a node."""
@@ -113,7 +124,7 @@ class SchedulingQueue:
         if queued is None:
             return None
         queued.place = ""
-        queued.attempts += 1
+        self._tried, self._missed = queued, []
         return queued
 
     def next_due(self) -> float | None:
@@ -130,8 +141,11 @@ class SchedulingQueue:
             return
         queued.plugins = frozenset(plugins)
         queued.since = self._clock()
-        queued.is_error = is_error
-        if queued.plugins:
+        queued.errors = queued.errors + 1 if is_error else 0
+        queued.refusals += not is_error
+        missed = self._missed if queued is self._tried else ()
+        self._tried, self._missed = None, []
+        if queued.plugins and not any(self._helps(event, queued.info, queued.plugins) for event in missed):
             queued.place = "waiting"
             self._enter_waiting(queued)
         else:
@@ -139,9 +153,11 @@ class SchedulingQueue:
 
     # the cluster changes
 
-    def react(self, event: ClusterEvent) -> None:
-        """Wake the pods that the event may help. Pods of one workload are asked about once."""
-        for group in [group for group in self._waiting if self._group_helped(event, group)]:
+    def react(self, event: ClusterEvent, most: int | None = None) -> None:
+        """Wake the pods that the event may help, up to the priority `most`. Pods of one workload are asked once."""
+        if self._tried is not None:
+            self._missed.append(event)
+        for group in [group for group in self._waiting if self._group_helped(event, group, most)]:
             for queued in list(self._waiting[group].values()):
                 self._wake(queued)
 
@@ -166,8 +182,10 @@ class SchedulingQueue:
 
     # steps
 
-    def _group_helped(self, event: ClusterEvent, group: _Group) -> bool:
+    def _group_helped(self, event: ClusterEvent, group: _Group, most: int | None) -> bool:
         queued = next(iter(self._waiting[group].values()))
+        if most is not None and queued.info.priority > most:
+            return False
         return self._helps(event, queued.info, group[1])
 
     def _helps(self, event: ClusterEvent, info: PodInfo, names: frozenset[str]) -> bool:
@@ -210,7 +228,7 @@ class SchedulingQueue:
             queued = entry[-1]
             if not self._is_current(queued, "backoff", entry[0]):
                 continue
-            if queued.is_error:
+            if queued.errors:
                 kept.append(entry)
             elif self._is_held_back(queued):
                 self._admit(queued)
@@ -245,7 +263,8 @@ class SchedulingQueue:
         self.on_ready()
 
     def _pause_s(self, queued: QueuedPod) -> float:
-        return float(min(self._initial_s * 2 ** min(max(queued.attempts - 1, 0), 30), self._max_s))
+        times = queued.errors or queued.refusals
+        return float(min(self._initial_s * 2 ** min(times - 1, 30), self._max_s)) if times else 0.0
 
     def _detach(self, queued: QueuedPod) -> None:
         if queued.place == "waiting":

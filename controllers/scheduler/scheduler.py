@@ -11,21 +11,25 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from controllers.runtime.client import Client
-from controllers.runtime.errors import ApiError, Conflict, NotFound
+from controllers.runtime.errors import ApiError, NotFound
 from controllers.runtime.informer import Informer, Informers
 from controllers.runtime.kinds import NAMESPACES, NODES, PODS
 from controllers.runtime.objects import Object
+from controllers.scheduler.api import ApiBinder, condition_patch, remove_object
 from controllers.scheduler.config import SchedulerConfiguration
-from controllers.scheduler.cycle import NO_NODES, choose, feasible_rows
+from controllers.scheduler.cycle import NO_NODES, choose, explained, feasible_rows, rows_anywhere
 from controllers.scheduler.events import EventRecorder
+from controllers.scheduler.extender import NAME as EXTENDER
 from controllers.scheduler.extender import Extenders
 from controllers.scheduler.framework import (
     Bind,
+    ClusterEvent,
     Cycle,
     Diagnosis,
     Ints,
@@ -41,21 +45,18 @@ from controllers.scheduler.intake import Intake
 from controllers.scheduler.kinds import COLLECTIONS, RESOURCE_CLAIMS
 from controllers.scheduler.metrics import SchedulerMetrics
 from controllers.scheduler.nomination import Nominations
-from controllers.scheduler.plugins.default_preemption import BY_SCHEDULER
+from controllers.scheduler.plugins.default_preemption import BY_SCHEDULER, NO_CANDIDATE, PREFIX, cost
 from controllers.scheduler.pod import PodInfo
 from controllers.scheduler.profile import Profile
 from controllers.scheduler.queue import QueuedPod, SchedulingQueue
 from controllers.scheduler.world import World
-from openapi.catalog import Resource
-from openapi.meta.times import Clock, format_time
+from openapi.meta.times import Clock
 
 log = logging.getLogger(__name__)
 
 MAX_BACKGROUND = 256
 """So many pods may be on their way at once; more would only fill memory while the API server is the limit."""
 FLUSH_S = 30.0
-POLL_S = 1.0
-"""How often what is waited for is looked at, whether or not claims have changed."""
 
 
 class Scheduler:
@@ -150,14 +151,21 @@ class Scheduler:
 
     async def _attempt(self, queued: QueuedPod) -> None:
         pod, profile = queued.info, self._profile(queued.info)
+        if pod.is_terminating:
+            self.queue.remove(pod.uid)
+            note = f"skip schedule deleting pod: {pod.key}"
+            self.recorder.record(pod.obj, "Warning", "FailedScheduling", "Scheduling", note, profile.scheduler_name)
+            return
         started = time.perf_counter()
         cycle = Cycle(pod, self.world, profile, self.nominations)
         rows = feasible_rows(cycle)
         extra: Ints | None = None
         if not isinstance(rows, Diagnosis) and self._extenders.care_for(pod):
-            rows = await self._extenders.filter(cycle, rows)
+            rows = await self._ask_extenders(cycle, rows)
             if not isinstance(rows, Diagnosis) and len(rows) > 1:
                 extra = await self._extenders.prioritize(cycle, rows)
+            if self.queue.get(pod.uid) is not queued:
+                return  # it has gone meanwhile
         if isinstance(rows, Diagnosis):
             await self._unschedulable(queued, cycle, rows)
             self.metrics.attempt("unschedulable", profile.scheduler_name, time.perf_counter() - started)
@@ -171,7 +179,25 @@ class Scheduler:
                 message = fit_message(1, {refusal.reason: 1})
                 self._failed(queued, profile, "Unschedulable", message, "", plugins={plugin.name})
                 return
+        self.queue.decided(queued)
         self._start(self._bind(queued, cycle, node, started))
+
+    async def _ask_extenders(self, cycle: Cycle, rows: Ints) -> Ints | Diagnosis:
+        """The rows that extenders leave, or why none; if they do not like the nominated node, of all nodes."""
+        kept, refusals = await self._extenders.filter(cycle, rows)
+        if not len(kept) and cycle.pod.nominated:
+            anywhere = rows_anywhere(cycle)
+            if isinstance(anywhere, Diagnosis):
+                return anywhere
+            rows = anywhere
+            kept, refusals = await self._extenders.filter(cycle, rows)
+        kept = kept[self.world.snapshot.alive[kept]]  # nodes may have gone while they were asked
+        if len(kept):
+            return kept
+        diagnosis = explained(cycle, rows)
+        diagnosis.findings += refusals
+        diagnosis.plugins.add(EXTENDER)
+        return diagnosis
 
     def _assume(self, pod: PodInfo, node: str) -> None:
         self.nominations.drop(pod.uid)
@@ -212,14 +238,19 @@ class Scheduler:
             if preparing and pod.nominated != node:
                 await self._announce(pod, node)
             for plugin in preparing:
-                await plugin.pre_bind(cycle, node, binder)
+                with named_errors(f'running PreBind plugin "{plugin.name}"'):
+                    await plugin.pre_bind(cycle, node, binder)
             if not await self._extenders.bind(pod, node):
                 for binding in profile.of(Bind):  # type: ignore[type-abstract]
-                    if await binding.bind(cycle, node, binder):
-                        break
-        except (SchedulingError, ApiError) as error:
+                    with named_errors(f'running Bind plugin "{binding.name}"'):
+                        if await binding.bind(cycle, node, binder):
+                            break
+        except SchedulingError as error:
             log.info("pod not bound: %s", error, extra={"pod": pod.key, "node": node})
+            for plugin in preparing:
+                await plugin.roll_back(cycle, node, binder)
             self._forget(cycle, node)
+            self.queue.react(ClusterEvent("pods", "delete", old=pod.obj, pod=pod))  # its room is free again
             self._failed(queued, profile, "SchedulerError", str(error), "", is_error=True)
             self.metrics.attempt("error", profile.scheduler_name, time.perf_counter() - started)
             return
@@ -241,36 +272,46 @@ class Scheduler:
         if diagnosis.refusal == NO_NODES:
             self._failed(queued, profile, "Unschedulable", NO_NODES, "", plugins=_EVERY_NODE_EVENT)
             return
-        result = self._post_filter(cycle, diagnosis)
-        if result.victims is not None and self._extenders.care_for(cycle.pod):
-            allowed = await self._extenders.preempt(cycle, result.victims)
-            if not allowed:
-                result = PostFilterResult(False, "preemption: no candidate node for preemption")
+        result = await self._post_filter(cycle, diagnosis)
         diagnosis.post_filter = result.message
         if result.deallocate is not None:
             self._start(self._deallocate(result.deallocate))
         if result.remove is not None:
             self._start(remove_object(self._client, RESOURCE_CLAIMS, result.remove))
-        if result.victims is not None:
+        if result.victims is not None and not all(pod.is_terminating for pod in result.victims.pods):
             self.world.preempting.add(cycle.pod.uid)
             self._start(self._preempt(cycle.pod, result.victims, profile))
         self._failed(queued, profile, "Unschedulable", diagnosis.message(), result.nominate, plugins=diagnosis.plugins)
 
-    @staticmethod
-    def _post_filter(cycle: Cycle, diagnosis: Diagnosis) -> PostFilterResult:
+    async def _post_filter(self, cycle: Cycle, diagnosis: Diagnosis) -> PostFilterResult:
         """Ask the plugins in order; the first success ends it, and so does an error."""
+        plugins = cycle.profile.of(PostFilter)  # type: ignore[type-abstract]
         messages: list[str] = []
-        nominate: str | None = None
+        nominate: str | None = None if plugins else ""
         deallocate: Mapping[str, Any] | None = None
         remove: Mapping[str, Any] | None = None
-        for plugin in cycle.profile.of(PostFilter):  # type: ignore[type-abstract]
+        for plugin in plugins:
             result = plugin.post_filter(cycle, diagnosis)
+            if result.candidates and self._extenders.care_for(cycle.pod):
+                result = await self._agreed(cycle, result)
             if result.success or result.failed:
                 return result
             messages.append(result.message)
             deallocate, remove = deallocate or result.deallocate, remove or result.remove
             nominate = result.nominate if result.nominate is not None else nominate
-        return PostFilterResult(False, ", ".join(messages), nominate=nominate, deallocate=deallocate, remove=remove)
+        text = ", ".join(message for message in messages if message)
+        return PostFilterResult(False, text, nominate=nominate, deallocate=deallocate, remove=remove)
+
+    async def _agreed(self, cycle: Cycle, result: PostFilterResult) -> PostFilterResult:
+        """The best of the candidates that extenders agree to."""
+        try:
+            candidates = await self._extenders.preempt(cycle, result.candidates)
+        except SchedulingError as error:
+            return PostFilterResult(False, f"{PREFIX}{error}", failed=True)
+        if not candidates:
+            return PostFilterResult(False, PREFIX + NO_CANDIDATE)
+        best = min(candidates, key=cost)
+        return PostFilterResult(True, nominate=best.node, victims=best)
 
     def _failed(
         self,
@@ -285,12 +326,12 @@ class Scheduler:
     ) -> None:
         """Put the pod back into the queue and tell why. `nominate`: as in PostFilterResult."""
         pod = queued.info
+        self.recorder.record(pod.obj, "Warning", "FailedScheduling", "Scheduling", message, profile.scheduler_name)
         if self.queue.get(pod.uid) is not queued:
             return  # it was deleted, or is on a node already
         if nominate is not None:
             self.nominations.set(pod, nominate)
         self.queue.put_back(queued, plugins, is_error=is_error)
-        self.recorder.record(pod.obj, "Warning", "FailedScheduling", "Scheduling", message, profile.scheduler_name)
         patch = self._failure_patch(pod.obj, reason, message, nominate)
         if patch is not None:
             self._start(self._patch_status(pod, patch))
@@ -341,16 +382,22 @@ class Scheduler:
     # preempting
 
     async def _preempt(self, pod: PodInfo, victims: Victims, profile: Profile) -> None:
-        """Delete the victims. The pod is not tried again before that is under way."""
-        self.world.evicted.update(victim.uid for victim in victims.pods)
+        """Delete the victims that are not going already, the last one after the others.
+
+        The pod is not tried again before that is under way; if it fails, at once.
+        """
+        staying = [victim for victim in victims.pods if not victim.is_terminating]
+        self.world.evicted.update(victim.uid for victim in staying)
         try:
             for lesser in self.nominations.on(victims.node):
                 if lesser.uid != pod.uid and lesser.priority < pod.priority:
                     await self._take_promise_back(lesser)
-            await asyncio.gather(*(self._evict(victim, pod, victims.node, profile) for victim in victims.pods))
+            *others, last = (partial(self._evict, victim, pod, victims.node, profile) for victim in staying)
+            await asyncio.gather(*(evict() for evict in others))
+            await last()
         except ApiError as error:
             log.info("preemption failed: %s", error, extra={"pod": pod.key, "node": victims.node})
-            self.world.evicted.difference_update(victim.uid for victim in victims.pods)
+            self.world.evicted.difference_update(victim.uid for victim in staying)
             self.world.preempting.discard(pod.uid)
             self.queue.activate(pod.uid)
         finally:
@@ -389,79 +436,10 @@ _EVERY_NODE_EVENT = frozenset(("NodeUnschedulable",))
 """Who answers for a pod that found no node at all: any usable one helps."""
 
 
-def condition_patch(pod: Mapping[str, Any], wanted: Mapping[str, Any], clock: Clock) -> Object | None:
-    """A strategic merge patch that sets one condition of a pod; None where it is set already."""
-    conditions: Sequence[Mapping[str, Any]] = (pod.get("status") or {}).get("conditions") or ()
-    current = next((c for c in conditions if c["type"] == wanted["type"]), None)
-    if current is not None and all(current.get(field) == value for field, value in wanted.items()):
-        return None
-    same = current is not None and current["status"] == wanted["status"]
-    since = current["lastTransitionTime"] if current is not None and same else format_time(clock())
-    order = [{"type": c["type"]} for c in conditions]
-    if current is None:
-        order.append({"type": wanted["type"]})
-    condition = {"lastProbeTime": None, "lastTransitionTime": since, **wanted}
-    return {
-        "metadata": {"uid": pod["metadata"]["uid"]},
-        "status": {"$setElementOrder/conditions": order, "conditions": [condition]},
-    }
-
-
-async def remove_object(client: Client, resource: Resource, obj: Mapping[str, Any]) -> None:
-    """Delete a claim together with the finalizer that would keep it; one that is gone or refused is left."""
-    metadata = obj["metadata"]
+@contextmanager
+def named_errors(doing: str) -> Iterator[None]:
+    """Errors of the API become those of scheduling, and all of them tell what was being done."""
     try:
-        current = await client.get(resource, metadata["namespace"], metadata["name"])
-        if current["metadata"].pop("finalizers", None):
-            await client.update(resource, current)
-        await client.delete(resource, metadata["namespace"], metadata["name"], uid=metadata["uid"])
-    except ApiError as error:
-        log.info("not deleted: %s", error, extra={"object": metadata["name"]})
-
-
-class ApiBinder:
-    """What binding asks of the API server."""
-
-    def __init__(self, client: Client, informers: Mapping[str, Informer]) -> None:
-        self._client = client
-        self._informers = informers
-
-    async def bind(self, pod: PodInfo, node: str) -> None:
-        binding = {
-            "kind": "Binding",
-            "apiVersion": "v1",
-            "metadata": {"name": pod.name, "namespace": pod.namespace, "uid": pod.uid},
-            "target": {"kind": "Node", "name": node},
-        }
-        await self._client.create(PODS, binding, namespace=pod.namespace, name=pod.name, subresource="binding")
-
-    async def update(self, collection: str, obj: Mapping[str, Any], subresource: str = "") -> Mapping[str, Any] | None:
-        try:
-            return await self._client.update(COLLECTIONS[collection], obj, subresource)
-        except Conflict:
-            return None
-
-    async def create(self, collection: str, obj: Mapping[str, Any]) -> Mapping[str, Any]:
-        return await self._client.create(COLLECTIONS[collection], obj)
-
-    async def remove(self, collection: str, obj: Mapping[str, Any]) -> None:
-        await remove_object(self._client, COLLECTIONS[collection], obj)
-
-    async def set_status(self, pod: PodInfo, status: Mapping[str, Any]) -> None:
-        patch = {"metadata": {"uid": pod.uid}, "status": status}
-        await self._client.patch(PODS, pod.namespace, pod.name, patch, type="strategic", subresource="status")
-
-    async def fetch(self, collection: str, namespace: str, name: str) -> Mapping[str, Any]:
-        return await self._client.get(COLLECTIONS[collection], namespace, name)
-
-    async def until(self, holds: Callable[[], bool], timeout_s: float) -> bool:
-        deadline = time.monotonic() + timeout_s
-        while not holds():
-            if time.monotonic() > deadline:
-                return False
-            try:
-                async with asyncio.timeout(POLL_S):
-                    await self._informers["claims"].until(holds)
-            except TimeoutError:
-                continue  # something else it looks at may have changed
-        return True
+        yield
+    except (SchedulingError, ApiError) as error:
+        raise SchedulingError(f"{doing}: {error}") from error

@@ -81,6 +81,8 @@ class World:
 
     def __init__(self) -> None:
         self.snapshot = Snapshot()
+        self.next_row = 0
+        """Where the search for feasible nodes goes on, if only some of them are ranked."""
         self.preempting: set[str] = set()
         """The uids of pods for which others are being deleted right now."""
         self.evicted: set[str] = set()

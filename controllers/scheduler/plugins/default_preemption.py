@@ -33,6 +33,7 @@ from openapi.meta.selectors import from_label_selector
 PREFIX = "preemption: "
 NEVER = "not eligible due to preemptionPolicy=Never."
 TERMINATING = "not eligible due to a terminating pod on the nominated node."
+NO_CANDIDATE = "no candidate node for preemption"
 NO_VICTIMS = "No preemption victims found for incoming pod"
 NOT_HELPFUL = "Preemption is not helpful for scheduling"
 BY_SCHEDULER = "PreemptionByScheduler"
@@ -70,8 +71,8 @@ class DefaultPreemption(PreEnqueue, PostFilter):
             if hopeless:
                 reasons[NOT_HELPFUL] = reasons.get(NOT_HELPFUL, 0) + hopeless
             return PostFilterResult(False, PREFIX + fit_message(len(snapshot.rows), reasons), nominate="")
-        best = min(candidates, key=_cost)
-        return PostFilterResult(True, nominate=best.node, victims=best)
+        best = min(candidates, key=cost)
+        return PostFilterResult(True, nominate=best.node, victims=best, candidates=candidates)
 
     def _not_eligible(self, cycle: Cycle, diagnosis: Diagnosis) -> str:
         """Why this pod may not preempt now; '' if it may."""
@@ -79,8 +80,8 @@ class DefaultPreemption(PreEnqueue, PostFilter):
             return NEVER
         nominated = cycle.nominations.node_of(cycle.pod.uid) or cycle.pod.nominated
         row = cycle.snapshot.rows.get(nominated, -1)
-        if row < 0 or (not diagnosis.refusal and not diagnosis.helpable(cycle.snapshot.alive)[row]):
-            return ""
+        if row < 0 or not diagnosis.helpable(cycle.snapshot.alive)[row]:
+            return ""  # that node is lost to the pod, whoever leaves it
         for other in cycle.snapshot.pods_on[row].values():
             is_leaving = other.uid in self.world.evicted or (other.is_terminating and _was_preempted(other))
             if other.priority < cycle.pod.priority and is_leaving:
@@ -107,7 +108,8 @@ class DefaultPreemption(PreEnqueue, PostFilter):
 
 def _was_preempted(pod: PodInfo) -> bool:
     conditions = (pod.obj.get("status") or {}).get("conditions") or ()
-    return any(c["type"] == "DisruptionTarget" and c.get("reason") == BY_SCHEDULER for c in conditions)
+    targeted: Mapping[str, Any] = next((c for c in conditions if c["type"] == "DisruptionTarget"), {})
+    return targeted.get("status") == "True" and targeted.get("reason") == BY_SCHEDULER
 
 
 def select_victims(cycle: Cycle, row: int, budgets: Iterable[Mapping[str, Any]]) -> Victims | Sequence[str]:
@@ -200,7 +202,7 @@ class _Latest(str):
         return str.__gt__(self, other)
 
 
-def _cost(candidate: Victims) -> tuple[int, int, int, int, _Latest]:
+def cost(candidate: Victims) -> tuple[int, int, int, int, _Latest]:
     """What speaks against a candidate, the weightiest first."""
     priorities = [pod.priority for pod in candidate.pods]
     highest = max(priorities, default=_LOWEST)

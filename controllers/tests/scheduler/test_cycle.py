@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from controllers.scheduler.cycle import total_scores
-from controllers.scheduler.framework import Diagnosis
+from controllers.scheduler.cycle import sample_size, total_scores
+from controllers.scheduler.framework import Diagnosis, SchedulingError
 from controllers.tests.scheduler.cluster import Cluster, node, pod
 
 EXISTS = [{"operator": "Exists"}]
@@ -201,3 +201,33 @@ def test_scores_need_at_least_one_row_each() -> None:
     cycle = cluster.cycle(pod("p"))
     assert not isinstance(cluster.feasible(pod("p")), Diagnosis)
     assert len(total_scores(cycle, np.array([cluster.world.snapshot.rows["a"]]))) == 1
+
+
+@pytest.mark.parametrize(
+    ("percentage", "nodes", "enough"),
+    [(0, 5000, 5000), (50, 99, 99), (50, 150, 100), (10, 5000, 500), (100, 5000, 5000)],
+)
+def test_a_percentage_of_the_nodes_is_enough(percentage: int, nodes: int, enough: int) -> None:
+    assert sample_size(percentage, nodes) == enough
+
+
+def test_the_nodes_that_are_ranked_change_from_pod_to_pod() -> None:
+    cluster = Cluster(*(node(f"n{number:03}") for number in range(150)), configuration={"percentageOfNodesToScore": 1})
+    first, second = cluster.feasible(pod("p")), cluster.feasible(pod("q"))
+    assert len(first) == len(second) == 100
+    assert len(first & second) == 50
+
+
+def test_errors_name_the_plugin_they_come_from() -> None:
+    cluster = Cluster(node("a"))
+    cluster.world.device_classes.put(
+        {"metadata": {"name": "c"}, "spec": {"selectors": [{"cel": {"expression": "1 +"}}]}}
+    )
+    claim = {"metadata": {"namespace": "default", "name": "x", "uid": "x"}}
+    claim |= {"spec": {"devices": {"requests": [{"name": "r", "exactly": {"deviceClassName": "c", "count": 1}}]}}}
+    cluster.world.resource_claims.put(claim)
+    pool = {"name": "p", "generation": 1, "resourceSliceCount": 1}
+    slice_spec = {"driver": "d", "pool": pool, "allNodes": True, "devices": [{"name": "d0"}]}
+    cluster.world.resource_slices.put({"metadata": {"name": "s"}, "spec": slice_spec})
+    with pytest.raises(SchedulingError, match=r'^running "DynamicResources" filter plugin: '):
+        cluster.feasible(pod("p", resourceClaims=[{"name": "x", "resourceClaimName": "x"}]))

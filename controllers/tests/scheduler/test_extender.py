@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from controllers.scheduler.extender import Extenders, duration_s
-from controllers.scheduler.framework import Cycle, Diagnosis, Ints, SchedulingError, Victims
+from controllers.scheduler.framework import Cycle, Ints, SchedulingError, Victims
 from controllers.tests.scheduler.cluster import Cluster, node, pod
 
 Answer = Callable[[str, Any], Any]
@@ -58,40 +58,42 @@ def cluster() -> Cluster:
     return Cluster(node("a"), node("b"), node("c"))
 
 
-async def test_it_rules_nodes_out(cluster: Cluster) -> None:
+def names_of(cluster: Cluster, rows: Ints) -> list[str]:
+    return [cluster.world.snapshot.names[row] for row in rows]
+
+
+async def test_it_rules_nodes_out_and_says_why(cluster: Cluster) -> None:
     def answer(verb: str, body: Any) -> Any:
-        assert (verb, body["nodenames"]) == ("filter", ["a", "b", "c"])
-        return {"nodenames": ["b"], "failedNodes": {"a": "no", "c": "no"}}
+        assert (verb, body["NodeNames"], body["Nodes"]) == ("filter", ["a", "b", "c"], None)
+        return {
+            "nodenames": ["a"],
+            "failedNodes": {"b": "no", "c": "no"},
+            "FailedAndUnresolvableNodes": {"c": "never"},
+        }
 
     cycle, rows = cycle_of(cluster)
     async with program(answer) as url:
-        kept = await extenders(url).filter(cycle, rows)
-    assert not isinstance(kept, Diagnosis)
-    assert [cluster.world.snapshot.names[row] for row in kept] == ["b"]
-
-
-async def test_it_says_why_no_node_is_left(cluster: Cluster) -> None:
-    failed = {
-        "nodenames": [],
-        "failedNodes": {"a": "no", "b": "no"},
-        "failedAndUnresolvableNodes": {"b": "never", "c": "never"},
-    }
-    cycle, rows = cycle_of(cluster)
-    async with program(lambda verb, body: failed) as url:
-        result = await extenders(url).filter(cycle, rows)
-    assert isinstance(result, Diagnosis)
-    assert result.message() == "0/3 nodes are available: 1 no, 2 never."
-    assert result.helpable(cluster.world.snapshot.alive).sum() == 1
+        kept, refusals = await extenders(url).filter(cycle, rows)
+    assert names_of(cluster, kept) == ["a"]
+    told = {(names_of(cluster, np.flatnonzero(f.rows))[0], f.reason, f.final) for f in refusals}
+    assert told == {("b", "no", False), ("c", "never", True)}
 
 
 async def test_whole_nodes_are_sent_to_those_that_keep_none(cluster: Cluster) -> None:
     def answer(verb: str, body: Any) -> Any:
-        return {"nodes": {"items": [item for item in body["nodes"]["items"] if item["metadata"]["name"] == "c"]}}
+        return {"Nodes": {"items": [item for item in body["Nodes"]["items"] if item["metadata"]["name"] == "c"]}}
 
     cycle, rows = cycle_of(cluster)
     async with program(answer) as url:
-        kept = await extenders(url, nodeCacheCapable=False).filter(cycle, rows)
-    assert not isinstance(kept, Diagnosis) and len(kept) == 1
+        kept, _ = await extenders(url, nodeCacheCapable=False).filter(cycle, rows)
+    assert names_of(cluster, kept) == ["c"]
+
+
+async def test_a_node_that_was_not_asked_about_is_an_error(cluster: Cluster) -> None:
+    cycle, rows = cycle_of(cluster)
+    async with program(lambda verb, body: {"NodeNames": ["z"]}) as url:
+        with pytest.raises(SchedulingError, match='claims a filtered node "z" which is not found'):
+            await extenders(url).filter(cycle, rows)
 
 
 async def test_its_points_are_scaled_and_weighed(cluster: Cluster) -> None:
@@ -106,17 +108,42 @@ async def test_one_that_fails_stops_the_attempt_unless_it_may_be_ignored(cluster
     async with program(lambda verb, body: None) as url:
         with pytest.raises(SchedulingError, match="code 500"):
             await extenders(url).filter(cycle, rows)
-        kept = await extenders(url, ignorable=True).filter(cycle, rows)
-    assert not isinstance(kept, Diagnosis) and len(kept) == 3
+        kept, _ = await extenders(url, ignorable=True).filter(cycle, rows)
+    assert len(kept) == 3
 
 
 async def test_it_may_protect_victims(cluster: Cluster) -> None:
     cycle, _ = cycle_of(cluster)
-    victims = Victims("a", [cluster.run(pod("v"), "a")])
-    async with program(lambda verb, body: {"nodeNameToMetaVictims": {}}) as url:
-        assert not await extenders(url).preempt(cycle, victims)
-    async with program(lambda verb, body: body) as url:
-        assert await extenders(url).preempt(cycle, victims)
+    first, second = cluster.run(pod("v"), "a"), cluster.run(pod("w"), "a")
+    candidates = [Victims("a", [first, second], 1), Victims("b", [cluster.run(pod("x"), "b")])]
+
+    def spare(verb: str, body: Any) -> Any:
+        offered = body["NodeNameToMetaVictims"]
+        assert offered["a"] == {"Pods": [{"UID": "uid-v"}, {"UID": "uid-w"}], "NumPDBViolations": 1}
+        return {"nodeNameToMetaVictims": {"a": {"pods": [{"uid": "uid-w"}], "numPDBViolations": 0}}}
+
+    async with program(spare) as url:
+        (left,) = await extenders(url).preempt(cycle, candidates)
+    assert (left.node, [pod.name for pod in left.pods], left.violations) == ("a", ["w"], 0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ({"NodeNameToMetaVictims": {"a": {"Pods": []}}}, 'expected at least one victim pod on node "a"'),
+        ({"NodeNameToMetaVictims": {"z": {"Pods": [{"UID": "u"}]}}}, "the node is not found"),
+        ({"NodeNameToMetaVictims": {"a": {"Pods": [{"UID": "u"}]}}}, "preempt pod"),
+    ],
+    ids=["no victims", "another node", "another pod"],
+)
+async def test_victims_that_make_no_sense_are_an_error(cluster: Cluster, answer: Any, error: str) -> None:
+    cycle, _ = cycle_of(cluster)
+    candidates = [Victims("a", [cluster.run(pod("v"), "a")])]
+    async with program(lambda verb, body: answer) as url:
+        with pytest.raises(SchedulingError, match=error):
+            await extenders(url).preempt(cycle, candidates)
+        if not answer["NodeNameToMetaVictims"].get("a", {"Pods": [1]})["Pods"]:
+            assert not await extenders(url, ignorable=True).preempt(cycle, candidates)
 
 
 async def test_it_may_bind(cluster: Cluster) -> None:
@@ -125,7 +152,11 @@ async def test_it_may_bind(cluster: Cluster) -> None:
     async with program(lambda verb, body: asked.append(body) or {}) as url:
         assert await extenders(url).bind(info, "a")
         assert not await extenders(url, managedResources=[{"name": "x.example.com/y"}]).bind(info, "a")
-    assert asked == [{"podName": "p", "podNamespace": "default", "podUID": "uid-p", "node": "a"}]
+    assert asked == [{"PodName": "p", "PodNamespace": "default", "PodUID": "uid-p", "Node": "a"}]
+    async with program(lambda verb, body: {"Error": "taken"}) as url:
+        with pytest.raises(SchedulingError, match="taken"):
+            await extenders(url).bind(info, "a")
+        assert not await extenders(url, ignorable=True).bind(info, "a")
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("1m30s", 90), ("500ms", 0.5), ("2h", 7200), (None, 5)])

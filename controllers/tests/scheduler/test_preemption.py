@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from controllers.scheduler.framework import PostFilterResult
 from controllers.tests.scheduler.cluster import Cluster, Object, node, pod
 
@@ -113,3 +115,26 @@ def test_anti_affinity_is_a_reason_to_go() -> None:
     waiting = wanting("1")
     waiting["metadata"]["labels"] = {"app": "p"}
     assert victims(cluster.preempt(waiting)) == ("a", ["shy"])
+
+
+def test_a_pod_that_fits_nowhere_at_all_may_look_again_though_a_victim_is_leaving() -> None:
+    cluster = Cluster(node("a"))
+    cluster.world.evicted.add(cluster.run(running("x", "4"), "a").uid)
+    waiting = wanting("4", volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "none"}}])
+    waiting["status"]["nominatedNodeName"] = "a"
+    assert cluster.preempt(waiting).message == (
+        "preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
+    )
+
+
+@pytest.mark.parametrize(("status", "is_leaving"), [("True", True), ("False", False)])
+def test_a_victim_is_leaving_only_if_it_was_preempted(status: str, is_leaving: bool) -> None:
+    leaving = running("x", "4")
+    leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    condition = {"type": "DisruptionTarget", "status": status, "reason": "PreemptionByScheduler"}
+    leaving["status"]["conditions"] = [condition]
+    cluster = Cluster(node("a"))
+    cluster.run(leaving, "a")
+    waiting = wanting("4")
+    waiting["status"]["nominatedNodeName"] = "a"
+    assert cluster.preempt(waiting).success is not is_leaving

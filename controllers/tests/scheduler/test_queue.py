@@ -142,3 +142,40 @@ def test_a_change_of_the_pod_itself_may_help() -> None:
     tolerant = waiting.cluster.templates.info(pod("p", tolerations=[{"operator": "Exists"}]))
     waiting.queue.update(tolerant, {"tolerations"})
     assert waiting.pop().info is tolerant
+
+
+def test_what_happens_during_an_attempt_is_not_missed() -> None:
+    waiting = Waiting()
+    waiting.add("p", requests={"cpu": "2"})
+    queued = waiting.pop()
+    waiting.node_added("small", cpu="1")
+    waiting.queue.put_back(queued, {"NodeResourcesFit"})
+    assert waiting.queue.pop() is None
+    queued = waiting.queue.get("uid-p")
+    waiting.node_added("large", cpu="2")
+    assert waiting.pop() is queued
+    waiting.node_added("larger", cpu="4")
+    waiting.queue.put_back(queued, {"NodeResourcesFit"})
+    assert waiting.pop() is queued
+
+
+def test_room_that_was_promised_concerns_only_those_that_had_to_keep_away() -> None:
+    waiting = Waiting()
+    for name, priority in (("low", 0), ("high", 9)):
+        waiting.add(name, priority=priority, requests={"cpu": "2"})
+        waiting.queue.put_back(waiting.pop(), {"NodeResourcesFit"})
+    promised = waiting.cluster.templates.info(pod("gone", priority=5, requests={"cpu": "2"}))
+    waiting.queue.react(ClusterEvent("pods", "delete", old=promised.obj, pod=promised), most=5)
+    assert waiting.pop().info.name == "low"
+    assert waiting.queue.pop() is None
+
+
+def test_errors_and_refusals_are_counted_apart() -> None:
+    waiting = Waiting()
+    waiting.add("p", requests={"cpu": "2"})
+    for _ in range(3):
+        waiting.queue.put_back(waiting.pop(), {"NodeResourcesFit"})
+        waiting.now += 20
+        waiting.node_added("n")
+    waiting.queue.put_back(waiting.pop(), (), is_error=True)
+    assert waiting.queue.next_due() == waiting.now + 1

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-from controllers.scheduler.events import truncated
+from controllers.scheduler.api import condition_patch
+from controllers.scheduler.events import EventRecorder, truncated
 from controllers.scheduler.intake import node_fields, pod_fields
 from controllers.scheduler.pod import Templates
-from controllers.scheduler.scheduler import condition_patch
 from controllers.tests.scheduler.cluster import node, pod
+
+if TYPE_CHECKING:
+    from controllers.runtime.client import Client
 
 WANTED = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "m", "observedGeneration": 1}
 
@@ -84,3 +88,33 @@ def test_pods_of_one_workload_share_a_template() -> None:
     one, other = pod("p", volumes=[{"name": "kube-api-access-x"}]), pod("q", volumes=[{"name": "kube-api-access-y"}])
     assert templates.info(one).template is templates.info(other).template
     assert templates.info(one).template is not templates.info(pod("r", priority=1)).template
+
+
+async def test_the_same_about_a_later_version_of_a_pod_is_another_event() -> None:
+    written: list[tuple[str, Any]] = []
+    enough = asyncio.Event()
+
+    def note(verb: str, body: Any) -> None:
+        written.append((verb, body))
+        if len(written) == 3:
+            enough.set()
+
+    class Server:
+        async def create(self, resource: Any, event: Any) -> None:
+            note("create", event)
+
+        async def patch(self, resource: Any, namespace: str, name: str, patch: Any, **options: Any) -> None:
+            note("patch", patch)
+
+    recorder = EventRecorder(cast("Client", Server()), clock, "host")
+    victim = pod("p")
+    for version, times in (("1", 3), ("2", 1)):
+        victim = {**victim, "metadata": {**victim["metadata"], "resourceVersion": version}}
+        for _ in range(times):
+            recorder.record(victim, "Normal", "Preempted", "Preempting", "n", "default-scheduler")
+    running = asyncio.create_task(recorder.run())
+    await enough.wait()
+    running.cancel()
+    created = [event for verb, event in written if verb == "create"]
+    assert [event["regarding"]["resourceVersion"] for event in created] == ["1", "2"]
+    assert [patch["series"]["count"] for verb, patch in written if verb == "patch"] == [3]
