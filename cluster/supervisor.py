@@ -1,8 +1,8 @@
 """Starts the components of a cluster as processes of their own, waits, and stops them in reverse order.
 
-Guarantees: nothing started here outlives this process, however it ends. A component that cannot start ends the cluster;
-one that ends by itself later is started again after a pause, longer each time, and its name and last words are told. Only
-an API server that kept its objects in memory ends the cluster: they are gone with it.
+Guarantees: nothing started here outlives this process, however it ends. A component that cannot start ends the
+cluster; one that ends by itself later is started again after a pause, longer each time, and its name and last words
+are told. Only an API server that kept its objects in memory ends the cluster: they are gone with it.
 """
 
 from __future__ import annotations
