@@ -37,7 +37,7 @@ class PodTopologyLabels(Plugin):
             return
         found = {label: entry.labels[label] for label in LABELS if label in entry.labels}
         if found:
-            obj["metadata"]["labels"] = {**found, **(obj["metadata"].get("labels") or {})}
+            obj["metadata"]["labels"] = {**(obj["metadata"].get("labels") or {}), **found}
 
 
 def _target(binding: Object) -> str:

@@ -181,11 +181,11 @@ class Deletes:
         meta = obj["metadata"]
         given = meta.get("deletionGracePeriodSeconds")
         if "deletionTimestamp" in meta:
-            if not given:
+            if given is None:
                 return False, False, 0
-            if options.grace_s is None or options.grace_s >= given:
+            period = 1 if options.grace_s is not None and options.grace_s < 0 else options.grace_s
+            if period is None or period >= given:
                 return False, True, given
-            period = max(options.grace_s, 0)
             end = parse_time(meta["deletionTimestamp"]) - timedelta(seconds=given - period)
             meta["deletionTimestamp"] = format_time(end)
             meta["deletionGracePeriodSeconds"] = period

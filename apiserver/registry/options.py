@@ -103,13 +103,18 @@ def delete_options(request: RequestInfo, body: Object | None) -> DeleteOptions:
     dry_run = document.get("dryRun") or []
     errors += _dry_run_errors(dry_run)
     _refuse("DeleteOptions", errors)
+    return unchecked_delete_options(document)
+
+
+def unchecked_delete_options(document: Object) -> DeleteOptions:
+    """From a DeleteOptions document as it is: evictions take any."""
     preconditions = document.get("preconditions") or {}
     wire = {"kind": "DeleteOptions", "apiVersion": "meta.k8s.io/v1", **_without_type(document)}
     return DeleteOptions(
-        bool(dry_run),
+        bool(document.get("dryRun")),
         document.get("gracePeriodSeconds"),
-        orphan,
-        policy,
+        document.get("orphanDependents"),
+        document.get("propagationPolicy"),
         preconditions.get("uid"),
         preconditions.get("resourceVersion"),
         wire,

@@ -16,12 +16,11 @@ from apiserver.registry.options import WriteOptions, delete_options, write_optio
 from apiserver.registry.patch import APPLY_PATCH, apply_change, patch_change, patch_type
 from apiserver.registry.reads import Listed, Reads
 from apiserver.registry.tables import transformed_list, transformed_object
-from apiserver.registry.writes import Writes, Written, check_name
+from apiserver.registry.writes import Writes, Written, check_name, other_uid
 from apiserver.resources.strategy import Strategy
 from apiserver.response import JSON, PROTOBUF, Reply, encode, object_reply
 from apiserver.storage.entry import Entry
 from openapi.catalog import GroupVersionKind
-from openapi.meta import status
 from openapi.schema.load import node_for
 from openapi.schema.ownership import manager_from_user_agent
 from openapi.schema.protobuf import encode_list
@@ -79,11 +78,7 @@ class Verbs:
             again: Object = first.pop() if first else orjson.loads(wanted)
             uid = again["metadata"].get("uid")
             if current is not None and uid and uid != current["metadata"]["uid"]:
-                row = context.endpoint.resource
-                why = (
-                    f"Precondition failed: UID in precondition: {uid}, UID in object meta: {current['metadata']['uid']}"
-                )
-                raise status.conflict(row.group, row.resource, call.name, why)
+                raise other_uid(call, uid, current["metadata"]["uid"])
             return again
 
         allow = call.strategy.allow_create_on_update and not call.subresource

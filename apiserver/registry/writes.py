@@ -338,6 +338,17 @@ def conflict(call: Call, why: str) -> status.StatusError:
     return status.conflict(row.group, row.resource, call.name, why)
 
 
+def other_uid(call: Call, wanted: str, actual: str) -> status.StatusError:
+    """The 409 of a write that means another object of the same name."""
+    row = call.endpoint.stored
+    key = row.key(call.namespace, call.name)
+    return conflict(
+        call,
+        f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: "
+        f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {actual}",
+    )
+
+
 def already_exists(call: Call, name: str) -> status.StatusError:
     row = call.endpoint.resource
     return status.already_exists(row.group, row.resource, name)

@@ -21,6 +21,8 @@ class _Omit:
 
 
 OMIT = _Omit()
+WHOLE = "[]"
+"""The path of errors that are about no field in particular."""
 
 
 class Verbatim(str):

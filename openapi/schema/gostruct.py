@@ -17,13 +17,21 @@ import orjson
 from openapi.meta.field import FieldError, Verbatim
 from openapi.schema import node as types
 from openapi.schema.canonical import ZEROS
-from openapi.schema.gofields import go_fields, go_order, is_known
+from openapi.schema.gofields import GoField, go_fields, go_order, is_known
 from openapi.schema.load import node_for
 from openapi.schema.node import Field, Node
 
 _STEPS = re.compile(r"\[[^\]]*\]|[^.\[\]]+")
 _MACHINERY = "io.k8s.apimachinery."
 _EMBEDDED = frozenset(("ObjectMeta", "ListMeta"))
+_POD_SPEC, _POD_CONTEXT = "io.k8s.api.core.v1.PodSpec", "io.k8s.api.core.v1.PodSecurityContext"
+# Inside the server, pods keep what they share with the host in the security context, and some fields stand elsewhere.
+_SHARED_WITH_HOST = ("hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace", "hostUsers")
+_GONE = frozenset((*_SHARED_WITH_HOST, "serviceAccount"))
+_MOVED_BEHIND = {
+    _POD_SPEC: {"setHostnameAsFQDN": "subdomain", "preemptionPolicy": "priority", "enableServiceLinks": "overhead"},
+    _POD_CONTEXT: {"fsGroupChangePolicy": "fsGroup"},
+}
 
 
 def internal_text(value: Any, definition: str) -> Verbatim:
@@ -86,7 +94,7 @@ def _shown(value: Any, node: Node) -> Any:
 
 
 def _fill(found: dict[str, Any], value: dict[str, Any], node: Node, definition: str) -> None:
-    for field in go_fields(definition):
+    for field in _internal_fields(definition):
         if field.inline:
             _fill(found, value, node, field.inline)
             continue
@@ -94,8 +102,34 @@ def _fill(found: dict[str, Any], value: dict[str, Any], node: Node, definition: 
         given = value.get(field.name)
         if field.go in _EMBEDDED:
             found.update(_tagged(given or {}, known.node))
+        elif field.name == "securityContext" and definition == _POD_SPEC:
+            found[field.go] = _pod_context(value, node)
         else:
             found[field.go] = _absent(known) if given is None else _shown(given, known.node)
+
+
+def _internal_fields(definition: str) -> list[GoField]:
+    """The fields of a struct in the order inside the server."""
+    fields = list(go_fields(definition))
+    if definition == _POD_SPEC:
+        fields = [field for field in fields if field.name not in _GONE]
+    for name, before in _MOVED_BEHIND.get(definition, {}).items():
+        names = [field.name for field in fields]
+        field = fields.pop(names.index(name))
+        names.remove(name)
+        fields.insert(names.index(before) + 1, field)
+    return fields
+
+
+def _pod_context(spec: dict[str, Any], node: Node) -> Any:
+    """The security context of a pod's spec, which begins with what the pod shares with the host."""
+    context = spec.get("securityContext")
+    shared = {field: spec[field] for field in _SHARED_WITH_HOST if spec.get(field) is not None}
+    if context is None and not shared:
+        return None
+    found = {name[:1].upper() + name[1:]: shared.get(name, _absent(node.fields[name])) for name in _SHARED_WITH_HOST}
+    _fill(found, context or {}, node.fields["securityContext"].node, _POD_CONTEXT)
+    return found
 
 
 def _tagged(value: dict[str, Any], node: Node) -> dict[str, Any]:

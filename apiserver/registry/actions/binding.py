@@ -13,6 +13,7 @@ from apiserver.registry.actions.services import Services
 from apiserver.registry.bodies import judge_problems
 from apiserver.registry.call import Call
 from apiserver.registry.context import Context
+from apiserver.registry.writes import check_namespace, other_uid
 from apiserver.resources.pods.binding import validate_binding
 from apiserver.response import Reply, object_reply
 from openapi.catalog import GroupVersionKind
@@ -38,7 +39,8 @@ class BindingAction:
         binding, problems = self._services.bodies.read_kind(raw, context.content_type, BINDING, schema_for(BINDING))
         judge_problems(problems, call.options.validation, BINDING, call.warnings)
         meta = binding["metadata"]
-        if call.name and meta.get("name", "") not in ("", call.name):
+        check_namespace(call, meta)
+        if call.name and meta.get("name", "") != call.name:
             raise status.bad_request("name in URL does not match name in Binding object")
         pods = self._services.endpoints.find("", "v1", "pods")
         assert pods is not None
@@ -47,6 +49,8 @@ class BindingAction:
         errors = list(validate_binding(binding))
         if errors:
             raise status.StatusError(500, "", aggregate(errors))
+        if not call.name:
+            raise status.bad_request("Name parameter required.")
         await self._bind(call, binding)
         return object_reply(201, CREATED, context.negotiated, pretty=context.pretty)
 
@@ -66,8 +70,8 @@ class BindingAction:
             pod["spec"]["nodeName"] = target
             if meta.get("annotations"):
                 pod["metadata"].setdefault("annotations", {}).update(meta["annotations"])
-            for key, value in (meta.get("labels") or {}).items():
-                pod["metadata"].setdefault("labels", {}).setdefault(key, value)
+            if meta.get("labels"):
+                pod["metadata"].setdefault("labels", {}).update(meta["labels"])
             pod["status"].pop("nominatedNodeName", None)
             mark_scheduled(pod, call.now_text)
 
@@ -75,6 +79,8 @@ class BindingAction:
 
     def _check(self, call: Call, pod: Object, meta: Object) -> None:
         name, spec = call.name, pod["spec"]
+        if meta.get("uid") and meta["uid"] != pod["metadata"]["uid"]:
+            raise other_uid(call, meta["uid"], pod["metadata"]["uid"])
         why = ""
         if "deletionTimestamp" in pod["metadata"]:
             why = f"pod {name} is being deleted, cannot be assigned to a host"
@@ -82,10 +88,6 @@ class BindingAction:
             why = f'pod {name} is already assigned to node "{spec["nodeName"]}"'
         elif spec.get("schedulingGates"):
             why = f"pod {name} has non-empty .spec.schedulingGates"
-        if not why and meta.get("uid") and meta["uid"] != pod["metadata"]["uid"]:
-            wanted, actual = meta["uid"], pod["metadata"]["uid"]
-            text = f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {actual}"
-            raise status.conflict("", "pods", name, text)
         if why:
             raise status.conflict("", "pods/binding", name, why)
 

@@ -5,6 +5,7 @@ Follows: pkg/registry/core/pod/storage/eviction.go
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -14,15 +15,18 @@ from apiserver.registry.actions.services import Services
 from apiserver.registry.bodies import judge_problems
 from apiserver.registry.call import Call
 from apiserver.registry.context import Context
-from apiserver.registry.options import DeleteOptions, delete_options
+from apiserver.registry.options import DeleteOptions, unchecked_delete_options
+from apiserver.registry.writes import check_namespace
 from apiserver.response import Reply, object_reply
 from openapi.catalog import GroupVersionKind
 from openapi.meta import status
 from openapi.meta.selectors import from_label_selector
 from openapi.schema.load import schema_for
+from openapi.schema.ownership import track_update
 
 Object = dict[str, Any]
 
+MANAGER = "kube-apiserver"
 EVICTION = GroupVersionKind("policy", "v1", "Eviction")
 MAX_DISRUPTED_PODS = 2000
 RETRY_AFTER_S = 10
@@ -42,9 +46,10 @@ class EvictionAction:
         call = self._services.verbs.call(context, "CreateOptions")
         eviction, problems = self._services.bodies.read_kind(raw, context.content_type, EVICTION, schema_for(EVICTION))
         judge_problems(problems, call.options.validation, EVICTION, call.warnings)
-        if eviction["metadata"].get("name", call.name) != call.name:
+        check_namespace(call, eviction["metadata"])
+        if eviction["metadata"].get("name", "") != call.name:
             raise status.bad_request("name in URL does not match name in Eviction object")
-        options = delete_options(context.info, eviction.get("deleteOptions") or {})
+        options = unchecked_delete_options(eviction.get("deleteOptions") or {})
         options.dry_run = options.dry_run or call.options.dry_run
         call.options.dry_run = options.dry_run
         await self._evict(call, context, options)
@@ -59,12 +64,15 @@ class EvictionAction:
                 text = (
                     "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
                 )
-                raise status.StatusError(500, "InternalError", text)
+                raise status.StatusError(500, "", text)
             if budgets:
                 await self._spend(call, pod, budgets[0])
         elif options.resource_version is None and "deletionTimestamp" not in pod["metadata"]:
             options = replace(options, uid=options.uid or pod["metadata"]["uid"])
-        await self._services.writes.adjust(call, _mark_disrupted(call.now_text))
+        marked = await self._services.writes.adjust(call, _mark_disrupted(call.now_text, options))
+        if options.resource_version and not options.dry_run:
+            # The mark itself made a new version.
+            options = replace(options, resource_version=str(marked.revision))
         await self._services.deletes.delete(replace(call, subresource="eviction"), options)
 
     def _budgets(self, pod: Object) -> list[Object]:
@@ -90,9 +98,16 @@ class EvictionAction:
             if _spares_unhealthy(current, healthy=healthy):
                 return
             _check_budget(current, name)
+            before = copy.deepcopy(current)
             state = current["status"]
             state["disruptionsAllowed"] = state.get("disruptionsAllowed", 0) - 1
+            if not state["disruptionsAllowed"]:
+                _forbid_more(state, call.now_text)
             state.setdefault("disruptedPods", {})[pod["metadata"]["name"]] = call.now_text
+            track_update(
+                current, before, manager=MANAGER, node=endpoint.node, api_version="policy/v1", subresource="status",
+                now=call.now_text, reset_fields=(("spec",),),
+            )  # fmt: skip
 
         await self._services.writes.adjust(replace(call, endpoint=endpoint, name=name, subresource="status"), change)
 
@@ -140,10 +155,25 @@ def _refused(why: str, retry_s: int) -> status.StatusError:
     return error
 
 
-def _mark_disrupted(now: str) -> Callable[[Object], None]:
-    """Say in the pod's conditions why it ends."""
+def _forbid_more(state: Object, now: str) -> None:
+    """Say in the budget's conditions that it has nothing left."""
+    conditions = state.setdefault("conditions", [])
+    found: Object = next((c for c in conditions if c.get("type") == "DisruptionAllowed"), {})
+    if not found:
+        found["type"] = "DisruptionAllowed"
+        conditions.append(found)
+    if found.get("status") != "False":
+        found["lastTransitionTime"] = now
+    found.update(status="False", reason="InsufficientPods", message="")
+    if state.get("observedGeneration"):
+        found["observedGeneration"] = state["observedGeneration"]
+
+
+def _mark_disrupted(now: str, options: DeleteOptions) -> Callable[[Object], None]:
+    """Say in the pod's conditions why it ends. Raises 409 where the preconditions mean another pod."""
 
     def change(pod: Object) -> None:
+        _check_preconditions(pod["metadata"], options)
         conditions = pod["status"].setdefault("conditions", [])
         mark = {
             "type": "DisruptionTarget",
@@ -153,7 +183,29 @@ def _mark_disrupted(now: str) -> Callable[[Object], None]:
             "reason": "EvictionByEvictionAPI",
             "message": "Eviction API: evicting",
         }
-        conditions[:] = [c for c in conditions if c["type"] != "DisruptionTarget"]
+        for place, condition in enumerate(conditions):
+            if condition["type"] == "DisruptionTarget":
+                if condition.get("status") == "True":
+                    mark["lastTransitionTime"] = condition.get("lastTransitionTime")
+                conditions[place] = mark
+                return
         conditions.append(mark)
 
     return change
+
+
+def _check_preconditions(meta: Object, options: DeleteOptions) -> None:
+    why = ""
+    uid, version = options.uid, options.resource_version
+    if uid and uid != meta["uid"]:
+        why = (
+            f"the UID in the precondition ({uid}) does not match the UID in record ({meta['uid']}). The object might "
+            "have been deleted and then recreated"
+        )
+    elif version and version != meta["resourceVersion"]:
+        why = (
+            f"the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record "
+            f"({meta['resourceVersion']}). The object might have been modified"
+        )
+    if why:
+        raise status.conflict("", "Pod", meta["name"], why)

@@ -18,7 +18,7 @@ from apiserver.registry.options import parse_int
 from apiserver.response import Reply
 from apiserver.streams import carry, fetch_text
 from openapi.meta import status
-from openapi.meta.field import FieldError, forbidden, invalid, required
+from openapi.meta.field import WHOLE, FieldError, forbidden, invalid, required
 from openapi.meta.times import TimeError, parse_time
 
 Object = dict[str, Any]
@@ -36,11 +36,11 @@ class PodStreams:
         self._nodes = nodes
 
     async def log(self, context: Context) -> Reply | None:
-        pod = await self._pod(context)
         query, name = context.info.query, context.info.at.name
         errors = list(_log_errors(context))
         if errors:
             raise status.invalid("", "PodLogOptions", name, errors)
+        pod = await self._pod(context)
         container = _container(pod, context.info.first("container"), name)
         node = pod["spec"].get("nodeName")
         if not node:
@@ -130,16 +130,16 @@ def _container(pod: Object, wanted: str, name: str) -> str:
 
 def _log_errors(context: Context) -> Iterator[FieldError]:
     info = context.info
-    if "stream" in info.query:
-        yield forbidden("stream", "may not be specified")
+    since = info.first("sinceTime")
     for field, least in _NUMBERS:
         text = info.first(field)
-        if text and parse_int(text) < least:
+        if field == "sinceSeconds" and since and text:
+            yield forbidden(WHOLE, "at most one of `sinceTime` or `sinceSeconds` may be specified")
+        elif text and parse_int(text) < least:
             detail = "must be greater than 0" if least else "must be greater than or equal to 0"
             yield invalid(field, parse_int(text), detail)
-    since = info.first("sinceTime")
-    if since and info.first("sinceSeconds"):
-        yield forbidden("[]", "at most one of `sinceTime` or `sinceSeconds` may be specified")
+    if "stream" in info.query:
+        yield forbidden("stream", "may not be specified")
     if since:
         try:
             parse_time(since)

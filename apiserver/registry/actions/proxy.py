@@ -16,6 +16,7 @@ from apiserver.registry.context import Context
 from apiserver.streams import carry
 from openapi.catalog import Resource
 from openapi.meta import status
+from openapi.meta.field import quote
 
 Object = dict[str, Any]
 
@@ -30,18 +31,21 @@ class Proxy:
         self._nodes = nodes
 
     async def pod(self, context: Context) -> None:
-        scheme, name, port = split_name(context.info.at.name)
+        scheme, name, port = split_name(context.info.at.name, "pod")
         entry = self._cached("pods").get(context.namespace, name)
         if entry is None:
             raise status.not_found("", "pods", name)
         pod = entry.object()
-        address = (pod.get("status") or {}).get("podIP", "")
+        addresses = (pod.get("status") or {}).get("podIPs")
+        address = addresses[0].get("ip", "") if addresses else ""
+        if not _is_allowed(address):
+            raise status.bad_request("address not allowed")
         ports = [p for c in pod["spec"]["containers"] for p in c.get("ports") or ()]
         number = _port_number(port, ports, "containerPort") if port else ports[0]["containerPort"] if ports else 80
         await self._carry(context, scheme, address, number)
 
     async def service(self, context: Context) -> None:
-        scheme, name, port = split_name(context.info.at.name)
+        scheme, name, port = split_name(context.info.at.name, "service")
         entry = self._cached("services").get(context.namespace, name)
         if entry is None:
             raise status.not_found("", "services", name)
@@ -49,7 +53,7 @@ class Proxy:
         await self._carry(context, scheme, address, number)
 
     async def node(self, context: Context) -> None:
-        _, name, port = split_name(context.info.at.name)
+        _, name, port = split_name(context.info.at.name, "node")
         path = f"/{context.info.at.trailing}{query_text(context.info.query)}"
         number = int(port) if port.isdigit() else 0
         await carry(context, self._nodes.target(name, path, number), body=await _body(context))
@@ -89,16 +93,16 @@ class Proxy:
         return self._services.store.cache(row)
 
 
-def split_name(text: str) -> tuple[str, str, str]:
-    """Scheme, name and port of `[scheme:]name[:port]`. Raises 400."""
+def split_name(text: str, what: str) -> tuple[str, str, str]:
+    """Scheme, name and port of `[scheme:]name[:port]`, the name of a `what`. Raises 400."""
     parts = text.split(":")
-    if len(parts) == 1:
-        return "", text, ""
-    if len(parts) == 2:
-        return "", parts[0], parts[1]
-    if len(parts) == 3 and parts[0] in ("http", "https", ""):
-        return parts[0], parts[1], parts[2]
-    raise status.bad_request(f'invalid service request "{text}"')
+    if len(parts) == 3:
+        scheme, name, port = parts
+    else:
+        scheme, name, port = "", parts[0], ":".join(parts[1:])
+    if not name or ":" in port or scheme not in ("http", "https", ""):
+        raise status.bad_request(f"invalid {what} request {quote(text)}")
+    return scheme, name, port
 
 
 def _service_port(service: Object, port: str) -> str | None:

@@ -22,6 +22,7 @@ from apiserver.resources.pods.options import (
 from apiserver.resources.pods.paths import check_descending_path
 from apiserver.resources.pods.scheduling import check_tolerations
 from openapi.meta.field import forbidden, invalid, quote
+from openapi.schema.gojson import syntax_error
 
 Object = Mapping[str, Any]
 Annotations = Mapping[str, str]
@@ -59,8 +60,8 @@ def check_annotations(annotations: Annotations, spec: Object, path: str, options
 def _check_tolerations(text: str, path: str, errors: Errors) -> None:
     try:
         tolerations = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        errors.append(invalid(path, TOLERATIONS, str(error)))
+    except orjson.JSONDecodeError:
+        errors.append(invalid(path, TOLERATIONS, syntax_error(text.encode())))
         return
     if isinstance(tolerations, list):
         check_tolerations(tolerations, f"{path}.{TOLERATIONS}", errors)

@@ -42,6 +42,7 @@ _RESIZABLE = ("cpu", "memory")
 _RESIZE_POLICIES = ("NotRequired", "RestartContainer")
 _SIDECAR_ONLY = ("lifecycle", "livenessProbe", "readinessProbe", "startupProbe")
 _SIDECAR_TEXT = "may not be set for init containers without restartPolicy=Always"
+_RULES_ALONE = "must specify restartPolicy when restart rules are used"
 _PADDED = "must not have leading or trailing whitespace"
 _EPHEMERAL_TEXT = "cannot be set for an Ephemeral Container"
 # In the order in which the server's own type declares them.
@@ -95,8 +96,10 @@ def check_init_containers(
     for index, container in enumerate(containers):
         here = f"{path}[{index}]"
         check_common(container, here, pod, errors)
-        if "restartPolicyRules" in container or "restartPolicy" in container:
+        if "restartPolicy" in container:
             _check_restart_policy(container, here, errors)
+        elif container.get("restartPolicyRules"):
+            errors.append(required(f"{here}.restartPolicy", _RULES_ALONE))
         name = container.get("name", "")
         if name in names:
             errors.append(duplicate(f"{here}.name", name))
@@ -236,8 +239,7 @@ def _check_restart_policy(container: Object, path: str, errors: Errors) -> None:
     if policy is None:
         if not rules:
             return
-        text = "must specify restartPolicy when restart rules are used"
-        errors.append(required(f"{path}.restartPolicy", text))
+        errors.append(required(f"{path}.restartPolicy", _RULES_ALONE))
     elif policy not in _RESTART_POLICIES:
         errors.append(not_supported(f"{path}.restartPolicy", policy, _RESTART_POLICIES))
     if len(rules) > _MAX_RULES:

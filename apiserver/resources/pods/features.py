@@ -5,7 +5,7 @@ Follows: pkg/api/pod/util.go dropDisabledFields; the features are those off by d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from apiserver.resources.pods.options import all_containers
@@ -50,3 +50,12 @@ def drop_disabled_status_fields(status: Object, old_status: Mapping[str, Any] | 
     field = "nodeAllocatableResourceClaimStatuses"
     if field in status and field not in (old_status or ()):
         del status[field]
+    if not any("volumeStatus" in mount for mount in _mounts(old_status or {})):
+        for mount in _mounts(status):
+            mount.pop("volumeStatus", None)
+
+
+def _mounts(status: Mapping[str, Any]) -> Iterator[Object]:
+    for field in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
+        for container in status.get(field) or ():
+            yield from container.get("volumeMounts") or ()

@@ -18,7 +18,7 @@ from apiserver.resources.resource_names import (
     validate_resource_name,
 )
 from openapi.kinds.pod_resources import aggregate_limits, aggregate_requests, is_hugepages, is_pod_level_resource
-from openapi.meta.field import NOT_FOUND, FieldError, duplicate, forbidden, invalid, not_supported, required
+from openapi.meta.field import NOT_FOUND, WHOLE, FieldError, duplicate, forbidden, invalid, not_supported, required
 from openapi.meta.names import is_dns1123_label, is_dns1123_subdomain
 from openapi.meta.quantity import Quantity
 
@@ -162,7 +162,7 @@ def check_pod_claims(claims: Sequence[Object], meta: Object | None, path: str, e
     for index, claim in enumerate(claims):
         here = f"{path}[{index}]"
         if is_mirror:
-            errors.append(forbidden("", "static pods do not support resource claims"))
+            errors.append(forbidden(WHOLE, "static pods do not support resource claims"))
             continue
         name = claim.get("name", "")
         if not name:

@@ -18,7 +18,7 @@ from apiserver.resources.pods.options import Errors, Options
 from apiserver.resources.pods.pod import EMPTY, check_metadata_and_spec
 from apiserver.resources.pods.scheduling import check_tolerations
 from openapi.kinds.pod_resources import qos_class
-from openapi.meta.field import Verbatim, forbidden, invalid, quote, required
+from openapi.meta.field import WHOLE, Verbatim, forbidden, invalid, quote, required
 from openapi.meta.names import range_text
 from openapi.schema.gostruct import internal_text
 
@@ -220,7 +220,7 @@ def _only_adds(term: Object, old: Object) -> bool:
 def check_ephemeral_update(pod: Object, old: Object, options: Options, errors: Errors) -> None:
     """Ephemeral containers are only ever added."""
     if MIRROR in (old["metadata"].get("annotations") or ()):
-        errors.append(forbidden("", "static pods do not support ephemeral containers"))
+        errors.append(forbidden(WHOLE, "static pods do not support ephemeral containers"))
         return
     errors.extend(validate_object_meta_update(pod["metadata"], old["metadata"]))
     check_metadata_and_spec(pod, options, errors)
@@ -241,10 +241,10 @@ def check_resize(pod: Object, old: Object, options: Options, errors: Errors) -> 
     """Only amounts of cpu and memory may change, and the class of service that follows from them may not."""
     spec, old_spec = pod["spec"], old["spec"]
     if MIRROR in (old["metadata"].get("annotations") or ()):
-        errors.append(forbidden("", "static pods cannot be resized"))
+        errors.append(forbidden(WHOLE, "static pods cannot be resized"))
         return
     if (old_spec.get("os") or EMPTY).get("name") == "windows":
-        errors.append(forbidden("", "windows pods cannot be resized"))
+        errors.append(forbidden(WHOLE, "windows pods cannot be resized"))
         return
     errors.extend(validate_object_meta_update(pod["metadata"], old["metadata"]))
     check_metadata_and_spec(pod, options, errors)
@@ -323,27 +323,31 @@ def _check_container_resizes(masked: dict[str, Any], old_spec: Object, errors: E
     """`masked` gets containers whose cpu and memory are as before."""
     for field in ("initContainers", "containers"):
         for index, (container, old) in enumerate(_pairs(masked, old_spec, field)):
-            if field == "containers" or _is_sidecar(old):
-                _check_not_removed(container, old, f"spec.{field}[{index}].resources", errors)
+            _check_not_removed(container, old, f"spec.{field}[{index}].resources", errors)
     for field in ("containers", "initContainers"):
         if field not in masked:
             continue
         restored: list[Object] = []
         for index, (container, old) in enumerate(_pairs(masked, old_spec, field)):
-            same: Object = _with_old_resources(container, old)
-            if field == "containers":
-                if same != old:
-                    errors.append(forbidden("spec", "only cpu and memory resources are mutable"))
-            elif _is_sidecar(container):
-                if same != old:
-                    text = "only cpu and memory resources for sidecar containers are mutable"
-                    errors.append(forbidden(f"spec.initContainers[{index}]", text))
-            elif container != old:
-                text = "resources for non-sidecar init containers are immutable"
-                errors.append(forbidden("spec", text))
-                same = container
+            same = _with_old_resources(container, old)
+            if field == "initContainers":
+                _check_init_resize(container, old, same, f"spec.initContainers[{index}]", errors)
+            elif same != old:
+                errors.append(forbidden("spec", "only cpu and memory resources are mutable"))
             restored.append(same)
         masked[field] = restored
+
+
+def _check_init_resize(container: Object, old: Object, same: Object, path: str, errors: Errors) -> None:
+    """`same` is the container with its cpu and memory as before."""
+    if same != old:
+        text = "only cpu and memory resources for init or sidecar containers are mutable"
+        errors.append(forbidden(path, text))
+    if container != old and not _is_sidecar(container):
+        text = "non-sidecar init containers with a resize policy of RestartContainer cannot be resized"
+        for policy in container.get("resizePolicy") or ():
+            if policy.get("restartPolicy") == "RestartContainer":
+                errors.append(forbidden(path, text))
 
 
 def _pairs(spec: Object, old_spec: Object, field: str) -> Sequence[tuple[Object, Object]]:
@@ -352,7 +356,10 @@ def _pairs(spec: Object, old_spec: Object, field: str) -> Sequence[tuple[Object,
 
 def _with_old_resources(container: Object, old: Object) -> dict[str, Any]:
     restored = dict(container)
-    restored["resources"] = _with_old_amounts(container.get("resources") or EMPTY, old.get("resources") or EMPTY)
+    amounts = _with_old_amounts(container.get("resources") or EMPTY, old.get("resources") or EMPTY)
+    # Claims do not survive the comparison, so containers with claims cannot be resized.
+    amounts.pop("claims", None)
+    restored["resources"] = amounts
     if not restored["resources"] and "resources" not in old:
         del restored["resources"]
     return restored

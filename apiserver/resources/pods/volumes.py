@@ -39,6 +39,11 @@ _MANAGED_DISK = "/subscriptions/{sub-id}/resourcegroups/{group-name}/providers/m
 _BLOB_DISK = "https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd"
 _PULL_POLICIES = frozenset(("Always", "IfNotPresent", "Never"))
 _GO_FIELDS = {"uid": "uID"}
+# What the metadata of a claim template may not say, in the order of the server's own type.
+_CLAIM_META = (
+    "name", "generateName", "namespace", "selfLink", "uid", "resourceVersion", "generation", "creationTimestamp",
+    "deletionTimestamp", "deletionGracePeriodSeconds", "ownerReferences", "finalizers", "managedFields",
+)  # fmt: skip
 _HOST_PORTS = "must be a host:port pair or multiple pairs separated by commas"
 
 
@@ -341,8 +346,8 @@ def check_claim_template(template: Object, path: str, errors: Errors) -> None:
     meta = template.get("metadata") or {}
     errors.extend(validate_annotations(meta.get("annotations"), f"{path}.metadata.annotations"))
     errors.extend(validate_labels(meta.get("labels"), f"{path}.metadata.labels"))
-    for field in meta:
-        if field not in ("annotations", "labels"):
+    for field in _CLAIM_META:
+        if meta.get(field):
             errors.append(forbidden(f"{path}.metadata.{_GO_FIELDS.get(field, field)}", "cannot be set"))
     errors.extend(validate_claim_spec(template.get("spec") or {}, f"{path}.spec"))
 

@@ -66,6 +66,17 @@ def test_structs_print_with_the_names_order_and_zero_values_of_go(definition: st
     assert internal_text(value, definition) == text
 
 
+def test_specs_of_pods_print_as_inside_the_server() -> None:
+    spec = {"hostNetwork": True, "serviceAccount": "a", "serviceAccountName": "a", "securityContext": {"fsGroup": 1}}
+    text = internal_text(spec, CORE + "PodSpec")
+    assert '"ServiceAccountName":"a","AutomountServiceAccountToken":null,"NodeName":"","SecurityContext":{' in text
+    assert '{"HostNetwork":true,"HostPID":false,"HostIPC":false,"ShareProcessNamespace":null,"HostUsers":null,' in text
+    assert '"FSGroup":1,"FSGroupChangePolicy":null,"Sysctls":null,"SeccompProfile":null,' in text
+    assert '"Subdomain":"","SetHostnameAsFQDN":null,"Affinity":null,' in text
+    assert '"Priority":null,"PreemptionPolicy":null,"DNSConfig":null,' in text
+    assert '"Overhead":null,"EnableServiceLinks":null,"TopologySpreadConstraints":null,"OS":null,' in text
+
+
 def test_structs_of_the_machinery_keep_their_json_names() -> None:
     meta = "io.k8s.apimachinery.pkg.apis.meta.v1."
     owner = {"uid": "x", "kind": "A", "name": "o", "controller": True, "apiVersion": "v1"}

@@ -135,6 +135,43 @@ def test_sidecars_may_have_probes_and_plain_init_containers_may_not() -> None:
     ]
 
 
+def test_rules_of_an_init_container_without_a_policy_are_not_looked_at() -> None:
+    init = {"name": "p", "image": "i", "restartPolicyRules": [{"action": "Bogus"}]}
+    assert problems(make_pod(initContainers=[init])) == [
+        "spec.initContainers[0].restartPolicy: Required value: must specify restartPolicy when restart rules are used"
+    ]
+
+
+def test_a_claim_template_names_nothing() -> None:
+    meta = {"finalizers": ["a/b"], "uid": "u", "name": "n", "labels": {"a": "b"}}
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    volume = {"name": "v", "ephemeral": {"volumeClaimTemplate": {"metadata": meta, "spec": spec}}}
+    where = "spec.volumes[0].ephemeral.volumeClaimTemplate.metadata"
+    assert problems(make_pod(volumes=[volume])) == [
+        f"{where}.{field}: Forbidden: cannot be set" for field in ("name", "uID", "finalizers")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("meta", "spec", "error"),
+    [
+        (
+            {"annotations": {"scheduler.alpha.kubernetes.io/tolerations": "bogus"}},
+            {},
+            'metadata.annotations: Invalid value: "scheduler.alpha.kubernetes.io/tolerations": invalid character '
+            "'b' looking for beginning of value",
+        ),
+        (
+            {"annotations": {"kubernetes.io/config.mirror": "x"}},
+            {"nodeName": "n", "resourceClaims": [{"name": "a", "resourceClaimName": "b"}]},
+            "[]: Forbidden: static pods do not support resource claims",
+        ),
+    ],
+)
+def test_annotations_of_old_and_of_mirrors(meta: Object, spec: Object, error: str) -> None:
+    assert problems(make_pod(meta, **spec)) == [error]
+
+
 def test_host_process_containers_go_together_and_on_the_host_network() -> None:
     options = {"windowsOptions": {"hostProcess": True}}
     containers = [{"name": "a", "image": "i", "securityContext": options}, {"name": "b", "image": "i"}]

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from apiserver.resources.pods.annotations import MIRROR
+from apiserver.resources.strategy import Strategy
 from apiserver.tests.resources.pods.making import PODS, context, problems, stored_pod
 
 Object = dict[str, Any]
@@ -171,6 +173,52 @@ def test_a_resize_removes_nothing_and_keeps_the_class_of_service() -> None:
     )
 
 
+NEVER_RESTARTS = [{"resourceName": "cpu", "restartPolicy": "NotRequired"}]
+RESTARTS = [{"resourceName": "cpu", "restartPolicy": "RestartContainer"}]
+
+
+@pytest.mark.parametrize(
+    ("own", "requests", "error"),
+    [
+        ({}, {"cpu": "2"}, ""),
+        ({"restartPolicy": "Always"}, {"cpu": "2"}, ""),
+        ({"resizePolicy": NEVER_RESTARTS}, {"cpu": "2"}, ""),
+        (
+            {"resizePolicy": RESTARTS},
+            {"cpu": "2"},
+            "spec.initContainers[0]: Forbidden: non-sidecar init containers with a resize policy of RestartContainer "
+            "cannot be resized",
+        ),
+        (
+            {},
+            {"cpu": "1", "ephemeral-storage": "1Gi"},
+            "spec.initContainers[0]: Forbidden: only cpu and memory resources for init or sidecar containers are "
+            "mutable",
+        ),
+        ({}, {}, "spec.initContainers[0].resources.requests: Forbidden: resource requests cannot be removed"),
+    ],
+)
+def test_init_containers_are_resized_too(own: Object, requests: Object, error: str) -> None:
+    container = {"name": "i", "image": "i", "resources": {"requests": {"cpu": "1"}}, **own}
+    old = stored_pod(containers=sized("1"), initContainers=[container])
+    new = copy.deepcopy(old)
+    new["spec"]["initContainers"][0]["resources"] = {"requests": requests}
+    assert problems(new, old, RESIZE) == ([error] if error else [])
+
+
+@pytest.mark.parametrize(
+    ("strategy", "meta", "spec", "error"),
+    [
+        (EPHEMERAL, {MIRROR: "x"}, {}, "static pods do not support ephemeral containers"),
+        (RESIZE, {MIRROR: "x"}, {}, "static pods cannot be resized"),
+        (RESIZE, {}, {"os": {"name": "windows"}}, "windows pods cannot be resized"),
+    ],
+)
+def test_some_pods_are_left_alone(strategy: Strategy, meta: Object, spec: Object, error: str) -> None:
+    old = stored_pod({"annotations": meta}, nodeName="n", **spec)
+    assert problems(copy.deepcopy(old), old, strategy) == [f"[]: Forbidden: {error}"]
+
+
 def test_a_report_keeps_what_was_observed() -> None:
     condition = {"type": "Ready", "status": "False", "observedGeneration": 3}
     status = {"phase": "Pending", "qosClass": "Burstable", "observedGeneration": 2, "conditions": [condition]}
@@ -183,6 +231,15 @@ def test_a_report_keeps_what_was_observed() -> None:
     assert new["status"]["qosClass"] == "Burstable"
     assert new["status"]["observedGeneration"] == 2
     assert new["status"]["conditions"][0]["observedGeneration"] == 3
+
+
+def test_a_report_says_nothing_of_features_that_are_off() -> None:
+    mount = {"name": "v", "mountPath": "/v", "volumeStatus": {"image": {"imageRef": "i"}}}
+    old = stored_pod()
+    new = copy.deepcopy(old)
+    new["status"]["containerStatuses"] = [{"name": "c", "volumeMounts": [mount]}]
+    assert problems(new, old, STATUS) == []
+    assert new["status"]["containerStatuses"][0]["volumeMounts"] == [{"name": "v", "mountPath": "/v"}]
 
 
 ENDED = {"name": "c", "state": {"terminated": {"exitCode": 1}}}

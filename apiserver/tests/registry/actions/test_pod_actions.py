@@ -1,0 +1,146 @@
+"""Subresources of pods that are not stored: evictions, bindings, logs, the proxy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from apiserver.tests.conftest import Client
+
+PODS = "/api/v1/namespaces/ns/pods"
+BUDGETS = "/apis/policy/v1/namespaces/ns/poddisruptionbudgets"
+Object = dict[str, Any]
+
+
+@pytest.fixture
+async def pod(client: Client) -> Object:
+    """A pod that runs on a node."""
+    spec = {"containers": [{"name": "c", "image": "i"}], "nodeName": "n"}
+    await client.create(PODS, {"metadata": {"name": "a", "labels": {"a": "b"}}, "spec": spec})
+    status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+    answer = await client.patch(f"{PODS}/a/status", {"status": status})
+    found: Object = answer.json
+    return found
+
+
+def eviction(name: str = "a", **options: Any) -> Object:
+    body: Object = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
+    return {**body, "deleteOptions": options} if options else body
+
+
+async def budget(client: Client, name: str, **status: int) -> None:
+    spec = {"minAvailable": 1, "selector": {"matchLabels": {"a": "b"}}}
+    await client.create(BUDGETS, {"metadata": {"name": name}, "spec": spec})
+    if status:
+        await client.patch(f"{BUDGETS}/{name}/status", {"status": {"observedGeneration": 1, **status}})
+
+
+async def evicted(client: Client, body: Object) -> tuple[int, Object]:
+    answer = await client.ask("POST", f"{PODS}/a/eviction", body)
+    return answer.code, answer.json
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "message"),
+    [
+        (eviction("b"), 400, "name in URL does not match name in Eviction object"),
+        ({}, 400, "name in URL does not match name in Eviction object"),
+        (
+            {"metadata": {"name": "a", "namespace": "other"}},
+            400,
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ),
+        (
+            eviction(preconditions={"resourceVersion": "1"}),
+            409,
+            'Operation cannot be fulfilled on Pod "a": the ResourceVersion in the precondition (1) does not match',
+        ),
+    ],
+)
+async def test_evictions_that_do_not_fit_are_refused(
+    client: Client, pod: Object, body: Object, code: int, message: str
+) -> None:
+    found, answer = await evicted(client, body)
+    assert (found, answer["message"][: len(message)]) == (code, message)
+    assert "DisruptionTarget" not in (await client.ask("GET", f"{PODS}/a")).body.decode()
+
+
+async def test_an_eviction_may_insist_on_the_version_that_it_saw(client: Client, pod: Object) -> None:
+    version = pod["metadata"]["resourceVersion"]
+    code, _ = await evicted(client, eviction(preconditions={"resourceVersion": version}))
+    assert code == 201
+    found = (await client.ask("GET", f"{PODS}/a")).json
+    assert "deletionTimestamp" in found["metadata"]
+
+
+async def test_two_budgets_are_too_many(client: Client, pod: Object) -> None:
+    await budget(client, "one")
+    await budget(client, "two")
+    code, answer = await evicted(client, eviction())
+    assert (code, answer["code"], answer.get("reason")) == (500, 500, None)
+
+
+async def test_the_last_disruption_shows_in_the_conditions(client: Client, pod: Object) -> None:
+    await budget(client, "one", disruptionsAllowed=1, currentHealthy=2, desiredHealthy=1, expectedPods=2)
+    code, _ = await evicted(client, eviction())
+    assert code == 201
+    found = (await client.ask("GET", f"{BUDGETS}/one")).json
+    [condition] = found["status"]["conditions"]
+    del condition["lastTransitionTime"]
+    assert condition == {
+        "type": "DisruptionAllowed",
+        "status": "False",
+        "reason": "InsufficientPods",
+        "message": "",
+        "observedGeneration": 1,
+    }
+    assert "a" in found["status"]["disruptedPods"]
+    [own] = [entry for entry in found["metadata"]["managedFields"] if entry["manager"] == "kube-apiserver"]
+    assert own["subresource"] == "status"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "code", "message"),
+    [
+        ("pods/a/binding", {"target": {"name": "n"}}, 400, "name in URL does not match name in Binding object"),
+        ("bindings", {"target": {"name": "n"}}, 400, "Name parameter required."),
+        ("bindings", {"metadata": {"name": "z"}, "target": {"name": "n"}}, 404, 'pods "z" not found'),
+        (
+            "pods/a/binding",
+            {"metadata": {"name": "a", "uid": "x"}, "target": {"name": "n"}},
+            409,
+            'Operation cannot be fulfilled on pods "a": StorageError: invalid object, Code: 4, Key: /registry/pods/ns/a'
+            ", ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: x, UID in object",
+        ),
+        ("pods/nope/log?tailLines=-1", None, 422, 'PodLogOptions "nope" is invalid: tailLines: Invalid value: -1: '),
+        (
+            "pods/a/log?sinceSeconds=0&sinceTime=2024-01-01T00:00:00Z&stream=x&tailLines=-1",
+            None,
+            422,
+            'PodLogOptions "a" is invalid: [tailLines: Invalid value: -1: must be greater than or equal to 0, []: '
+            "Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified, stream: Forbidden: may not be ",
+        ),
+        ("pods/a:b:c/proxy", None, 400, 'invalid pod request "a:b:c"'),
+        ("pods/:80/proxy", None, 400, 'invalid pod request ":80"'),
+        ("pods/a:http/proxy", None, 400, "address not allowed"),
+        ("services/a:b:c:d/proxy", None, 400, 'invalid service request "a:b:c:d"'),
+    ],
+)
+async def test_other_requests_that_do_not_fit(
+    client: Client, pod: Object, path: str, body: Object | None, code: int, message: str
+) -> None:
+    method = "GET" if body is None else "POST"
+    answer = await client.ask(method, f"/api/v1/namespaces/ns/{path}", body)
+    assert (answer.code, answer.json["message"][: len(message)]) == (code, message)
+
+
+async def test_the_labels_of_a_binding_go_before_the_pods_own(client: Client) -> None:
+    zone = "topology.kubernetes.io/zone"
+    await client.create("/api/v1/nodes", {"metadata": {"name": "n", "labels": {zone: "z"}}})
+    labels = {zone: "mine", "a": "b"}
+    spec = {"containers": [{"name": "c", "image": "i"}]}
+    await client.create(PODS, {"metadata": {"name": "b", "labels": labels}, "spec": spec})
+    await client.create(f"{PODS}/b/binding", {"metadata": {"name": "b"}, "target": {"kind": "Node", "name": "n"}})
+    found = (await client.ask("GET", f"{PODS}/b")).json
+    assert found["metadata"]["labels"] == {zone: "z", "a": "b"}
