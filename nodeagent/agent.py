@@ -60,6 +60,7 @@ class NodeAgent:
         self._news = asyncio.Event()
         self._orphans: dict[str, float] = {}
         self._relisted_at = time.monotonic()
+        parts.sources.add_listener(self._on_object)
 
     @property
     def workers(self) -> list[PodWorker]:
@@ -134,9 +135,17 @@ class NodeAgent:
             if replaced is not None:
                 replaced.gone(replaced.pod)
         if worker is not None:
+            if spec.ephemeral_containers(pod) != spec.ephemeral_containers(worker.pod):
+                self._parts.sources.register(pod)
             worker.update(pod)
         else:
             self._add(pod)
+
+    def _on_object(self, uid: str) -> None:
+        """Something that a pod is configured by has changed."""
+        worker = self._workers.get(uid)
+        if worker is not None:
+            worker.wake()
 
     def _on_mirror(self, change: Change) -> None:
         """A new mirror does not know yet how its pod is."""
@@ -156,6 +165,7 @@ class NodeAgent:
                 parts.tools.events.pod(pod, "Warning", rejection.reason, rejection.message)
                 worker.reject(rejection.reason, rejection.message)
         self._workers[uid] = worker
+        parts.sources.register(pod)
         assert self._group is not None
         self._tasks[uid] = self._group.create_task(self._work(uid, worker), name=f"pod {spec.full_name(pod)}")
 

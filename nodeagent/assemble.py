@@ -26,6 +26,7 @@ from nodeagent.node.cgroups import Cgroups
 from nodeagent.node.keeper import NodeKeeper
 from nodeagent.node.machine import Machine
 from nodeagent.node.status import NodeState, allocatable_of
+from nodeagent.objects import WatchedObjects
 from nodeagent.options import AgentOptions
 from nodeagent.pods.apply import Tools
 from nodeagent.pods.config import NodeSettings
@@ -62,6 +63,7 @@ class Surroundings:
     approver: Client | None
     machine: Machine
     services: Store
+    objects: WatchedObjects
     fleet: PodFleet | None
 
 
@@ -126,7 +128,7 @@ class Node:
         self._keeper = NodeKeeper(client, name, machine, self._look, labels=options.labels, taints=())
         self._door = Door(options, name, client, machine.addresses)
         facts = NodeFacts(name, machine.addresses, allocatable_of(machine))
-        sources = ApiSources(client, around.services, self._read_file)
+        sources = ApiSources(client, around.services, around.objects, self._read_file)
         make_volumes = Volumes if options.runtime == "containerd" else SimulatedVolumes
         persistent = PersistentVolumes(lambda: self._keeper.node)
         self._volumes = make_volumes(options.root, sources, Claims(sources), persistent, facts)

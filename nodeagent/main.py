@@ -16,6 +16,7 @@ from controllers.runtime.transport import open_transport
 from nodeagent.assemble import Node, Surroundings, open_runtime
 from nodeagent.identity import ensure_kubeconfig
 from nodeagent.node.machine import Machine, read_machine
+from nodeagent.objects import WatchedObjects
 from nodeagent.options import AgentOptions
 from nodeagent.pods.fleet import PodFleet
 from nodeagent.pods.tell import COMPONENT
@@ -64,9 +65,11 @@ async def _serve(options: AgentOptions, on_ready: Ready) -> None:
         client = Client(transport, COMPONENT)
         services = Informer(client, SERVICES)
         fleet = PodFleet(Informer(client, PODS)) if options.count > 1 else None
-        around = Surroundings(options, client, approver, machine, services.store, fleet)
+        objects = WatchedObjects(client)
+        around = Surroundings(options, client, approver, machine, services.store, objects, fleet)
         async with asyncio.TaskGroup() as group:
             group.create_task(services.run(), name="services")
+            group.create_task(objects.run(), name="config maps and secrets")
             await services.synced.wait()
             if fleet is not None:
                 group.create_task(fleet.informer.run(), name="pods")

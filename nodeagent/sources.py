@@ -1,7 +1,7 @@
 """What pods need from the API besides themselves: config maps, secrets, tokens, claims, runtime classes.
 
-Read when needed, as the node authorizer allows it for objects that pods of this node name. Tokens are kept until four
-fifths of their life are over.
+Config maps and secrets are watched, the rest is read when needed; what was read last stands in while the server is
+away. Tokens are kept until four fifths of their life are over.
 Follows: pkg/kubelet/token/token_manager.go
 """
 
@@ -22,6 +22,7 @@ from controllers.runtime.kinds import (
     resource,
 )
 from controllers.runtime.store import Store
+from nodeagent.objects import Reference, WatchedObjects
 from nodeagent.pods import spec
 from nodeagent.pods.environment import ConfigProblem
 from nodeagent.pods.spec import View
@@ -31,6 +32,8 @@ from openapi.meta.times import parse_time
 RUNTIME_CLASSES = resource("node.k8s.io", "v1", "runtimeclasses")
 TOKEN_LIFE_SHARE = 0.8
 TOKEN_LONGEST_S = 24 * 3600.0
+KEPT_OBJECTS = 1000
+"""How many objects are remembered for when the server is away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +45,25 @@ class _Token:
 class ApiSources:
     """Everything through one client. `read_file` reads a file in a pod's volume."""
 
-    def __init__(self, client: Client, services: Store, read_file: Callable[[View, str, str], str | None]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        services: Store,
+        objects: WatchedObjects,
+        read_file: Callable[[View, str, str], str | None],
+    ) -> None:
         self._client = client
         self._services = services
+        self._objects = objects
+        self._kept: dict[tuple[str, str, str], View] = {}
         self._read_file = read_file
         self._tokens: dict[tuple[str, str, int], _Token] = {}
 
     async def config_map(self, namespace: str, name: str) -> View | None:
-        return await self._get(CONFIG_MAPS, namespace, name)
+        return await self._object(Reference("configmap", namespace, name), CONFIG_MAPS)
 
     async def secret(self, namespace: str, name: str) -> View | None:
-        return await self._get(SECRETS, namespace, name)
+        return await self._object(Reference("secret", namespace, name), SECRETS)
 
     async def claim(self, namespace: str, name: str) -> View | None:
         return await self._get(PERSISTENT_VOLUME_CLAIMS, namespace, name)
@@ -123,15 +134,37 @@ class ApiSources:
         ]
         return "".join(chosen) if chosen else None
 
+    def add_listener(self, listener: Callable[[str], None]) -> None:
+        """Call it with the uid of a pod whenever an object has changed that the pod names."""
+        self._objects.add_listener(listener)
+
+    def register(self, pod: View) -> None:
+        """Have what the pod names at hand, until it is forgotten."""
+        self._objects.register(pod)
+
     def forget(self, uid: str) -> None:
-        """Drop the tokens of a pod that is gone."""
+        """Drop what was kept for a pod that is gone."""
+        self._objects.forget(uid)
         for key in [key for key in self._tokens if key[0] == uid]:
             del self._tokens[key]
 
+    async def _object(self, reference: Reference, kind: Resource) -> View | None:
+        if self._objects.knows(reference):
+            return await self._objects.get(reference)
+        return await self._get(kind, reference.namespace, reference.name)
+
     async def _get(self, kind: Resource, namespace: str, name: str) -> View | None:
+        key = (kind.resource, namespace, name)
         try:
-            return await self._client.get(kind, namespace, name)
+            found = self._kept[key] = await self._client.get(kind, namespace, name)
         except NotFound:
+            self._kept.pop(key, None)
             return None
         except ApiError as error:
+            is_away = error.code == 0 or error.code >= 500
+            if is_away and key in self._kept:
+                return self._kept[key]
             raise ConfigProblem(error.message) from error
+        if len(self._kept) > KEPT_OBJECTS:
+            del self._kept[next(iter(self._kept))]
+        return found

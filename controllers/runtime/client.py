@@ -180,17 +180,19 @@ class Client:
         resource: Resource,
         resource_version: str,
         *,
+        namespace: str = "",
         fields: str = "",
         timeout_s: int,
         metadata_only: bool = False,
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """The bytes of a watch of all namespaces that the server ends after `timeout_s`; one JSON event a line."""
+        """The bytes of a watch that the server ends after `timeout_s`; one JSON event a line."""
         query = {"watch": "1", "allowWatchBookmarks": "true", "resourceVersion": resource_version}
         query |= {"timeoutSeconds": str(timeout_s), "fieldSelector": fields}
         headers = self._headers
         if metadata_only:
             headers = {**headers, "Accept": _METADATA_ACCEPT.format(list="")}
-        return self._transport.stream(path_of(resource) + query_of(query), headers, timeout_s + TIMEOUT_S)
+        path = path_of(resource, namespace) + query_of(query)
+        return self._transport.stream(path, headers, timeout_s + TIMEOUT_S)
 
     async def _write(
         self,

@@ -81,9 +81,11 @@ class Informer:
         resource: Resource,
         *,
         metadata_only: bool = False,
+        namespace: str = "",
         fields: str = "",
         identity: StoreIdentity | None = None,
     ) -> None:
+        """Of all namespaces, unless one is given."""
         self.resource = resource
         self._identity = identity or StoreIdentity(client)
         self._store_uid = ""
@@ -92,6 +94,7 @@ class Informer:
         self.synced = asyncio.Event()
         self._client = client
         self._metadata_only = metadata_only
+        self._namespace = namespace
         self._fields = fields
         self._handlers: list[Handler] = []
         self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
@@ -163,7 +166,9 @@ class Informer:
 
     async def _list(self) -> None:
         self._store_uid = await self._identity.uid()
-        answer = await self._client.list(self.resource, fields=self._fields, metadata_only=self._metadata_only)
+        answer = await self._client.list(
+            self.resource, self._namespace, fields=self._fields, metadata_only=self._metadata_only
+        )
         kind, api_version = self.resource.kind, self.resource.api_version
         changes, present = [], set()
         for item in answer.get("items") or ():
@@ -194,6 +199,7 @@ class Informer:
         watch = self._client.watch(
             self.resource,
             str(self.revision),
+            namespace=self._namespace,
             fields=self._fields,
             timeout_s=random.randint(*WATCH_S),
             metadata_only=self._metadata_only,
