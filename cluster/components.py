@@ -61,6 +61,7 @@ def _nodeagent(options: ClusterOptions, home: Home) -> list[str]:
         *("--count", str(options.nodes), "--port", "0"),
         *(("--bootstrap",) if is_real else ("--address", "127.0.0.1")),
         *(("--ephemeral",) if home.ephemeral else ()),
+        "--provision",
     ]
 
 

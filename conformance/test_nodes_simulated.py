@@ -62,7 +62,7 @@ def _pod(name: str, **notes: str) -> Object:
 
 
 def test_pods_are_spread_over_a_hundred_nodes(k: Kubectl, api: Api) -> None:
-    assert k("get", "nodes", "--no-headers").count(" Ready ") == NODES
+    eventually(lambda: k("get", "nodes", "--no-headers").count(" Ready ") == NODES, 30)
     api.create("apps/v1/deployments", _deployment("spread", NODES))
     k("rollout", "status", "deployment/spread", "--timeout=50s")
     pods = api.pods("spread")
@@ -98,6 +98,25 @@ def test_logs_and_ends(k: Kubectl, api: Api) -> None:
     ended = api.status("v1/pods", "ill")["containerStatuses"][0]["state"]["terminated"]
     assert (ended["exitCode"], ended["reason"]) == (4, "Error")
     assert k("logs", "well") == "simulated container main started\nended with exit code 0\n"
+
+
+def test_claims_are_served_by_the_default_class(api: Api) -> None:
+    """With no class named, on the node that the scheduler chooses, and until nobody needs the volume any more."""
+    eventually(lambda: api.list("storage.k8s.io/v1/storageclasses"))
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    api.create("v1/persistentvolumeclaims", {"metadata": {"name": "data"}, "spec": spec})
+    user = _pod("user")
+    user["spec"]["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
+    user["spec"]["containers"][0]["volumeMounts"] = [{"name": "data", "mountPath": "/data"}]
+    api.create("v1/pods", user)
+    eventually(lambda: api.status("v1/pods", "user").get("phase") == "Succeeded")
+    claim = api.get("v1/persistentvolumeclaims", "data")
+    volume = api.get("v1/persistentvolumes", claim["spec"]["volumeName"])
+    assert claim["spec"]["storageClassName"] == volume["spec"]["storageClassName"] == "standard"
+    assert claim["status"]["capacity"] == {"storage": "1Gi"}
+    api.delete("v1/pods", "user", gracePeriodSeconds=0)
+    api.delete("v1/persistentvolumeclaims", "data")
+    eventually(lambda: api.find("v1/persistentvolumes", volume["metadata"]["name"]) is None)
 
 
 def test_what_is_deleted_goes(k: Kubectl, api: Api) -> None:

@@ -20,6 +20,7 @@ from nodeagent.objects import WatchedObjects
 from nodeagent.options import AgentOptions
 from nodeagent.pods.fleet import PodFleet
 from nodeagent.pods.tell import COMPONENT
+from nodeagent.volumes import provisioner
 
 Ready = Callable[[], None]
 
@@ -73,10 +74,21 @@ async def _serve(options: AgentOptions, on_ready: Ready) -> None:
             await services.synced.wait()
             if fleet is not None:
                 group.create_task(fleet.informer.run(), name="pods")
-            waiting = Countdown(options.count, on_ready)
+
+            def started() -> None:
+                if options.provision:
+                    group.create_task(_provision(approver or client, options), name="provisioner")
+                on_ready()
+
+            waiting = Countdown(options.count, started)
             for position, name in enumerate(options.names):
                 runtime = first_runtime if position == 0 else await open_runtime(options)
                 group.create_task(Node(name, around, runtime).run(waiting.one_less), name=name)
+
+
+async def _provision(client: Client, options: AgentOptions) -> None:
+    is_real = options.runtime == "containerd"
+    await provisioner.serve(client, options.names, options.root / "local-path", has_files=is_real)
 
 
 class Countdown:

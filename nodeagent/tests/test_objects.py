@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -75,10 +75,12 @@ def naming(uid: str, *names: str) -> dict[str, Any]:
     return {"metadata": {"name": uid, "namespace": "ns", "uid": uid}, "spec": {"containers": [], "volumes": volumes}}
 
 
-async def until(holds: Any) -> None:
-    async with asyncio.timeout(5):
-        while not holds():
-            await asyncio.sleep(0)
+async def until(holds: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if holds():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it never came to hold")
 
 
 async def test_one_watch_serves_all_pods_that_name_an_object() -> None:
