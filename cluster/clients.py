@@ -24,6 +24,7 @@ def run_controllers(words: Sequence[str], ready: Ready) -> None:
     add_options(parser)
     with _told(UnknownController):
         options = options_of(parser.parse_args(words))
+        ready.wait_to_begin()
         _check(options.kubeconfig)
         run(options, ready.tell)
 
@@ -37,6 +38,7 @@ def run_scheduler(words: Sequence[str], ready: Ready) -> None:
     add_options(parser)
     with _told(ConfigurationError):
         options = options_of(parser.parse_args(words))
+        ready.wait_to_begin()
         _check(options.kubeconfig)
         run(options, ready.tell)
 
@@ -51,6 +53,7 @@ def run_nodeagent(words: Sequence[str], ready: Ready) -> None:
     add_options(parser)
     with _told(RuntimeFailure):
         options = options_of(parser.parse_args(words))
+        ready.wait_to_begin()
         _check(options.kubeconfig)
         run(options, ready.tell)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from cluster.errors import CommandError
 from cluster.home import Home
+from cluster.node import give_certificates, node_folder
 from cluster.options import ClusterOptions, apiserver_arguments
 
 POD_RANGE = "10.244.0.0/16"
@@ -18,12 +19,14 @@ class Component:
     """A process of its own, started as `wherry <command>` and ready once it says so on its `--ready-fd`.
 
     `identity` names the client certificate of its kubeconfig (a key of `cluster.pki.CLIENTS`); empty for the API
-    server, which the others need and which therefore starts before them.
+    server, which the others need and which therefore begins before them. `prepare` is done once in the supervisor, when
+    the cluster's certificates are there.
     """
 
     name: str
     command: Callable[[ClusterOptions, Home], list[str]]
     identity: str = ""
+    prepare: Callable[[ClusterOptions, Home], None] = lambda options, home: None
 
 
 def _controllers(options: ClusterOptions, home: Home) -> list[str]:
@@ -48,21 +51,27 @@ def _scheduler(options: ClusterOptions, home: Home) -> list[str]:
 
 def _nodeagent(options: ClusterOptions, home: Home) -> list[str]:
     """Simulated nodes share a process and the administrator's rights; a real one has its own certificates."""
-    from cluster import node
-
-    is_real = options.runtime == "containerd"
-    name = socket.gethostname().lower() if is_real else "node" if options.nodes > 1 else "node-0"
-    folder = node.node_folder(home, name)
-    node.give_certificates(home, folder, name)
+    is_real, name = options.runtime == "containerd", _node_name(options)
     return [
         *("nodeagent", "--kubeconfig", str(home.component_kubeconfig("nodeagent"))),
-        *("--node-name", name, "--root-dir", str(folder), "--runtime", options.runtime),
+        *("--node-name", name, "--root-dir", str(node_folder(home, name)), "--runtime", options.runtime),
         # Any free port: a machine may have several clusters.
         *("--count", str(options.nodes), "--port", "0"),
         *(("--bootstrap",) if is_real else ("--address", "127.0.0.1")),
         *(("--ephemeral",) if home.ephemeral else ()),
         "--provision",
     ]
+
+
+def _give_node_certificates(options: ClusterOptions, home: Home) -> None:
+    name = _node_name(options)
+    give_certificates(home, node_folder(home, name), name)
+
+
+def _node_name(options: ClusterOptions) -> str:
+    if options.runtime == "containerd":
+        return socket.gethostname().lower()
+    return "node" if options.nodes > 1 else "node-0"
 
 
 def _many(options: ClusterOptions) -> str:
@@ -74,7 +83,7 @@ COMPONENTS: tuple[Component, ...] = (
     Component("apiserver", lambda options, home: apiserver_arguments(options, home.path)),
     Component("controllers", _controllers, identity="controller-manager"),
     Component("scheduler", _scheduler, identity="scheduler"),
-    Component("nodeagent", _nodeagent, identity="admin"),
+    Component("nodeagent", _nodeagent, identity="admin", prepare=_give_node_certificates),
 )
 
 

@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,8 @@ class Home:
             found: dict[str, Any] = json.loads((self.path / "running.json").read_bytes())
         except FileNotFoundError:
             return None
-        return Running(**found)
+        # Another version's cluster may tell more.
+        return Running(**{known.name: found[known.name] for known in fields(Running) if known.name in found})
 
     def announce(self, running: Running) -> None:
         write_private(self.path / "running.json", json.dumps(asdict(running)).encode())

@@ -1,7 +1,8 @@
 """How a component and its supervisor speak: one line of JSON when it is ready or has failed, and a lifeline.
 
 The line goes through a pipe whose descriptor is the component's `--ready-fd`. The lifeline is the component's
-standard input: it ends when the supervisor does, however it ends, and then the component ends too.
+standard input: it ends when the supervisor does, however it ends, and then the component ends too. What comes through
+it says that the component may begin: importing takes longest, and is done beside the start of what it needs.
 """
 
 from __future__ import annotations
@@ -21,8 +22,14 @@ class Ready:
     def __init__(self, descriptor: int | None) -> None:
         self.is_supervised = descriptor is not None
         self._descriptor = descriptor
+        self._may_begin = threading.Event()
         if self.is_supervised:
-            threading.Thread(target=_end_with_supervisor, name="lifeline", daemon=True).start()
+            threading.Thread(target=self._end_with_supervisor, name="lifeline", daemon=True).start()
+
+    def wait_to_begin(self) -> None:
+        """Return once the supervisor, if there is one, says that what the component needs is there."""
+        if self.is_supervised:
+            self._may_begin.wait()
 
     def tell(self, **facts: str | int) -> None:
         """Say that the component serves, with what the others need to know of it."""
@@ -37,10 +44,9 @@ class Ready:
             os.close(self._descriptor)
             self._descriptor = None
 
-
-def _end_with_supervisor() -> None:
-    while os.read(0, 1024):
-        continue
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(GRACE_S)
-    os._exit(1)
+    def _end_with_supervisor(self) -> None:
+        while os.read(0, 1024):
+            self._may_begin.set()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(GRACE_S)
+        os._exit(1)

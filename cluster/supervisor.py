@@ -16,7 +16,7 @@ import sys
 import sysconfig
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -87,14 +87,28 @@ class Supervisor:
 
     def _start(self, wakeup: int) -> None:
         self._certificates = self._make_certificates()
-        first, *others = self._components
-        self._follow(self._spawn(first), wakeup)
+        first, *others = [self._spawn(component) for component in self._components]
+        self._prepare(wakeup)
+        self._follow(first, wakeup)
         # Started again it must be where the others look for it.
-        self._options = replace(self._options, port=self._children[0].facts["port"])
-        for component in others:
-            self._give_kubeconfig(component)
-        for child in [self._spawn(component) for component in others]:
+        self._options = replace(self._options, port=first.facts["port"])
+        for child in others:
+            self._give_kubeconfig(child.component)
+            _let_begin(child)
+        for child in others:
             self._follow(child, wakeup)
+
+    def _prepare(self, wakeup: int) -> None:
+        """Do what components need done beforehand, while the API server starts. If there are no certificates, that will
+        tell why.
+        """
+        assert self._certificates is not None
+        while self._certificates.poll() is None:
+            select.select([wakeup], [], [], 0.05)
+            _raise_if_told_to_stop(wakeup)
+        if self._certificates.returncode == 0:
+            for component in self._components:
+                component.prepare(self._options, self._home)
 
     def _follow(self, child: Child, wakeup: int) -> None:
         child.facts = self._until_ready(child, wakeup)
@@ -206,6 +220,7 @@ class Supervisor:
         elif child.due is not None and now >= child.due:
             os.close(child.ready)
             child.process, child.ready = self._launch(child.component)
+            _let_begin(child)
             child.since, child.due, child.restarts = now, None, child.restarts + 1
             self._announce()
 
@@ -233,6 +248,14 @@ class Supervisor:
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._started
+
+
+def _let_begin(child: Child) -> None:
+    """See `cluster.readiness`. That it has ended meanwhile shows elsewhere."""
+    assert child.process.stdin is not None
+    with suppress(BrokenPipeError):
+        child.process.stdin.write(b"\n")
+        child.process.stdin.flush()
 
 
 def _epitaph(child: Child) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -39,6 +40,14 @@ def test_what_runs_is_known_only_while_it_does(tmp_path: Path) -> None:
         assert home.running() == running
     home.announce(running)
     assert home.running() is None
+
+
+def test_what_another_version_tells_of_itself_is_passed_over(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    with home.held():
+        told = {"pid": 1, "server": "s", "kubeconfig": "k", "started": 1.0, "colour": "red"}
+        (tmp_path / "running.json").write_text(json.dumps(told))
+        assert home.running() == Running(1, "s", "k", 1.0)
 
 
 def test_an_ephemeral_home_is_private_and_gone_afterwards(tmp_path: Path, memory: Path) -> None:
