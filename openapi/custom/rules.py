@@ -8,7 +8,8 @@ Follows: staging/src/k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -43,6 +44,7 @@ _REASONS = {
 }
 _FORMATS = {"byte": BYTES, "date": TIMESTAMP, "date-time": TIMESTAMP, "duration": DURATION}
 _SCALARS = {"boolean": BOOL, "integer": INT, "number": DOUBLE, "string": STRING}
+_step = re.compile(r"\.([^.\[\]]+)|\['((?:[^'\\]|\\.)*)'\]").match
 _METADATA = StructOf("kubernetes.ObjectMeta", (("name", STRING), ("generateName", STRING)))
 
 
@@ -124,40 +126,94 @@ def _formatted(text: str, form: str) -> Any:
 # -- checking rules ----------------------------------------------------------------------------------------------
 
 
-def validate_rules(schema: Schema, path: str, *, is_root: bool = True) -> Iterator[FieldError]:
-    """What is wrong with the rules of a schema."""
+def validate_rule_texts(schema: Schema, path: str) -> Iterator[FieldError]:
+    """What is wrong with a schema's own rules besides their expressions."""
     for i, rule in enumerate(schema.get(RULES) or ()):
-        yield from _validate_rule(rule, schema, f"{path}.{RULES}[{i}]", is_root=is_root)
-    for name, below in sorted((schema.get("properties") or {}).items()):
-        yield from validate_rules(below, f"{path}.properties[{name}]", is_root=False)
-    for word in ("items", "additionalProperties"):
-        if isinstance(schema.get(word), Mapping):
-            yield from validate_rules(schema[word], f"{path}.{word}", is_root=False)
+        yield from _validate_texts(rule, schema, f"{path}.{RULES}[{i}]")
 
 
-def _validate_rule(rule: Rule, schema: Schema, path: str, *, is_root: bool) -> Iterator[FieldError]:
+def _validate_texts(rule: Rule, schema: Schema, path: str) -> Iterator[FieldError]:
     text, message, dynamic = rule.get("rule", ""), rule.get("message", ""), rule.get("messageExpression", "")
-    reason = rule.get("reason")
+    reason, place = rule.get("reason"), rule.get("fieldPath", "")
     if not text.strip():
         yield required(f"{path}.rule", "rule is not specified")
-    else:
-        problem = _problem(text, schema, BOOL, is_root=is_root)
-        if problem:
-            yield invalid(f"{path}.rule", _shown(rule), problem)
-    if message and not message.strip():
+    elif message and not message.strip():
         yield invalid(f"{path}.message", message, "message must be non-empty if specified")
-    elif "\n" in message:
+    elif _has_newline(message.strip()):
         yield invalid(f"{path}.message", message, "message must not contain line breaks")
-    if dynamic:
-        if not dynamic.strip():
-            yield required(f"{path}.messageExpression", "messageExpression must be non-empty if specified")
-        else:
-            problem = _problem(dynamic, schema, STRING, is_root=is_root)
-            if problem:
-                problem = f"messageExpression {problem}" if problem.startswith("must ") else problem
-                yield invalid(f"{path}.messageExpression", _shown(rule), problem)
+    elif _has_newline(text.strip()) and not message.strip():
+        yield required(f"{path}.message", "message must be specified if rule contains line breaks")
+    if dynamic and not dynamic.strip():
+        yield required(f"{path}.messageExpression", "messageExpression must be non-empty if specified")
     if reason is not None and reason not in _REASONS:
         yield not_supported(f"{path}.reason", reason, _REASONS)
+    if place and not place.strip():
+        yield invalid(f"{path}.fieldPath", place, "fieldPath must be non-empty if specified")
+    if _has_newline(place):
+        yield invalid(f"{path}.fieldPath", place, "fieldPath must not contain line breaks")
+    if place and not _leads_to_field(place, schema):
+        yield invalid(f"{path}.fieldPath", place, "fieldPath must be a valid path")
+
+
+def _has_newline(text: str) -> bool:
+    return "\n" in text or "\r" in text
+
+
+def _leads_to_field(path: str, schema: Schema) -> bool:
+    """Whether a path like `.a.b['c']` names something that the schema knows."""
+    rest = path
+    while rest:
+        step = _step(rest)
+        if step is None:
+            return False
+        name, rest = step[1] if step[1] is not None else step[2], rest[step.end() :]
+        properties, extra = schema.get("properties"), schema.get("additionalProperties")
+        below = properties.get(name) if properties else extra
+        if not isinstance(below, Mapping):
+            return False
+        schema = below
+    return True
+
+
+def validate_rules(
+    schema: Schema, path: str, broken: Sequence[str] = (), *, is_root: bool = True, apart: str = ""
+) -> Iterator[FieldError]:
+    """What is wrong with the expressions of a schema's rules, those of its parts first.
+
+    Parts at or above a `broken` path are left out; `apart` is where older values cease to be comparable.
+    """
+    extra, items = schema.get("additionalProperties"), schema.get("items")
+    if isinstance(extra, Mapping):
+        yield from validate_rules(extra, f"{path}.additionalProperties", broken, is_root=False, apart=apart)
+    for name, below in sorted((schema.get("properties") or {}).items()):
+        yield from validate_rules(below, f"{path}.properties[{name}]", broken, is_root=False, apart=apart)
+    if isinstance(items, Mapping):
+        loose = apart or ("" if schema.get(LIST_TYPE) == "map" else path)
+        yield from validate_rules(items, f"{path}.items", broken, is_root=False, apart=loose)
+    if any(other == path or other.startswith((f"{path}.", f"{path}[")) for other in broken):
+        return
+    for i, rule in enumerate(schema.get(RULES) or ()):
+        yield from _validate_rule(rule, schema, f"{path}.{RULES}[{i}]", is_root=is_root, apart=apart)
+
+
+def _validate_rule(rule: Rule, schema: Schema, path: str, *, is_root: bool, apart: str) -> Iterator[FieldError]:
+    text, dynamic = rule.get("rule", ""), rule.get("messageExpression", "")
+    if not text.strip():
+        return
+    problem = _problem(text, schema, BOOL, is_root=is_root)
+    if problem:
+        yield invalid(f"{path}.rule", _shown(rule), problem)
+    elif dynamic:
+        dynamic_problem = _problem(dynamic, schema, STRING, is_root=is_root)
+        if dynamic_problem:
+            yield invalid(f"{path}.messageExpression", _shown(rule), f"messageExpression {dynamic_problem}")
+    optional = rule.get("optionalOldSelf")
+    if _uses_old(text) and not problem:
+        if apart:
+            why = f"oldSelf cannot be used on the uncorrelatable portion of the schema within {apart}"
+            yield invalid(f"{path}.rule", text, why)
+    elif optional is not None:
+        yield invalid(f"{path}.optionalOldSelf", optional, "may not be set if oldSelf is not used in rule")
 
 
 def _problem(text: str, schema: Schema, wanted: str, *, is_root: bool) -> str:

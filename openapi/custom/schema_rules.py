@@ -7,17 +7,20 @@ ValidateCustomResourceDefinitionOpenAPISchema, pkg/apiserver/schema/{validation,
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from openapi.custom.decoding import is_pruned
 from openapi.custom.patterns import pattern_problem
+from openapi.custom.rules import validate_rule_texts, validate_rules
 from openapi.custom.structural import EMBEDDED, INT_OR_STRING, LIST_KEYS, LIST_TYPE, MAP_TYPE, PRESERVE, RULES, Schema
 from openapi.custom.validation import validate_value
 from openapi.meta.field import FieldError, forbidden, invalid, not_supported, not_supported_listed, required
 
 TYPES = ("array", "boolean", "integer", "number", "object", "string")
 _UNSUPPORTED = ("id", "additionalItems", "patternProperties", "definitions", "dependencies", "$ref")
-_LOGIC = ("allOf", "anyOf", "oneOf")
+_LOGIC = ("allOf", "oneOf", "anyOf")
+_META_FIELDS = frozenset(("metadata", "kind", "apiVersion"))
 _LIST_TYPES = ("atomic", "set", "map")
 _MAP_TYPES = ("atomic", "granular")
 _INT_OR_STRING = [{"type": "integer"}, {"type": "string"}]
@@ -44,56 +47,96 @@ _NOT_NESTED = (
 
 
 def validate_schema(schema: Schema, path: str) -> Iterator[FieldError]:
-    """A whole `openAPIV3Schema`. Defaults are judged only once the schema itself is sound."""
+    """A whole `openAPIV3Schema`. Defaults are judged only once it is structural, rules once all of it is sound.
+
+    A schema with words that structural ones cannot have is told of those alone.
+    """
     if schema.get("nullable"):
         yield forbidden(f"{path}.nullable", "nullable cannot be true at the root")
-    yield from _validate_part(schema, path, is_root=True)
-    structural = [*_invariants(schema, "root", path), *_complete(schema, schema, path, path)]
-    yield from sorted(structural, key=str)
-    if not structural:
-        yield from _validate_defaults(schema, path)
+    structural: list[FieldError] = []
+    is_readable = not _has_unsupported(schema)
+    if is_readable:
+        structural = sorted([*_invariants(schema, "root", path), *_complete(schema, schema, path, path)], key=str)
+        structural = structural or list(_validate_defaults(schema, path))
+    yield from structural
+    errors = list(_validate_part(schema, path, _Place(is_root=True)))
+    yield from errors
+    if is_readable and not structural:
+        yield from validate_rules(schema, path, [error.path for error in errors])
+
+
+def _has_unsupported(schema: Schema) -> bool:
+    if schema.get("type") == "null" or isinstance(schema.get("items"), list) or any(map(schema.get, _UNSUPPORTED)):
+        return True
+    parts = [*(schema.get("properties") or {}).values(), *(part for word in _LOGIC for part in schema.get(word) or ())]
+    below = map(schema.get, ("not", "items", "additionalProperties"))
+    parts += [part for part in below if isinstance(part, Mapping)]
+    return any(map(_has_unsupported, parts))
 
 
 # -- what a schema may say ---------------------------------------------------------------------------------------
 
 
-def _validate_part(schema: Schema, path: str, *, is_root: bool = False, no_defaults: str = "") -> Iterator[FieldError]:
-    """`no_defaults` says where a default may not be; '' allows it."""
-    if schema.get("default") is not None and no_defaults:
-        yield forbidden(f"{path}.default", f"must not be set {no_defaults}")
-    yield from _validate_keywords(schema, path)
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where in an object a part is: why a default may not be there ('' allows it), and whether it is metadata."""
+
+    is_root: bool = False
+    no_defaults: str = ""
+    in_meta: bool = False
+
+    def below(self, name: str, schema: Schema) -> _Place:
+        """The place of a property."""
+        if name not in _META_FIELDS or not (self.is_root or schema.get(EMBEDDED)):
+            return _Place(False, self.no_defaults, self.in_meta)
+        return _Place(False, f"in top-level {name}" if self.is_root else self.no_defaults, True)
+
+    def inside(self) -> _Place:
+        return _Place(False, self.no_defaults, self.in_meta)
+
+    def extra(self) -> _Place:
+        text = "inside additionalProperties applying to object metadata"
+        return _Place(False, text if self.in_meta else self.no_defaults, self.in_meta)
+
+
+def _validate_part(schema: Schema, path: str, place: _Place) -> Iterator[FieldError]:
+    yield from _validate_keywords(schema, path, place)
     extra, properties = schema.get("additionalProperties"), schema.get("properties") or {}
     if extra is not None and properties and (extra is False or isinstance(extra, Mapping)):
         yield forbidden(f"{path}.additionalProperties", "additionalProperties and properties are mutual exclusive")
     if isinstance(extra, Mapping):
-        yield from _validate_part(extra, f"{path}.additionalProperties", no_defaults=no_defaults)
+        yield from _validate_part(extra, f"{path}.additionalProperties", place.extra())
     for name in sorted(properties):
-        where = "in top-level metadata" if is_root and name == "metadata" else no_defaults
-        yield from _validate_part(properties[name], f"{path}.properties[{name}]", no_defaults=where)
+        yield from _validate_part(properties[name], f"{path}.properties[{name}]", place.below(name, schema))
     if isinstance(schema.get("not"), Mapping):
-        yield from _validate_part(schema["not"], f"{path}.not")
+        yield from _validate_part(schema["not"], f"{path}.not", place.inside())
     for word in _LOGIC:
         for i, part in enumerate(schema.get(word) or ()):
-            yield from _validate_part(part, f"{path}.{word}[{i}]")
+            yield from _validate_part(part, f"{path}.{word}[{i}]", place.inside())
     items = schema.get("items")
     if isinstance(items, Mapping):
-        yield from _validate_part(items, f"{path}.items", no_defaults=no_defaults)
+        yield from _validate_part(items, f"{path}.items", place.inside())
     yield from _validate_extensions(schema, path)
     if isinstance(items, Mapping):
-        yield from _validate_associative(schema, items, path)
+        yield from _validate_keys(schema, items, f"{path}.items")
+    yield from validate_rule_texts(schema, path)
 
 
-def _validate_keywords(schema: Schema, path: str) -> Iterator[FieldError]:
+def _validate_keywords(schema: Schema, path: str, place: _Place) -> Iterator[FieldError]:
+    kind = schema.get("type", "")
+    if kind and kind not in TYPES:
+        yield not_supported(f"{path}.type", kind, TYPES)
+    if schema.get("default") is not None and place.no_defaults:
+        yield forbidden(f"{path}.default", f"must not be set {place.no_defaults}")
     for word in _UNSUPPORTED:
         if schema.get(word):
             yield forbidden(f"{path}.{word}", f"{word} is not supported")
-    kind = schema.get("type", "")
     if kind == "null":
         yield forbidden(f"{path}.type", "type cannot be set to null, use nullable as an alternative")
     if isinstance(schema.get("items"), list):
         yield forbidden(f"{path}.items", "items must be a schema object and not an array")
-    if kind and kind not in TYPES:
-        yield not_supported(f"{path}.type", kind, TYPES)
+    if place.in_meta and schema.get(EMBEDDED):
+        yield forbidden(f"{path}.{EMBEDDED}", "must not be used inside of resource meta")
     if schema.get("uniqueItems"):
         text = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
         yield forbidden(f"{path}.uniqueItems", text)
@@ -110,6 +153,8 @@ def _validate_extensions(schema: Schema, path: str) -> Iterator[FieldError]:
     keys = schema.get(LIST_KEYS) or ()
     if list_type is not None:
         yield from _needs_type(kind, "array", LIST_TYPE, path)
+        if list_type == "set" and kind == "array" and isinstance(schema.get("items"), Mapping):
+            yield from _validate_set_items(schema["items"], f"{path}.items")
         if list_type not in _LIST_TYPES:
             yield not_supported_listed(f"{path}.{LIST_TYPE}", list_type, _LIST_TYPES)
     if keys and list_type != "map":
@@ -149,22 +194,13 @@ def _validate_map_list(schema: Schema, keys: Sequence[str], path: str) -> Iterat
         if found is None:
             yield invalid(f"{path}.{LIST_KEYS}", list(keys), "entries must all be names of item properties")
         elif found.get("type") in ("array", "object"):
-            yield invalid(f"{path}.items.properties[{key}].type", found["type"], f"must be a scalar type {parent}")
+            yield invalid(f"{path}.items.properties[{key}].type", kind, f"must be a scalar type {parent}")
         if key in seen:
             yield invalid(f"{path}.{LIST_KEYS}", list(keys), "must not contain duplicate entries")
         seen.add(key)
 
 
-def _validate_associative(schema: Schema, items: Schema, path: str) -> Iterator[FieldError]:
-    """What the items of sets and maps must be."""
-    kind, path = schema.get(LIST_TYPE), f"{path}.items"
-    if kind not in ("map", "set"):
-        return
-    if items.get("nullable"):
-        yield forbidden(f"{path}.nullable", f"cannot be nullable when x-kubernetes-list-type is {kind}")
-    if kind == "map":
-        yield from _validate_keys(schema, items, path)
-        return
+def _validate_set_items(items: Schema, path: str) -> Iterator[FieldError]:
     text = "must be atomic as item of a list with x-kubernetes-list-type=set"
     if items.get("type") == "array" and items.get(LIST_TYPE, "atomic") != "atomic":
         yield invalid(f"{path}.{LIST_TYPE}", items[LIST_TYPE], text)
@@ -173,6 +209,12 @@ def _validate_associative(schema: Schema, items: Schema, path: str) -> Iterator[
 
 
 def _validate_keys(schema: Schema, items: Schema, path: str) -> Iterator[FieldError]:
+    """Items of sets and maps are never null, and the keys of maps are always there."""
+    kind = schema.get(LIST_TYPE)
+    if kind in ("map", "set") and items.get("nullable"):
+        yield forbidden(f"{path}.nullable", f"cannot be nullable when x-kubernetes-list-type is {kind}")
+    if kind != "map":
+        return
     needed, properties = items.get("required") or (), items.get("properties") or {}
     text = "this property is in x-kubernetes-list-map-keys, so it"
     for key in schema.get(LIST_KEYS) or ():

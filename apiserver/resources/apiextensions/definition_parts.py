@@ -11,7 +11,6 @@ from typing import Any
 from apiserver.resources.admissionregistration.client_config import validate_client_config
 from apiserver.resources.field_rules import each
 from apiserver.resources.spec_rules import EMPTY
-from openapi.custom.rules import validate_rules
 from openapi.custom.schema_rules import validate_schema
 from openapi.meta.field import FieldError, duplicate, forbidden, invalid, not_supported, required, too_many
 from openapi.meta.names import is_dns1035_label
@@ -36,10 +35,7 @@ def validate_version_schema(validation: Struct, path: str, *, has_status: bool) 
     if has_status and kind not in ("", "object"):
         text = 'only "object" is allowed as the type at the root of the schema if the status subresource is enabled'
         yield invalid(f"{where}.type", kind, text)
-    errors = list(validate_schema(schema, where))
-    yield from errors
-    if not errors:
-        yield from validate_rules(schema, where)
+    yield from validate_schema(schema, where)
 
 
 def validate_simple_path(text: str, path: str) -> Iterator[FieldError]:

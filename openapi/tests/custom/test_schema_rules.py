@@ -88,8 +88,44 @@ def test_rules_about_older_values_hold_on_updates_only() -> None:
 
 
 def test_rules_must_compile_and_be_true_or_false() -> None:
-    schema = {**RULED, "x-kubernetes-validations": [{"rule": "self.nope"}, {"rule": "self.n"}, {"rule": " "}]}
+    schema = {**RULED, "x-kubernetes-validations": [{"rule": "self.nope"}, {"rule": "self.n"}]}
     texts = [str(e) for e in validate_rules(schema, "s")]
     assert "undefined field 'nope'" in texts[0]
     assert texts[1].endswith("cel expression must evaluate to a bool")
-    assert texts[2] == "s.x-kubernetes-validations[2].rule: Required value: rule is not specified"
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ({"rule": " "}, "rule: Required value: rule is not specified"),
+        ({"rule": "true &&\ntrue"}, "message: Required value: message must be specified if rule contains line breaks"),
+        ({"rule": "true", "message": "a\nb"}, 'message: Invalid value: "a\\nb": message must not contain line breaks'),
+        ({"rule": "true", "fieldPath": ".z"}, 'fieldPath: Invalid value: ".z": fieldPath must be a valid path'),
+        ({"rule": "true", "fieldPath": "['my-name']"}, None),
+        ({"rule": "true", "optionalOldSelf": True},
+         "optionalOldSelf: Invalid value: true: may not be set if oldSelf is not used in rule"),
+        ({"rule": "true", "messageExpression": "1"},
+         'messageExpression: Invalid value: {"Rule":"true","Message":"","MessageExpression":"1","Reason":null,'
+         '"FieldPath":"","OptionalOldSelf":null}: messageExpression must evaluate to a string'),
+    ],
+)  # fmt: skip
+def test_rules_are_judged_with_their_schema(rule: Schema, expected: str | None) -> None:
+    found = problems({**RULED, "x-kubernetes-validations": [rule]})
+    assert found == ([] if expected is None else [f"s.properties[x].x-kubernetes-validations[0].{expected}"])
+
+
+def test_items_without_keys_have_no_older_value() -> None:
+    item = {"type": "string", "x-kubernetes-validations": [{"rule": "self == oldSelf"}]}
+    assert problems({"type": "array", "items": item}) == [
+        's.properties[x].items.x-kubernetes-validations[0].rule: Invalid value: "self == oldSelf": oldSelf cannot be '
+        "used on the uncorrelatable portion of the schema within s.properties[x]"
+    ]
+
+
+def test_unsupported_words_are_told_alone() -> None:
+    assert problems({"$ref": "#/x"}) == ["s.properties[x].$ref: Forbidden: $ref is not supported"]
+
+
+def test_what_is_not_structural_comes_first() -> None:
+    found = problems({"uniqueItems": True, "type": "array"})
+    assert [text.partition(":")[0] for text in found] == ["s.properties[x].items", "s.properties[x].uniqueItems"]
