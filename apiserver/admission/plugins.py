@@ -9,6 +9,7 @@ from apiserver.admission.certificates import (
     ClusterTrustBundleAttest,
     MaySign,
 )
+from apiserver.admission.claim_admin_access import ResourceClaimAdminAccess
 from apiserver.admission.claim_resize import PersistentVolumeClaimResize
 from apiserver.admission.default_class import DefaultIngressClass, DefaultStorageClass
 from apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
@@ -57,6 +58,7 @@ def admission_plugins(store: Store, catalog: Catalog, may_sign: MaySign) -> tupl
         DefaultIngressClass(store, catalog),
         PodTopologyLabels(store, catalog),
         PodResizeValidator(store, catalog),
+        ResourceClaimAdminAccess(store, catalog),
         MutatingAdmissionPolicy(store, catalog, matcher),
         MutatingWebhooks(store, catalog, matcher, caller),
         ValidatingAdmissionPolicy(store, catalog, matcher),

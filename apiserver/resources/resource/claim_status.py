@@ -43,6 +43,25 @@ _UID_FORM = (
 )
 
 
+def drop_lost_devices(status: dict[str, Any], old_status: Struct) -> None:
+    """Remove in place what is told of devices that the claim has no longer."""
+    lost = {_device_id(result)[:3] for result in _results(old_status)}
+    lost -= {_device_id(result)[:3] for result in _results(status)}
+    devices = status.get("devices")
+    if devices and lost:
+        kept = [device for device in devices if _device_id(device)[:3] not in lost]
+        if kept:
+            status["devices"] = kept
+        else:
+            del status["devices"]
+
+
+def _results(status: Struct) -> Sequence[Struct]:
+    devices = (status.get("allocation") or EMPTY).get("devices") or EMPTY
+    results: Sequence[Struct] = devices.get("results") or ()
+    return results
+
+
 def validate_claim_status(obj: Struct, old: Struct) -> Iterator[FieldError]:
     status, old_status = obj.get("status") or EMPTY, old.get("status") or EMPTY
     allocation, old_allocation = status.get("allocation"), old_status.get("allocation")

@@ -151,14 +151,14 @@ def _validate_range(default: Quantity, most: Quantity, bounds: Struct, path: str
     if low > most:
         yield invalid(f"{path}.min", str(low), f"min is larger than capacity value: {most}")
     if default < low:
-        yield invalid(f"{path}.default", str(default), f"default is less than min: {low}")
+        yield invalid(f"{path}.min", str(default), f"default is less than min: {low}")
     if high is not None:
         if low > high:
             yield invalid(f"{path}.max", str(low), f"min is larger than max: {high}")
         if high > most:
             yield invalid(f"{path}.max", str(high), f"max is larger than capacity value: {most}")
         if default > high:
-            yield invalid(f"{path}.default", str(default), f"default is more than max: {high}")
+            yield invalid(f"{path}.max", str(default), f"default is more than max: {high}")
     if step is not None:
         if low + step > most:
             text = f"one step {low + step} is larger than capacity value: {most}"

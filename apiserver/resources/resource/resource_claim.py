@@ -13,7 +13,7 @@ from apiserver.resources.age import age
 from apiserver.resources.field_rules import IMMUTABLE
 from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.resource.claim_spec import validate_claim_spec
-from apiserver.resources.resource.claim_status import validate_claim_status
+from apiserver.resources.resource.claim_status import drop_lost_devices, validate_claim_status
 from apiserver.resources.resource.columns import CLAIM, CLAIM_TEMPLATE
 from apiserver.resources.resource.shown import show_claim_spec, show_template_spec
 from apiserver.resources.spec_rules import EMPTY
@@ -42,6 +42,11 @@ _NOT_OF_TEMPLATES = (
 
 
 class ResourceClaimStatus(StatusOnly):
+    def prepare(self, obj: Object, old: Object | None, context: WriteContext) -> None:
+        super().prepare(obj, old, context)
+        assert old is not None
+        drop_lost_devices(obj.get("status") or {}, old.get("status") or EMPTY)
+
     def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
         assert old is not None
         yield from validate_object_meta_update(obj["metadata"], old["metadata"])

@@ -97,3 +97,28 @@ async def test_slices_are_judged(client: Client, spec: dict[str, Any], problem: 
     found = await problems(client, SLICES, device_slice(**spec))
     assert len(found) == 1
     assert found[0].startswith(problem)
+
+
+async def test_admin_access_needs_a_label_of_the_namespace(client: Client) -> None:
+    wanted = claim(request(adminAccess=True))
+    text = (
+        "[]: Forbidden: admin access to devices requires the `resource.kubernetes.io/admin-access: true` label on the "
+        "containing namespace"
+    )
+    template = {**wanted, "kind": "ResourceClaimTemplate", "spec": {"spec": wanted["spec"]}}
+    assert await problems(client, CLAIMS, wanted) == [text]
+    assert await problems(client, CLAIMS.replace("claims", "claimtemplates"), template) == [text]
+    labels = {"metadata": {"labels": {"resource.kubernetes.io/admin-access": "true"}}}
+    await client.ask("PATCH", "/api/v1/namespaces/default", labels, content_type=MERGE)
+    assert (await client.ask("POST", CLAIMS, wanted)).code == 201
+
+
+async def test_what_is_told_of_devices_goes_with_them(client: Client) -> None:
+    await client.ask("POST", CLAIMS, claim(request()))
+    device = {"driver": "d.example.com", "pool": "p", "device": "x"}
+    allocation = {"devices": {"results": [{"request": "r", **device}]}}
+    status = {"status": {"allocation": allocation, "devices": [device]}}
+    made = await client.ask("PATCH", f"{CLAIMS}/a/status", status, content_type=MERGE)
+    assert made.json["status"]["devices"] == [{**device, "conditions": None}]
+    freed = await client.ask("PATCH", f"{CLAIMS}/a/status", {"status": {"allocation": None}}, content_type=MERGE)
+    assert (freed.code, freed.json["status"]) == (200, {})
