@@ -18,10 +18,10 @@ from apiserver.resources.admissionregistration.rules import (
 )
 from apiserver.resources.age import age
 from apiserver.resources.field_rules import named
-from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.spec_rules import EMPTY
 from apiserver.resources.strategy import Object, WithStatus, WriteContext
 from openapi.meta.field import FieldError, duplicate, invalid, not_supported, required
+from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 from openapi.meta.names import is_dns1123_subdomain, name_is_dns_subdomain
 
 _ACTIONS = ("Audit", "Deny", "Warn")

@@ -20,13 +20,13 @@ from apiserver.resources.admissionregistration.expressions import (
 from apiserver.resources.admissionregistration.rules import param_kind_cell, validate_match_resources
 from apiserver.resources.age import age
 from apiserver.resources.field_rules import named
-from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.spec_rules import EMPTY, validate_conditions
 from apiserver.resources.status_only import StatusOnly
 from apiserver.resources.strategy import Object, WithStatus, WriteContext
 from openapi.cel.admission import Variables, variables_of
 from openapi.cel.types import BOOL, DYN, STRING
 from openapi.meta.field import FieldError, duplicate, invalid, not_supported, required
+from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 from openapi.meta.names import is_dns1035_label, is_dns1123_subdomain, is_qualified_name, name_is_dns_subdomain
 
 Struct = Mapping[str, Any]

@@ -17,10 +17,10 @@ from apiserver.resources.admissionregistration.expressions import same_condition
 from apiserver.resources.admissionregistration.rules import validate_rule
 from apiserver.resources.age import age
 from apiserver.resources.field_rules import each
-from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.spec_rules import EMPTY
 from apiserver.resources.strategy import Object, Strategy, WriteContext
 from openapi.meta.field import FieldError, duplicate, invalid, not_supported, required
+from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 from openapi.meta.names import is_dns1035_label, is_fully_qualified_name, name_is_dns_subdomain
 from openapi.meta.selectors import validate_label_selector
 

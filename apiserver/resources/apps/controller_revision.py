@@ -12,11 +12,11 @@ from typing import Any
 from apiserver.resources.age import age
 from apiserver.resources.apps.columns import CONTROLLER_REVISION
 from apiserver.resources.field_rules import immutable
+from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.spec_rules import nonnegative_fields
 from apiserver.resources.strategy import Object, Strategy, WriteContext
 from openapi.catalog import split_api_version
 from openapi.meta.field import FieldError, required
-from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 from openapi.meta.names import name_is_dns_subdomain
 
 

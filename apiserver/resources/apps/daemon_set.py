@@ -20,6 +20,7 @@ from apiserver.resources.apps.workload import (
     validate_endless,
 )
 from apiserver.resources.field_rules import immutable
+from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.pods.template import pod_template_warnings, validate_pod_template
 from apiserver.resources.spec_rules import (
     EMPTY,
@@ -39,7 +40,6 @@ from apiserver.resources.spec_rules import (
 from apiserver.resources.strategy import Object, StatusOf, WithStatus, WriteContext
 from openapi.kinds.apps_defaults import TEMPLATE_GENERATION
 from openapi.meta.field import FieldError, invalid, not_supported_listed, required
-from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 from openapi.meta.names import name_is_dns_subdomain
 from openapi.meta.selectors import validate_label_selector
 

@@ -18,6 +18,7 @@ from apiserver.resources.apps.workload import (
     validate_selected_template,
 )
 from apiserver.resources.field_rules import immutable
+from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.pods.template import pod_template_warnings
 from apiserver.resources.scale import WORKLOAD_SCALE
 from apiserver.resources.spec_rules import (
@@ -33,7 +34,6 @@ from apiserver.resources.spec_rules import (
 )
 from apiserver.resources.strategy import Object, StatusOf, WithStatus, WriteContext
 from openapi.meta.field import FieldError, forbidden, invalid, not_supported_listed, required
-from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 from openapi.meta.names import name_is_dns_subdomain
 
 Struct = Mapping[str, Any]
@@ -45,6 +45,7 @@ _COUNTS = (
     "readyReplicas",
     "availableReplicas",
     "unavailableReplicas",
+    "terminatingReplicas",
     "collisionCount",
 )
 

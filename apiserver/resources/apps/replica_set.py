@@ -19,14 +19,21 @@ from apiserver.resources.apps.workload import (
     validate_selected_template,
 )
 from apiserver.resources.field_rules import immutable
+from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.scale import WORKLOAD_SCALE
 from apiserver.resources.spec_rules import EMPTY, nonnegative_fields, show_selector
 from apiserver.resources.strategy import Object, StatusOf, WithStatus, WriteContext
 from openapi.meta.field import FieldError
-from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 from openapi.meta.names import name_is_dns_subdomain
 
-_COUNTS = ("replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration")
+_COUNTS = (
+    "replicas",
+    "fullyLabeledReplicas",
+    "readyReplicas",
+    "availableReplicas",
+    "observedGeneration",
+    "terminatingReplicas",
+)
 
 
 class ReplicaSetStatus(StatusOf):

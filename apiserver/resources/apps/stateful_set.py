@@ -15,6 +15,7 @@ from apiserver.resources.apps.deployment import validate_replica_counts, workloa
 from apiserver.resources.apps.workload import container_cells, drop_disabled, validate_selected_template
 from apiserver.resources.core.persistentvolumeclaims import validate_claim_spec
 from apiserver.resources.field_rules import named
+from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.scale import WORKLOAD_SCALE
 from apiserver.resources.spec_rules import (
     EMPTY,
@@ -27,7 +28,6 @@ from apiserver.resources.spec_rules import (
 )
 from apiserver.resources.strategy import Object, StatusOf, WithStatus, WriteContext
 from openapi.meta.field import FieldError, forbidden, invalid, not_supported_listed, required
-from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 from openapi.meta.names import is_dns1123_label, name_is_dns_label
 
 Struct = Mapping[str, Any]
@@ -78,6 +78,7 @@ class StatefulSetStrategy(WithStatus):
         if old is None:
             obj["status"] = {"replicas": 0, "availableReplicas": 0}
         drop_disabled(obj, old)
+        _drop_max_unavailable(obj, old)
 
     def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
         spec = obj.get("spec") or EMPTY
@@ -107,6 +108,17 @@ class StatefulSetStrategy(WithStatus):
             age(meta.get("creationTimestamp"), now),
             *container_cells(spec.get("template")),
         ]
+
+
+def _drop_max_unavailable(obj: Object, old: Object | None) -> None:
+    """The feature is off: rolling updates go pod by pod, unless a stored set already says otherwise."""
+    if _rolling(old or EMPTY).get("maxUnavailable") is None and "maxUnavailable" in _rolling(obj):
+        del obj["spec"]["updateStrategy"]["rollingUpdate"]["maxUnavailable"]
+
+
+def _rolling(obj: Struct) -> Struct:
+    rolling: Struct = ((obj.get("spec") or EMPTY).get("updateStrategy") or EMPTY).get("rollingUpdate") or EMPTY
+    return rolling
 
 
 def _validate_spec(spec: Struct, old_spec: Struct | None) -> Iterator[FieldError]:

@@ -18,10 +18,10 @@ from apiserver.resources.autoscaling.metrics import (
     validate_reference,
     version_problem,
 )
+from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.spec_rules import EMPTY, nonnegative_fields
 from apiserver.resources.strategy import Object, StatusOf, WithStatus, WriteContext
 from openapi.meta.field import FieldError, forbidden, invalid, not_supported, required
-from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 from openapi.meta.names import name_is_dns_subdomain
 from openapi.meta.quantity import Quantity
 

@@ -16,11 +16,11 @@ from apiserver.resources.age import age
 from apiserver.resources.apps.workload import container_cells, drop_disabled, selector_cell
 from apiserver.resources.batch.columns import CRON_JOB
 from apiserver.resources.batch.job_spec import job_spec_warnings, validate_job_spec
+from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.spec_rules import EMPTY, name_warning, nonnegative_fields, show_selector
 from apiserver.resources.strategy import Object, StatusOf, WithStatus, WriteContext
 from openapi.meta.cron import ScheduleError, parse_schedule
 from openapi.meta.field import FieldError, invalid, not_supported_listed, required
-from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 from openapi.meta.names import name_is_dns_subdomain
 
 Struct = Mapping[str, Any]

@@ -20,6 +20,7 @@ from apiserver.resources.batch.job_spec import (
 )
 from apiserver.resources.batch.job_status import JobStatus
 from apiserver.resources.field_rules import immutable
+from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.spec_rules import (
     EMPTY,
     SELECTOR_MISMATCH,
@@ -32,7 +33,6 @@ from apiserver.resources.spec_rules import (
 )
 from apiserver.resources.strategy import Object, WithStatus, WriteContext
 from openapi.meta.field import FieldError, invalid, required
-from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 from openapi.meta.names import is_dns1123_label, name_is_dns_subdomain
 from openapi.meta.selectors import validate_label_selector
 from openapi.meta.times import human_duration, parse_time

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from apiserver.resources.batch.indexes import IndexesError, count_indexes, first_overlap
+from apiserver.resources.object_meta import validate_object_meta_update
 from apiserver.resources.spec_rules import EMPTY, condition_is_true, nonnegative_fields, verbatim
 from apiserver.resources.strategy import Object, StatusOf, WriteContext
 from openapi.meta.field import OMIT, FieldError, duplicate, invalid, required
-from openapi.meta.metadata import validate_object_meta_update
 from openapi.meta.times import parse_time
 
 Struct = Mapping[str, Any]

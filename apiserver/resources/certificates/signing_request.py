@@ -13,10 +13,10 @@ from apiserver.resources.age import age
 from apiserver.resources.certificates.columns import SIGNING_REQUEST
 from apiserver.resources.certificates.pem import certificate_problem, request_problem
 from apiserver.resources.certificates.signer_name import validate_signer_name
+from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.spec_rules import EMPTY
 from apiserver.resources.strategy import FieldPath, Object, Strategy, User, WriteContext
 from openapi.meta.field import FieldError, duplicate, forbidden, invalid, not_supported, required
-from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 from openapi.meta.times import format_time, human_duration
 
 Struct = Mapping[str, Any]

@@ -37,7 +37,7 @@ class Events(Strategy):
     field_aliases = {"events.k8s.io/v1": _NEW_NAMES}
 
     def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
-        yield from _validate_loosely(obj)
+        yield from _validate_loosely(obj, "reportingComponent")
 
     def fields(self, obj: Object) -> dict[str, str]:
         reference, source = obj.get("involvedObject") or {}, obj.get("source") or {}
@@ -77,7 +77,7 @@ class NewEvents(Events):
     """Events that are written through events.k8s.io; objects are in the core form here too."""
 
     def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
-        yield from _validate_loosely(obj)
+        yield from _validate_loosely(obj, "reportingController")
         if old is not None:
             yield from _validate_change(obj, old)
             return
@@ -100,7 +100,8 @@ class NewEvents(Events):
                 yield invalid(field, "", "needs to be unset")
 
 
-def _validate_loosely(event: Object) -> Iterator[FieldError]:
+def _validate_loosely(event: Object, controller: str) -> Iterator[FieldError]:
+    """What holds for events of both groups; `controller` is what the client's group calls the reporting controller."""
     namespace = event["metadata"].get("namespace", "")
     about = (event.get("involvedObject") or {}).get("namespace", "")
     if not event.get("eventTime"):
@@ -110,15 +111,15 @@ def _validate_loosely(event: Object) -> Iterator[FieldError]:
     else:
         if not about and namespace not in ("default", "kube-system"):
             yield invalid("involvedObject.namespace", about, _STRANGER)
-        yield from _validate_new_fields(event)
+        yield from _validate_new_fields(event, controller)
     yield from named(names.is_dns1123_subdomain, namespace, "namespace")
 
 
-def _validate_new_fields(event: Object) -> Iterator[FieldError]:
+def _validate_new_fields(event: Object, controller_field: str) -> Iterator[FieldError]:
     controller = event.get("reportingComponent", "")
     if not controller:
-        yield required("reportingController")
-    yield from named(names.is_qualified_name, controller, "reportingController")
+        yield required(controller_field)
+    yield from named(names.is_qualified_name, controller, controller_field)
     for field in ("reportingInstance", "action", "reason"):
         value = event.get(field, "")
         if not value:

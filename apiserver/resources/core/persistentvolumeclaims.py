@@ -85,8 +85,7 @@ class PersistentVolumeClaims(Strategy):
             obj["status"] = old.get("status", {})
         before = None if old is None else old["spec"]
         drop_disabled_sources(spec, before)
-        if old is None:
-            normalize_data_sources(spec)
+        normalize_data_sources(spec)
 
     def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
         if old is not None:
@@ -212,7 +211,7 @@ def _validate_update(obj: Object, old: Object) -> Iterator[FieldError]:
         yield forbidden("spec.resources.requests.storage", "field can not be less than status.capacity")
     yield from immutable(obj["spec"].get("volumeMode"), old["spec"].get("volumeMode"), "volumeMode")
     attributes = obj["spec"].get("volumeAttributesClassName")
-    if old["spec"].get("volumeAttributesClassName") is not None:
+    if old["spec"].get("volumeAttributesClassName") not in (None, attributes):
         if attributes is None:
             yield forbidden(_ATTRIBUTES, "update from non-nil value to nil is forbidden")
         elif not attributes:

@@ -9,18 +9,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from apiserver.resources.addresses import strict_ip
 from apiserver.resources.age import age
 from apiserver.resources.field_rules import named
 from apiserver.resources.networking.columns import INGRESS
 from apiserver.resources.networking.references import validate_typed_reference
+from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.spec_rules import EMPTY
 from apiserver.resources.strategy import Object, StatusOf, WithStatus, WriteContext
 from openapi.meta.field import FieldError, invalid, not_supported, required
-from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 from openapi.meta.names import (
     is_dns1123_label,
     is_dns1123_subdomain,
-    is_ip,
     is_port_name,
     is_port_number,
     is_wildcard_dns1123_subdomain,
@@ -43,11 +43,12 @@ class IngressStatus(StatusOf):
     def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
         assert old is not None
         yield from validate_object_meta_update(obj["metadata"], old["metadata"])
+        stored = {point.get("ip", "") for point in _points(old)}
         for index, point in enumerate(_points(obj)):
             path = f"status.loadBalancer.ingress[{index}]"
             ip, hostname = point.get("ip", ""), point.get("hostname", "")
             if ip:
-                yield from named(is_ip, ip, f"{path}.ip")
+                yield from strict_ip(ip, f"{path}.ip", stored)
             if hostname:
                 yield from named(is_dns1123_subdomain, hostname, f"{path}.hostname")
                 if parse_ip(hostname) is not None:

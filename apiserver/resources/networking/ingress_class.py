@@ -13,10 +13,10 @@ from apiserver.resources.age import age
 from apiserver.resources.field_rules import immutable, named
 from apiserver.resources.networking.columns import INGRESS_CLASS
 from apiserver.resources.networking.references import validate_typed_reference
+from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.spec_rules import EMPTY
 from apiserver.resources.strategy import Object, WithStatus, WriteContext
 from openapi.meta.field import FieldError, forbidden, not_supported, required, too_long
-from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 from openapi.meta.names import is_dns1123_label, is_domain_prefixed_path, name_is_dns_subdomain
 
 MAX_CONTROLLER_BYTES = 250

@@ -5,20 +5,20 @@ Follows: pkg/registry/networking/networkpolicy/strategy.go, pkg/apis/networking/
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from apiserver.resources.addresses import cidr_warnings
+from apiserver.resources.addresses import cidr_warnings, strict_cidr
 from apiserver.resources.age import age
 from apiserver.resources.apps.workload import selector_cell
 from apiserver.resources.field_rules import named
 from apiserver.resources.networking.columns import NETWORK_POLICY
+from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.spec_rules import EMPTY, has_invalid_values
 from apiserver.resources.strategy import Object, WithStatus, WriteContext
 from openapi.meta.field import FieldError, forbidden, invalid, not_supported_listed, required
-from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
-from openapi.meta.names import is_cidr, is_port_name, is_port_number, name_is_dns_subdomain, parse_cidr
+from openapi.meta.names import is_port_name, is_port_number, name_is_dns_subdomain, parse_cidr
 from openapi.meta.selectors import validate_label_selector
 
 Struct = Mapping[str, Any]
@@ -36,13 +36,14 @@ class NetworkPolicyStrategy(WithStatus):
     columns = NETWORK_POLICY
 
     def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
-        lax = False
+        lax, stored = False, frozenset[str]()
         if old is None:
             yield from validate_object_meta(obj["metadata"], namespaced=True, name=name_is_dns_subdomain)
         else:
             yield from validate_object_meta_update(obj["metadata"], old["metadata"])
             lax = has_invalid_values((old.get("spec") or EMPTY).get("podSelector"))
-        yield from _validate_spec(obj.get("spec") or EMPTY, lax)
+            stored = frozenset(cidr for _, cidr in _cidrs(old.get("spec") or EMPTY))
+        yield from _validate_spec(obj.get("spec") or EMPTY, lax, stored)
 
     def warnings(self, obj: Object, old: Object | None) -> Iterable[str]:
         return _address_warnings(obj.get("spec") or EMPTY)
@@ -60,24 +61,31 @@ def _rules(spec: Struct) -> Iterator[tuple[str, Struct, str]]:
             yield f"spec.{direction}[{index}]", rule, peers
 
 
-def _address_warnings(spec: Struct) -> Iterator[str]:
+def _cidrs(spec: Struct) -> Iterator[tuple[str, str]]:
+    """Every range with its path."""
     for path, rule, peers in _rules(spec):
         for index, peer in enumerate(rule.get(peers) or ()):
             block = peer.get("ipBlock") or EMPTY
             where = f"{path}.{peers}[{index}].ipBlock"
             if block.get("cidr"):
-                yield from cidr_warnings(block["cidr"], f"{where}.cidr")
+                yield f"{where}.cidr", block["cidr"]
             for place, cidr in enumerate(block.get("except") or ()):
-                yield from cidr_warnings(cidr, f"{where}.except[{place}]")
+                yield f"{where}.except[{place}]", cidr
 
 
-def _validate_spec(spec: Struct, lax: bool) -> Iterator[FieldError]:
+def _address_warnings(spec: Struct) -> Iterator[str]:
+    for path, cidr in _cidrs(spec):
+        yield from cidr_warnings(cidr, path)
+
+
+def _validate_spec(spec: Struct, lax: bool, stored: Container[str]) -> Iterator[FieldError]:
+    """`stored` ranges may keep an older, lenient form."""
     yield from validate_label_selector(spec.get("podSelector"), "spec.podSelector", allow_invalid_values=lax)
     for path, rule, peers in _rules(spec):
         for index, port in enumerate(rule.get("ports") or ()):
             yield from _validate_port(port, f"{path}.ports[{index}]")
         for index, peer in enumerate(rule.get(peers) or ()):
-            yield from _validate_peer(peer, f"{path}.{peers}[{index}]", lax)
+            yield from _validate_peer(peer, f"{path}.{peers}[{index}]", lax, stored)
     types = spec.get("policyTypes") or []
     if len(types) > len(_TYPES):
         yield invalid("spec.policyTypes", types, "may not specify more than two policyTypes")
@@ -108,31 +116,31 @@ def _validate_port(port: Struct, path: str) -> Iterator[FieldError]:
                 yield invalid(f"{path}.endPort", end, problem)
 
 
-def _validate_peer(peer: Struct, path: str, lax: bool) -> Iterator[FieldError]:
+def _validate_peer(peer: Struct, path: str, lax: bool, stored: Container[str]) -> Iterator[FieldError]:
     selectors = [name for name in ("podSelector", "namespaceSelector") if peer.get(name) is not None]
     for name in selectors:
         yield from validate_label_selector(peer[name], f"{path}.{name}", allow_invalid_values=lax)
     block = peer.get("ipBlock")
     if block is not None:
-        yield from _validate_block(block, f"{path}.ipBlock")
+        yield from _validate_block(block, f"{path}.ipBlock", stored)
         if selectors:
             yield forbidden(path, "may not specify both ipBlock and another peer")
     elif not selectors:
         yield required(path, "must specify a peer")
 
 
-def _validate_block(block: Struct, path: str) -> Iterator[FieldError]:
+def _validate_block(block: Struct, path: str, stored: Container[str]) -> Iterator[FieldError]:
     cidr = block.get("cidr", "")
     if not cidr:
         yield required(f"{path}.cidr")
         return
-    yield from named(is_cidr, cidr, f"{path}.cidr")
+    yield from strict_cidr(cidr, f"{path}.cidr", stored)
     network = parse_cidr(cidr)
     if network is None:
         return
     for index, text in enumerate(block.get("except") or ()):
         where = f"{path}.except[{index}]"
-        yield from named(is_cidr, text, where)
+        yield from strict_cidr(text, where, stored)
         part = parse_cidr(text)
         if part is None:
             continue

@@ -57,25 +57,22 @@ def _validate_cidrs(cidrs: list[str]) -> Iterator[FieldError]:
         shown = Verbatim(orjson.dumps({"CIDRs": cidrs}).decode())
         yield invalid("spec.cidrs", shown, "may only hold up to 2 values")
         return
-    if len(cidrs) == 2 and not _is_dual(cidrs):
-        yield invalid("spec.cidrs", cidrs, _ONE_EACH)
-        return
     for i, cidr in enumerate(cidrs):
         problems = list(strict_cidr(cidr, f"spec.cidrs[{i}]"))
         yield from problems
         canonical = str(names.parse_cidr(cidr))
         if not problems and cidr != canonical:
             yield invalid(f"spec.cidrs[{i}]", cidr, f'must be in canonical form ("{canonical}")')
-
-
-def _is_dual(cidrs: list[str]) -> bool:
-    networks = [names.parse_cidr(cidr) for cidr in cidrs]
-    return {network.version for network in networks if network is not None} == {4, 6}
+    versions = [network.version for network in map(names.parse_cidr, cidrs) if network is not None]
+    if len(versions) == 2 and versions[0] == versions[1]:
+        yield invalid("spec.cidrs", cidrs, _ONE_EACH)
 
 
 def _validate_change(cidrs: list[str], old: list[str]) -> Iterator[FieldError]:
     """A range may get one of the other family, and keeps what it has."""
-    if len(old) == 1 and len(cidrs) == 2 and cidrs[0] == old[0]:
+    if len(old) == 1 and len(cidrs) == 2:
+        if cidrs[0] != old[0]:
+            yield invalid("spec.cidrs[0]", cidrs[0], _FIXED)
         yield from _validate_cidrs(cidrs)
     elif len(cidrs) != len(old):
         yield invalid("spec.cidrs", cidrs or None, _FIXED)

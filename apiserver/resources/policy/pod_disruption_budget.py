@@ -23,8 +23,6 @@ from apiserver.resources.spec_rules import (
 )
 from apiserver.resources.strategy import Object, StatusOf, WithStatus, WriteContext
 from openapi.meta.field import FieldError, invalid, not_supported
-from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
-from openapi.meta.names import name_is_dns_subdomain
 from openapi.meta.selectors import validate_label_selector
 
 Struct = Mapping[str, Any]
@@ -56,10 +54,8 @@ class PodDisruptionBudgetStrategy(WithStatus):
     def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
         spec = obj.get("spec") or EMPTY
         old_spec = None if old is None else old.get("spec") or EMPTY
-        yield from validate_object_meta(obj["metadata"], namespaced=True, name=name_is_dns_subdomain)
+        # The metadata has no rules but those of every object: a budget's name may be any part of a path.
         yield from _validate_spec(spec, old_spec)
-        if old is not None:
-            yield from validate_object_meta_update(obj["metadata"], old["metadata"])
 
     def cells(self, obj: Object, now: datetime) -> list[Any]:
         meta, spec, status = obj["metadata"], obj.get("spec") or EMPTY, obj.get("status") or EMPTY

@@ -11,13 +11,13 @@ from typing import Any
 
 from apiserver.resources.age import age
 from apiserver.resources.field_rules import named
+from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.rbac.columns import CLUSTER_ROLE_BINDING, ROLE_BINDING
 from apiserver.resources.rbac.roles import rbac_name
 from apiserver.resources.spec_rules import EMPTY, verbatim
 from apiserver.resources.strategy import Object, Strategy, WriteContext
 from openapi.kinds.rbac_defaults import GROUP
 from openapi.meta.field import FieldError, invalid, not_supported, not_supported_listed, required
-from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 from openapi.meta.names import is_dns1123_subdomain, is_path_segment
 
 Struct = Mapping[str, Any]

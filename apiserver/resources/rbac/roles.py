@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.spec_rules import has_invalid_values, selector_of
 from apiserver.resources.strategy import Object, Strategy, WriteContext
 from openapi.meta.field import FieldError, invalid, required
-from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 from openapi.meta.names import is_path_segment
 from openapi.meta.selectors import validate_label_selector
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from apiserver.resources.age import age
 from apiserver.resources.field_rules import immutable
+from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.scheduling.columns import PRIORITY_CLASS
 from apiserver.resources.strategy import Object, WithStatus, WriteContext
 from openapi.meta.field import FieldError, forbidden, not_supported_listed, required
-from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 from openapi.meta.names import name_is_dns_subdomain
 
 SYSTEM_PREFIX = "system-"

@@ -15,7 +15,7 @@ from apiserver.resources.object_meta import validate_object_meta, validate_objec
 from apiserver.resources.spec_rules import EMPTY
 from apiserver.resources.storage.columns import CSI_DRIVER
 from apiserver.resources.strategy import Object, Strategy, WriteContext
-from openapi.meta.field import FieldError, duplicate, invalid, not_supported, required
+from openapi.meta.field import FieldError, duplicate, invalid, not_supported_listed, required
 from openapi.meta.names import name_is_dns_subdomain
 
 Struct = Mapping[str, Any]
@@ -37,6 +37,11 @@ class CsiDriverStrategy(Strategy):
     allow_unconditional_update = False
     returns_deleted = True
     columns = CSI_DRIVER
+
+    def prepare(self, obj: Object, old: Object | None, context: WriteContext) -> None:
+        """The generation counts changes of the spec; a new driver has none."""
+        if old is not None and obj.get("spec") != old.get("spec"):
+            obj["metadata"]["generation"] = int(old["metadata"].get("generation", 0)) + 1
 
     def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
         spec = obj.get("spec") or EMPTY
@@ -80,7 +85,7 @@ def _validate_spec(spec: Struct) -> Iterator[FieldError]:
     yield from _validate_token_requests(spec.get("tokenRequests") or (), "spec.tokenRequests")
     for mode in spec.get("volumeLifecycleModes") or ():
         if mode not in _MODES:
-            yield not_supported("spec.volumeLifecycleModes", mode, _MODES)
+            yield not_supported_listed("spec.volumeLifecycleModes", mode, _MODES)
     if "seLinuxMount" not in spec:
         yield required("spec.seLinuxMount")
     period = spec.get("nodeAllocatableUpdatePeriodSeconds")

@@ -26,14 +26,14 @@ class VolumeAttributesClassStrategy(Strategy):
     columns = VOLUME_ATTRIBUTES_CLASS
 
     def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
+        yield from validate_object_meta(obj["metadata"], namespaced=False, name=name_is_dns_subdomain)
+        yield from validate_provisioner(obj.get("driverName", ""), "driverName")
+        yield from validate_parameters(obj.get("parameters"), "parameters", allow_empty=False)
         if old is not None:
             yield from validate_object_meta_update(obj["metadata"], old["metadata"])
             for name in ("driverName", "parameters"):
                 if obj.get(name) != old.get(name):
                     yield forbidden(name, f"updates to {name} are forbidden.")
-        yield from validate_object_meta(obj["metadata"], namespaced=False, name=name_is_dns_subdomain)
-        yield from validate_provisioner(obj.get("driverName", ""), "driverName")
-        yield from validate_parameters(obj.get("parameters"), "parameters", allow_empty=False)
 
     def cells(self, obj: Object, now: datetime) -> list[Any]:
         meta = obj["metadata"]

@@ -1,0 +1,149 @@
+"""Rules of single kinds, as the server answers for them: what it refuses, and what it leaves out."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from apiserver.tests.conftest import Client
+
+Object = dict[str, Any]
+
+MERGE = "application/merge-patch+json"
+_PREFIXES = {"v1": "/api/v1"}
+_CLUSTER_WIDE = frozenset(
+    ("CSIDriver", "ServiceCIDR", "PriorityClass", "ValidatingWebhookConfiguration", "VolumeAttributesClass")
+)
+_PLURALS = {"NetworkPolicy": "networkpolicies", "PriorityClass": "priorityclasses", "Ingress": "ingresses",
+            "VolumeAttributesClass": "volumeattributesclasses"}  # fmt: skip
+
+
+def path_of(obj: Object) -> str:
+    version, kind = obj["apiVersion"], obj["kind"]
+    prefix = _PREFIXES.get(version, f"/apis/{version}")
+    plural = _PLURALS.get(kind, f"{kind.lower()}s")
+    return f"{prefix}/{plural}" if kind in _CLUSTER_WIDE else f"{prefix}/namespaces/default/{plural}"
+
+
+def made(version: str, kind: str, *, meta: Object | None = None, **rest: Any) -> Object:
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": "a", **(meta or {})}, **copy.deepcopy(rest)}
+
+
+def problems(answer: Any) -> list[str]:
+    assert answer.code == 422, answer.body
+    return [f"{c['field']}: {c['message']}" for c in answer.json["details"]["causes"]]
+
+
+def network_policy(cidr: str, *without: str) -> Object:
+    spec = {"podSelector": {}, "ingress": [{"from": [{"ipBlock": {"cidr": cidr, "except": list(without)}}]}]}
+    return made("networking.k8s.io/v1", "NetworkPolicy", spec=spec)
+
+
+TEMPLATE: Object = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+CLAIM: Object = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+WORKLOAD: Object = {"selector": {"matchLabels": {"a": "b"}}, "template": TEMPLATE}
+_PORT = {"number": 1}
+SET = made("apps/v1", "StatefulSet", spec={**WORKLOAD, "updateStrategy": {"rollingUpdate": {"maxUnavailable": 2}}})
+EVENT: Object = {"involvedObject": {"namespace": "default"}, "eventTime": "2026-01-01T00:00:00.000000Z",
+                 "reportingInstance": "i", "action": "a", "reason": "r", "type": "Normal"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("obj", "expected"),
+    [
+        (made("apps/v1", "Deployment", meta={"finalizers": ["plain"]}, spec=WORKLOAD),
+         ['metadata.finalizers[0]: Invalid value: "plain": name is neither a standard finalizer name nor is it fully '
+          "qualified"]),
+        (made("v1", "Event", **EVENT),
+         ["reportingComponent: Required value",
+          "reportingComponent: Invalid value: \"\": name part must be non-empty",
+          "reportingComponent: Invalid value: \"\": name part must consist of alphanumeric characters, '-', '_' or "
+          "'.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', "
+          "regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"]),
+        (made("storage.k8s.io/v1", "CSIDriver", spec={"volumeLifecycleModes": ["X"]}),
+         ['spec.volumeLifecycleModes: Unsupported value: "X": supported values: "Persistent", "Ephemeral"']),
+        (network_policy("10.0.0.1/8", "010.1.0.0/16"),
+         ['spec.ingress[0].from[0].ipBlock.cidr: Invalid value: "10.0.0.1/8": must not have bits set beyond the prefix '
+          "length",
+          'spec.ingress[0].from[0].ipBlock.except[0]: Invalid value: "010.1.0.0/16": must not have leading 0s in IP or '
+          "prefix length"]),
+        (made("networking.k8s.io/v1", "ServiceCIDR", spec={"cidrs": ["10.9.0.1/16", "10.8.0.0/16"]}),
+         ['spec.cidrs[0]: Invalid value: "10.9.0.1/16": must not have bits set beyond the prefix length',
+          'spec.cidrs: Invalid value: ["10.9.0.1/16","10.8.0.0/16"]: may specify no more than one IP for each IP '
+          "family, i.e 192.168.0.0/24 and 2001:db8::/64"]),
+    ],
+)  # fmt: skip
+async def test_wrong_objects_are_refused(client: Client, obj: Object, expected: list[str]) -> None:
+    assert problems(await client.ask("POST", path_of(obj), obj)) == expected
+
+
+@pytest.mark.parametrize(
+    ("obj", "change", "expected"),
+    [
+        (made("networking.k8s.io/v1", "ServiceCIDR", spec={"cidrs": ["10.9.0.0/16"]}),
+         {"spec": {"cidrs": ["10.8.0.0/16", "fd00:9::/64"]}},
+         ['spec.cidrs[0]: Invalid value: "10.8.0.0/16": field is immutable']),
+        (made("storage.k8s.io/v1", "VolumeAttributesClass", driverName="d", parameters={"a": "b"}),
+         {"driverName": "e/f/g"},
+         ["driverName: Invalid value: \"e/f/g\": a valid label key must consist of alphanumeric characters, '-', '_' "
+          "or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', "
+          "regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain "
+          "prefix and '/' (e.g. 'example.com/MyName')",
+          "driverName: Forbidden: updates to driverName are forbidden."]),
+    ],
+)  # fmt: skip
+async def test_wrong_changes_are_refused(client: Client, obj: Object, change: Object, expected: list[str]) -> None:
+    await client.ask("POST", path_of(obj), obj)
+    changed = await client.ask("PATCH", f"{path_of(obj)}/a", change, content_type=MERGE)
+    assert problems(changed) == expected
+
+
+@pytest.mark.parametrize(
+    ("obj", "status", "expected"),
+    [
+        (made("apps/v1", "Deployment", spec=WORKLOAD), {"terminatingReplicas": -1},
+         ["status.terminatingReplicas: Invalid value: -1: must be greater than or equal to 0"]),
+        (made("networking.k8s.io/v1", "Ingress", spec={"defaultBackend": {"service": {"name": "s", "port": _PORT}}}),
+         {"loadBalancer": {"ingress": [{"ip": "010.0.0.1"}]}},
+         ['status.loadBalancer.ingress[0].ip: Invalid value: "010.0.0.1": must not have leading 0s']),
+    ],
+)  # fmt: skip
+async def test_wrong_statuses_are_refused(client: Client, obj: Object, status: Object, expected: list[str]) -> None:
+    await client.ask("POST", path_of(obj), obj)
+    changed = await client.ask("PATCH", f"{path_of(obj)}/a/status", {"status": status}, content_type=MERGE)
+    assert problems(changed) == expected
+
+
+async def test_webhooks_and_policies_take_any_finalizer(client: Client) -> None:
+    obj = made("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", meta={"finalizers": ["plain"]})
+    assert (await client.ask("POST", path_of(obj), obj)).code == 201
+
+
+async def test_a_budget_may_be_called_anything(client: Client) -> None:
+    obj = made("policy/v1", "PodDisruptionBudget", meta={"name": "A_b"}, spec={"minAvailable": 1})
+    assert (await client.ask("POST", path_of(obj), obj)).code == 201
+
+
+async def test_the_generation_of_a_csi_driver_counts_changes_only(client: Client) -> None:
+    obj = made("storage.k8s.io/v1", "CSIDriver", spec={})
+    created = await client.ask("POST", path_of(obj), obj)
+    assert "generation" not in created.json["metadata"]
+    change = {"spec": {"requiresRepublish": True}}
+    changed = await client.ask("PATCH", f"{path_of(obj)}/a", change, content_type=MERGE)
+    assert changed.json["metadata"]["generation"] == 1
+
+
+async def test_stateful_sets_roll_pod_by_pod(client: Client) -> None:
+    created = await client.ask("POST", path_of(SET), SET)
+    assert created.json["spec"]["updateStrategy"]["rollingUpdate"] == {"partition": 0}
+
+
+async def test_an_updated_claim_names_its_source_in_both_fields(client: Client) -> None:
+    source = {"kind": "PersistentVolumeClaim", "name": "b"}
+    obj = made("v1", "PersistentVolumeClaim", spec={**CLAIM, "dataSource": source, "volumeAttributesClassName": ""})
+    created = (await client.ask("POST", path_of(obj), obj)).json
+    del created["spec"]["dataSourceRef"]
+    replaced = await client.ask("PUT", f"{path_of(obj)}/a", created)
+    assert (replaced.code, replaced.json["spec"]["dataSourceRef"]["name"]) == (200, "b")
