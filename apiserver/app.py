@@ -57,6 +57,7 @@ from apiserver.resources.core.allocation import ServiceAllocator
 from apiserver.resources.core.services import build_services
 from apiserver.resources.strategy import User
 from apiserver.resources.table import STRATEGIES
+from apiserver.stages import OBJECTS, STORE, WORKERS, hook_checks
 from apiserver.storage.backend import Backend, StorageError
 from apiserver.storage.cache import ResourceCache
 from apiserver.storage.store import Store
@@ -105,7 +106,8 @@ class ApiServer:
         self._rbac = RbacIndex()
         self._nodes = NodeGraph()
         self._upkeep = Upkeep(self.store, self.catalog)
-        self._bootstrapped = False
+        self._reached: set[str] = set()
+        self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
         self._register()
         caller = Caller(self.store, self.catalog)
@@ -201,35 +203,34 @@ class ApiServer:
                 return False
             return True
 
-        async def synced() -> bool:
-            return self.store.revision > 0
+        async def serving() -> bool:
+            return not self._stopping
 
-        async def bootstrapped() -> bool:
-            return self._bootstrapped
+        def reached(part: str) -> Callable[[], Awaitable[bool]]:
+            async def check() -> bool:
+                return part in self._reached
 
-        alive = {"ping": ping, "etcd": storage}
-        hooks = {
-            "poststarthook/start-system-namespaces-controller": bootstrapped,
-            "poststarthook/rbac/bootstrap-roles": bootstrapped,
-            "poststarthook/scheduling/bootstrap-system-priority-classes": bootstrapped,
-            "poststarthook/priority-and-fairness-config-producer": bootstrapped,
-            "poststarthook/bootstrap-controller": bootstrapped,
-        }
-        return {"healthz": {**alive, **hooks}, "livez": {**alive, **hooks},
-                "readyz": {**alive, "informer-sync": synced, **hooks}}  # fmt: skip
+            return check
+
+        alive = {"ping": ping, "log": ping}
+        hooks = {name: reached(part) for name, part in hook_checks()}
+        hooks["poststarthook/storage-readiness"] = storage
+        ready = {**alive, "informer-sync": reached(STORE), **hooks, "shutdown": serving}
+        return {"healthz": {**alive, **hooks}, "livez": {**alive, **hooks}, "readyz": ready}
 
     # -- life --------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Fill the caches and write the default objects."""
         await self.store.start()
+        self._reached.add(STORE)
         rbac.follow(self._rbac, self._caches(rbac.RESOURCES))
         node_graph.follow(self._nodes, self._caches(node_graph.FOLLOWED))
         facts = self._facts()
         writer = SystemWriter(self.store)
         await ensure(writer, self.catalog, facts, datetime.now(UTC))
         await self._allocator.start()
-        self._bootstrapped = True
+        self._reached.add(OBJECTS)
         self._tasks.append(asyncio.create_task(self._allocator.run()))
         self._upkeep.start()
         self._tasks.append(asyncio.create_task(self._upkeep.run()))
@@ -237,6 +238,7 @@ class ApiServer:
         self._tasks.append(asyncio.create_task(self._definitions.run()))
         self._tasks.append(asyncio.create_task(self._renew(writer, facts)))
         self._tasks.append(asyncio.create_task(self._compact()))
+        self._reached.add(WORKERS)
 
     def _caches(self, resources: Iterable[str]) -> dict[str, ResourceCache]:
         """The caches of resources whose plural is theirs alone."""
@@ -277,6 +279,7 @@ class ApiServer:
                 log.warning("history could not be compacted", exc_info=True)
 
     async def stop(self) -> None:
+        self._stopping = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -27,17 +27,25 @@ class Health:
 
     async def answer(self, info: RequestInfo) -> Reply | None:
         """None when the path is not a health endpoint or has no such check."""
-        endpoint, _, single = info.at.path.strip("/").partition("/")
+        endpoint, slash, single = info.at.path.removeprefix("/").partition("/")
         checks = self._checks.get(endpoint)
         if checks is None:
             return None
-        if single:
+        if slash:
             check = checks.get(single)
-            if check is None:
-                return None
-            checks = {single: check}
+            return None if check is None else await _run_one(check)
         excluded = info.query.get("exclude", [])
         return await self._run(endpoint, checks, excluded, verbose="verbose" in info.query)
+
+    async def indicators(self) -> bytes:
+        """Each check's present result, as metrics."""
+        name = "kubernetes_healthcheck"
+        about = "[STABLE] This metric records the result of a single healthcheck."
+        lines = [f"# HELP {name} {about}", f"# TYPE {name} gauge"]
+        for endpoint, checks in self._checks.items():
+            for check, run in checks.items():
+                lines.append(f'{name}{{name={quote(check)},type="{endpoint}"}} {int(await run())}')
+        return ("\n".join(lines) + "\n").encode()
 
     async def _run(
         self, endpoint: str, checks: Mapping[str, Check], excluded: Sequence[str], *, verbose: bool
@@ -60,3 +68,9 @@ class Health:
             return Reply(500, (text.encode(),), TEXT, (("x-content-type-options", "nosniff"),))
         text = "\n".join([*lines, f"{endpoint} check passed", ""]) if verbose else "ok"
         return Reply(200, (text.encode(),), TEXT, (("x-content-type-options", "nosniff"),))
+
+
+async def _run_one(check: Check) -> Reply:
+    if await check():
+        return Reply(200, (b"ok",), TEXT)
+    return Reply(500, (b"internal server error: reason withheld\n",), TEXT, (("x-content-type-options", "nosniff"),))

@@ -10,13 +10,16 @@ import orjson
 from apiserver.health import Health
 from apiserver.metrics import Metrics
 from apiserver.request import RequestInfo
-from apiserver.response import JSON, PLAIN, Reply, object_reply
+from apiserver.response import JSON, PLAIN, PRODUCED, Reply, object_reply, routes_to, unavailable
 from openapi.catalog import Catalog
 from openapi.documents import Document, Documents
 from openapi.meta import status
 
 Object = dict[str, Any]
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+JWK_SET = "application/jwk-set+json"
+AGGREGATOR = "apiregistration.k8s.io"
+"""The only group whose own page is a route; those of others are put together from the API services."""
 
 
 class SystemPaths:
@@ -55,14 +58,17 @@ class SystemPaths:
         first = path.strip("/").partition("/")[0]
         if first in ("healthz", "livez", "readyz"):
             return await self._health.answer(info)
-        if first == "metrics":
+        if path == "/metrics":
             return Reply(200, (self._metrics.text(),), METRICS_TYPE)
+        if path == "/metrics/slis":
+            return Reply(200, (await self._health.indicators(),), METRICS_TYPE)
+        accept = headers.get(b"accept", b"").decode("latin-1")
+        self._check_route(info, accept)
         if path in self._well_known:
             reply = object_reply(200, self._well_known[path](), PLAIN)
-            if path.endswith("/jwks"):
-                reply.content_type = "application/jwk-set+json"
+            reply.content_type = self._offers(path)[0]
             return reply
-        found = self._document(info, headers.get(b"accept", b"").decode("latin-1"))
+        found = self._document(info, accept)
         if found is None:
             return None
         known = headers.get(b"if-none-match", b"").decode("latin-1")
@@ -71,14 +77,38 @@ class SystemPaths:
             return Reply(304, (), found.content_type, extra)
         return Reply(found.status, (found.body,), found.content_type, extra)
 
+    def _check_route(self, info: RequestInfo, accept: str) -> None:
+        """What is a route of its own takes GET alone, and makes only some media types. Raises 405 and 406."""
+        offers = self._offers(info.at.path)
+        if not offers:
+            return
+        if info.method != "GET":
+            raise status.method_not_allowed()
+        if not routes_to(accept, offers):
+            raise unavailable(offers)
+
+    def _offers(self, path: str) -> tuple[str, ...]:
+        """The media types of a route; () for what is no route: everything else answers any method."""
+        if path in self._well_known:
+            return (JWK_SET,) if path.endswith("/jwks") else (JSON,)
+        match path.strip("/").split("/"):
+            case ["version"]:
+                return (JSON,)
+            case ["api"]:
+                return PRODUCED
+            case ["api", version]:
+                return PRODUCED if self._catalog.of_group_version("", version) else ()
+            case ["apis", group, version]:
+                rows = self._catalog.of_group_version(group, version)
+                return PRODUCED if any(not row.custom for row in rows) else ()
+            case ["apis", group]:
+                return PRODUCED if group == AGGREGATOR else ()
+        return ()
+
     def _document(self, info: RequestInfo, accept: str) -> Document | None:
         path = info.at.path.strip("/")
         first, _, rest = path.partition("/")
         if first in ("api", "apis"):
-            if info.method not in ("GET", "HEAD") and path != "apis":
-                if self._documents.discover(path, accept, self._server_address) is None:
-                    return None
-                raise status.method_not_allowed()
             found = self._documents.discover(path, accept, self._server_address)
             if found is None and (first == "api" or self.serves_group(rest.partition("/")[0])):
                 raise status.page_not_found()
@@ -92,7 +122,7 @@ class SystemPaths:
         if path.startswith("openapi/v3/"):
             name = path.removeprefix("openapi/v3/")
             return self._documents.openapi_v3(name, accept, info.first("hash")) or Document("", b"", status=404)
-        if path == "":
+        if path in ("", "index.html"):
             return self._root()
         return None
 

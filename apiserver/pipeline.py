@@ -22,12 +22,14 @@ from apiserver.metrics import Metrics
 from apiserver.registry.context import Context, Receive
 from apiserver.registry.endpoint import Endpoint
 from apiserver.registry.endpoints import Endpoints
+from apiserver.registry.options import check_timeout
 from apiserver.registry.verbs import Verbs
 from apiserver.registry.watches import Watches
 from apiserver.request import RequestInfo, parse
 from apiserver.resources.strategy import User
 from apiserver.response import PLAIN, PROTOBUF, Negotiated, Reply, Send, negotiate, send_reply, status_reply
 from openapi.meta import status
+from openapi.meta.field import quote
 from openapi.meta.selectors import SelectorError, parse_field_selector
 
 log = logging.getLogger(__name__)
@@ -122,6 +124,10 @@ class Pipeline:
     async def _answer(
         self, scope: Scope, info: RequestInfo, headers: dict[bytes, bytes], receive: Receive, send: Send
     ) -> Reply | None:
+        if info.malformed:
+            raise _PlainAnswer(_internal_error(info))
+        if "timeout" in info.query and not info.is_long_running:
+            check_timeout(info)
         peer = scope["state"].get("peer")
         user = self._authenticator.remembered(headers, peer)
         if user is None:
@@ -274,6 +280,13 @@ class _PlainAnswer(Exception):
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.code)
         self.reply = reply
+
+
+def _internal_error(info: RequestInfo) -> Reply:
+    """The plain text for what cannot be told apart by its path."""
+    path = info.at.path
+    why = f"failed to create RequestInfo: unable to determine kind and namespace from url, {path}"
+    return Reply(500, (f"Internal Server Error: {quote(path)}: {why}\n".encode(),), "text/plain; charset=utf-8")
 
 
 def _attributes(user: User, info: RequestInfo) -> Attributes:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _NAMESPACE_SUBRESOURCES = frozenset(("status", "finalize"))
-_SPECIAL = frozenset(("proxy", "watch"))
+_LONG_RUNNING = frozenset(("attach", "exec", "log", "portforward", "proxy"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,16 @@ class RequestInfo:
     verb: str
     at: PathInfo
     query: dict[str, list[str]]
+
+    @property
+    def is_long_running(self) -> bool:
+        """Watches, and streams to pods and nodes, have no time limit."""
+        return self.verb in ("watch", "proxy") or self.at.subresource in _LONG_RUNNING
+
+    @property
+    def malformed(self) -> bool:
+        """A prefix of old that names nothing: /api/v1/watch."""
+        return self.at.is_resource and self.at.resource in ("watch", "proxy") and not self.at.name
 
     def first(self, name: str) -> str:
         """The first value of a query parameter, '' when there is none."""

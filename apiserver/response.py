@@ -24,7 +24,7 @@ Headers = list[tuple[bytes, bytes]]
 
 JSON, YAML = "application/json", "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
-_PRODUCED = (JSON, YAML, PROTOBUF)
+PRODUCED = (JSON, YAML, PROTOBUF)
 _STREAMED = (JSON + ";stream=watch", PROTOBUF + ";stream=watch")
 _FORMS = frozenset(("Table", "PartialObjectMetadata", "PartialObjectMetadataList"))
 _FORM_VERSIONS = frozenset(("v1", "v1beta1"))
@@ -58,10 +58,18 @@ class Reply:
     warnings: Sequence[str] = ()
 
 
-def _not_acceptable(streaming: bool) -> status.StatusError:
-    forms = _PRODUCED + (_STREAMED if streaming else ())
+def unavailable(forms: Iterable[str]) -> status.StatusError:
+    """The 406 of a route that makes only `forms`, none of which the client takes."""
     text = "406: Not Acceptable\n\nAvailable representations: " + ", ".join(forms)
     return status.StatusError(406, "NotAcceptable", text, details={})
+
+
+def routes_to(accept: str, forms: Iterable[str]) -> bool:
+    """Whether a route that makes `forms` is open to the header: by its plain media types, parameters aside."""
+    if not accept.strip():
+        return True
+    named = {clause.partition(";")[0].strip() for clause in accept.split(",")}
+    return "*/*" in named or not named.isdisjoint(forms)
 
 
 def only_accepted(names: Iterable[str]) -> status.StatusError:
@@ -77,14 +85,14 @@ def negotiate(accept: str, *, listing: bool = False, watching: bool = False, has
     """
     if not accept or accept == "*/*" or accept == JSON:
         return PLAIN
+    if not routes_to(accept, PRODUCED):
+        raise unavailable(PRODUCED + (_STREAMED if listing else ()))
     clauses = [_clause(c) for c in accept.split(",") if c.strip()]
-    if not any(media in _PRODUCED or media == "*/*" for media, _, _ in clauses):
-        raise _not_acceptable(listing)
     for media, parameters, _ in sorted(clauses, key=lambda c: -c[2]):
         chosen = _accept(media, parameters, watching, has_protobuf)
         if chosen is not None:
             return chosen
-    raise only_accepted(_STREAMED if watching else _PRODUCED)
+    raise only_accepted(_STREAMED if watching else PRODUCED)
 
 
 def _clause(text: str) -> tuple[str, dict[str, str], float]:
@@ -100,7 +108,7 @@ def _clause(text: str) -> tuple[str, dict[str, str], float]:
 def _accept(media: str, parameters: dict[str, str], watching: bool, has_protobuf: bool) -> Negotiated | None:
     if media == "*/*":
         media = JSON
-    if media not in _PRODUCED or (watching and media == YAML):
+    if media not in PRODUCED or (watching and media == YAML):
         return None
     form = parameters.get("as", "")
     if not form:

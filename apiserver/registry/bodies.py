@@ -6,13 +6,14 @@ staging/src/k8s.io/apimachinery/pkg/runtime/serializer/json/json.go
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from apiserver.registry.endpoint import Endpoint
 from openapi.catalog import Catalog, GroupVersionKind, Resource, split_api_version
 from openapi.meta import field as field_errors
 from openapi.meta import status
-from openapi.schema.decode import CUSTOM_DECODER, DecodeError, decode
+from openapi.schema.decode import CUSTOM_DECODER, DecodeError, NumberText, decode
 from openapi.schema.defaults import apply_defaults
 from openapi.schema.gojson import JSONSyntaxError
 from openapi.schema.node import Node
@@ -25,14 +26,19 @@ from openapi.schema.protobuf import (
     named,
     open_envelope,
 )
-from openapi.schema.yamlbody import YAMLError, parse_yaml
+from openapi.schema.yamlbody import YAML_PROBLEMS, YAMLError, parse_yaml
 
 Object = dict[str, Any]
 
 JSON, YAML = "application/json", "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 ACCEPTED_BODIES = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+_OPTIONS = frozenset(
+    ("CreateOptions", "DeleteOptions", "GetOptions", "ListOptions", "PatchOptions", "UpdateOptions", "WatchEvent")
+)
+"""Kinds that every group has."""
 SCHEME = "pkg/api/legacyscheme/scheme.go:30"
+META = "pkg/apis/meta/internalversion/scheme/register.go:31"
 
 
 def media_type(header: str) -> str:
@@ -73,7 +79,11 @@ class Bodies:
             raise unsupported()
         meta = document.get("metadata")
         resets_ownership = isinstance(meta, dict) and meta.get("managedFields") == []
-        unknown = decode_object(document, node, gvk)
+        try:
+            unknown = decode(document, node, gvk)
+        except DecodeError as err:
+            why = with_literals(raw, node, gvk) if media == JSON and "cannot unmarshal number " in str(err) else ""
+            raise cannot_handle(gvk, why or str(err)) from err
         if problems and unknown and media == JSON:
             problems = in_order(raw, problems, unknown)
         else:
@@ -88,19 +98,26 @@ class Bodies:
     def read_options(
         self, raw: bytes, content_type: str, gvk: GroupVersionKind, node: Node
     ) -> tuple[Object, list[str]]:
-        """A body of options (DeleteOptions), which any group's apiVersion may carry."""
+        """A body of options (DeleteOptions), which any group's apiVersion may carry.
+
+        What is wrong with it is told as it is: raises a (reasonless) 500.
+        """
         media = media_type(content_type)
         problems: list[str] = []
-        if media == PROTOBUF:
-            envelope = _envelope(raw, gvk)
-            document = named(_decode_message(envelope, gvk, node), envelope)
-        elif media in (JSON, YAML):
-            document, problems = self._parse(raw, media, gvk)
-        else:
+        if media not in (JSON, YAML, PROTOBUF):
             raise unsupported()
-        if document.get("kind", gvk.kind) != gvk.kind:
-            raise self._wrong_kind(*split_api_version(document.get("apiVersion", "")), document["kind"], "v1", gvk)
-        return document, problems + decode_object(document, node, gvk)
+        try:
+            if media == PROTOBUF:
+                envelope = open_envelope(raw)
+                document = named(decode_message(envelope.raw, node), envelope)
+            else:
+                document, problems = _document(raw, media)
+            if document.get("kind", gvk.kind) != gvk.kind:
+                kind, version = document["kind"], document.get("apiVersion") or "meta.k8s.io/v1"
+                raise DecodeError(f'no kind "{kind}" is registered for version "{version}" in scheme "{META}"')
+            return document, problems + decode(document, node, gvk)
+        except (JSONSyntaxError, YAMLError, ProtobufError, DecodeError) as err:
+            raise status.StatusError(500, "", str(err)) from err
 
     def _message(self, raw: bytes, gvk: GroupVersionKind, node: Node) -> Object:
         envelope = _envelope(raw, gvk)
@@ -109,22 +126,9 @@ class Bodies:
 
     def _parse(self, raw: bytes, media: str, gvk: GroupVersionKind) -> tuple[Object, list[str]]:
         try:
-            document, problems = parse(raw) if media == JSON else parse_yaml(raw)
-        except JSONSyntaxError as err:
-            raise _unrecognized(gvk, raw, f"couldn't get version/kind; json parse error: {err}") from err
-        except YAMLError as err:
+            return _document(raw, media)
+        except (JSONSyntaxError, YAMLError) as err:
             raise _unrecognized(gvk, raw, str(err)) from err
-        if document is None:
-            document = {}
-        if not isinstance(document, dict):
-            kind = {list: "array", str: "string", bool: "bool"}.get(type(document), "number")
-            text = (
-                f"couldn't get version/kind; json parse error: json: cannot unmarshal {kind} into Go value of type "
-                'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; '
-                'Kind string "json:\\"kind,omitempty\\"" }'
-            )
-            raise _unrecognized(gvk, raw, text)
-        return document, problems
 
     def _check_kind(self, document: Object, raw: bytes, gvk: GroupVersionKind) -> None:
         kind, version = document.get("kind") or gvk.kind, document.get("apiVersion")
@@ -145,11 +149,16 @@ class Bodies:
             return
         raise self._wrong_kind(group, short, kind, version, gvk)
 
+    def _is_registered(self, group: str, version: str, kind: str) -> bool:
+        """Whether a version of a built-in group has a kind that is no resource: a list, or the options of a request."""
+        rows = [row for row in self._catalog.of_group_version(group, version) if not row.custom]
+        return bool(rows) and (kind in _OPTIONS or any(row.list_kind == kind for row in rows))
+
     def _wrong_kind(self, group: str, short: str, kind: str, version: str, gvk: GroupVersionKind) -> status.StatusError:
         known = self._catalog.by_gvk(group, short, kind)
-        if known is None or known.custom:
+        if (known is None or known.custom) and not self._is_registered(group, short, kind):
             why = f'no kind "{kind}" is registered for version "{version}" in scheme "{SCHEME}"'
-        elif (group, kind) == (gvk.group, gvk.kind):
+        elif known is not None and (group, kind) == (gvk.group, gvk.kind):
             requested = f"{gvk.group}/{gvk.version}" if gvk.group else gvk.version
             return status.bad_request(
                 f"the API version in the data ({version}) does not match the expected API version ({requested})"
@@ -158,6 +167,24 @@ class Bodies:
             package = go_package(gvk.group)
             why = f"converting ({short}.{kind}) to ({package}.{gvk.kind}): unknown conversion"
         return status.bad_request(f'{kind} in version "{short}" cannot be handled as a {gvk.kind}: {why}')
+
+
+def _document(raw: bytes, media: str) -> tuple[Object, list[str]]:
+    """The object in a body, and the texts of duplicates. Raises JSONSyntaxError and YAMLError."""
+    try:
+        document, problems = parse(raw) if media == JSON else parse_yaml(raw)
+    except JSONSyntaxError as err:
+        raise JSONSyntaxError(f"couldn't get version/kind; json parse error: {err}") from err
+    if document is None:
+        document = {}
+    if not isinstance(document, dict):
+        kind = {list: "array", str: "string", bool: "bool"}.get(type(document), "number")
+        raise JSONSyntaxError(
+            f"couldn't get version/kind; json parse error: json: cannot unmarshal {kind} into Go value of type "
+            'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; '
+            'Kind string "json:\\"kind,omitempty\\"" }'
+        )
+    return document, problems
 
 
 def _check_custom_kind(document: Object, raw: bytes, gvk: GroupVersionKind) -> None:
@@ -206,6 +233,15 @@ def decode_object(document: Object, node: Node, gvk: GroupVersionKind) -> list[s
         raise cannot_handle(gvk, str(err)) from err
 
 
+def with_literals(raw: bytes, node: Node, gvk: GroupVersionKind) -> str:
+    """The complaint about a number in a JSON body, with the number as the body writes it."""
+    try:
+        decode(json.loads(raw, parse_float=NumberText), node, gvk)
+    except (DecodeError, ValueError) as err:
+        return str(err) if isinstance(err, DecodeError) else ""
+    return ""
+
+
 def cannot_handle(gvk: GroupVersionKind, why: str) -> status.StatusError:
     return status.bad_request(f'{gvk.kind} in version "{gvk.version}" cannot be handled as a {gvk.kind}: {why}')
 
@@ -220,7 +256,16 @@ def judge_problems(problems: list[str], validation: str, gvk: GroupVersionKind, 
         return
     if validation == "Strict":
         raise cannot_handle(gvk, strict_error(problems))
-    warnings += problems
+    warnings += told(problems)
+
+
+def told(problems: list[str]) -> list[str]:
+    """Strict errors as warnings: the YAML reader's list of them as one each."""
+    lines: list[str] = []
+    for problem in problems:
+        listed = problem.removeprefix(YAML_PROBLEMS)
+        lines += [problem] if listed == problem else [line.strip() for line in listed.split("\n")]
+    return lines
 
 
 def _unrecognized(gvk: GroupVersionKind, raw: bytes, why: str) -> status.StatusError:

@@ -15,8 +15,6 @@ from openapi.meta import status
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
-LONG_RUNNING = frozenset(("attach", "exec", "log", "portforward", "proxy"))
-
 MAX_BODY_BYTES = 3 * 1024 * 1024
 
 
@@ -47,7 +45,7 @@ class Context:
     @property
     def is_long_running(self) -> bool:
         """Streams to pods and nodes have no time limit."""
-        return self.info.at.subresource in LONG_RUNNING
+        return self.info.is_long_running
 
     @property
     def content_type(self) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import orjson
 
 from apiserver.registry.endpoint import Endpoint
-from apiserver.registry.options import META_GROUP, parse_int, parse_timeout
+from apiserver.registry.options import META_GROUP, parse_int
 from apiserver.request import RequestInfo
 from apiserver.storage.entry import Entry
 from openapi.meta import field as field_errors
@@ -85,7 +85,6 @@ def list_options(request: RequestInfo, endpoint: Endpoint, *, watching: bool) ->
     if not query:
         return ListOptions(None, None, "", "", None, "", 0, "", None, False, None)
     seconds = parse_int(request.first("timeoutSeconds")) if request.first("timeoutSeconds") else None
-    duration = parse_timeout(request)
     limit = parse_int(request.first("limit")) if request.first("limit") else 0
     labels = _labels(request.first("labelSelector"))
     fields = _fields_selector(request.first("fieldSelector"), endpoint)
@@ -99,7 +98,7 @@ def list_options(request: RequestInfo, endpoint: Endpoint, *, watching: bool) ->
         match=request.first("resourceVersionMatch"),
         limit=max(limit, 0),
         token=request.first("continue"),
-        timeout_s=float(seconds) if seconds is not None else duration,
+        timeout_s=None if seconds is None else float(seconds),
         bookmarks=request.flag("allowWatchBookmarks"),
         initial_events=request.flag("sendInitialEvents") if "sendInitialEvents" in query else None,
     )

@@ -148,19 +148,32 @@ def parse_int(text: str) -> int:
     return value
 
 
-_DURATION = re.compile(r"([0-9]*\.?[0-9]+)(ns|us|µs|ms|s|m|h)")
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([^0-9.]*)")
+_UNITS = frozenset(("ns", "us", "µs", "μs", "ms", "s", "m", "h"))
 
 
-def parse_timeout(request: RequestInfo) -> float | None:
-    """The `timeout` parameter (a Go duration) in seconds. Raises 400."""
+def check_timeout(request: RequestInfo) -> None:
+    """The `timeout` parameter is a Go duration, which may bring the end of a request forward. Raises 400."""
     text = request.first("timeout")
-    if not text:
-        return None
-    rest = text.lstrip("+-")
-    pieces = _DURATION.findall(rest)
-    if rest != "0" and (not pieces or "".join(a + b for a, b in pieces) != rest):
-        why = "missing unit in" if re.fullmatch(r"[0-9.]+", rest) else "invalid"
-        text = f"time: {why} duration {field_errors.quote(text)}"
-        raise status.bad_request(f"invalid timeout specified in the request URL - {text}")
-    return sum(float(n) * _UNITS[u] for n, u in pieces)
+    problem = duration_problem(text) if text else ""
+    if problem:
+        raise status.bad_request(f"invalid timeout specified in the request URL - {problem}")
+
+
+def duration_problem(text: str) -> str:
+    """What Go's parser finds wrong with a duration, '' if it is one."""
+    quoted = field_errors.quote(text)
+    rest = text[1:] if text[:1] in ("+", "-") else text
+    if rest == "0":
+        return ""
+    position = 0
+    while position < len(rest) or not rest:
+        piece = _DURATION.match(rest, position)
+        if piece is None:
+            return f"time: invalid duration {quoted}"
+        if not piece[2]:
+            return f"time: missing unit in duration {quoted}"
+        if piece[2] not in _UNITS:
+            return f"time: unknown unit {field_errors.quote(piece[2])} in duration {quoted}"
+        position = piece.end()
+    return ""

@@ -13,9 +13,9 @@ from typing import Any
 
 import orjson
 
-from apiserver.registry.bodies import SCHEME, decode_object, judge_problems, media_type, strict_error, unsupported
+from apiserver.registry.bodies import SCHEME, decode_object, media_type, strict_error, told, unsupported
 from apiserver.registry.call import Call
-from apiserver.registry.writes import Change, check_name
+from apiserver.registry.writes import Change, check_name, check_namespace
 from openapi.catalog import GroupVersionKind, split_api_version
 from openapi.meta import field as field_errors
 from openapi.meta import status
@@ -93,13 +93,11 @@ def apply_change(call: Call, raw: bytes) -> Change:
     document = {} if document is None else document
     if not isinstance(document, dict):
         raise status.bad_request(f"error decoding YAML: {_cannot_unmarshal(document)}")
-    kind, version = document.get("kind", ""), document.get("apiVersion", "")
+    kind, version = (value if isinstance(value, str) else "" for value in map(document.get, ("kind", "apiVersion")))
     if (version, kind) != (row.api_version, row.kind):
-        group, _, short = str(version).rpartition("/")
+        group, _, short = version.rpartition("/")
         raise status.bad_request(f"invalid object type: {group}/{short}, Kind={kind}")
-    meta = document.setdefault("metadata", {})
-    if isinstance(meta, dict):
-        check_name(call, meta)
+    document.setdefault("metadata", {})
 
     def change(current: Object | None) -> Object:
         try:
@@ -119,9 +117,15 @@ def apply_change(call: Call, raw: bytes) -> Change:
             raise status.apply_conflict(str(err), err.causes) from err
         except ApplyError as err:
             raise _apply_error(err) from err
-        problems = duplicates + decode_object(obj, call.endpoint.node, row.gvk)
-        judge_problems(problems, call.options.validation, row.gvk, call.warnings)
-        return _finished(call, obj, [])
+        if duplicates and call.options.validation == "Strict":
+            why = f"error converting YAML to JSON: {duplicates[0]}"
+            raise status.bad_request(f"error strict decoding YAML: {why}")
+        uid = (obj.get("metadata") or {}).get("uid")
+        if current is None and uid:
+            why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+            raise status.conflict(row.group, row.resource, call.name, why)
+        decode_object(obj, call.endpoint.node, row.gvk)
+        return _finished(call, obj, duplicates)
 
     return change
 
@@ -133,9 +137,11 @@ def _apply_error(err: ApplyError) -> status.StatusError:
 def _finished(call: Call, obj: Object, problems: list[str]) -> Object:
     row = call.endpoint.resource
     if call.options.validation != "Ignore":
-        call.warnings += problems
+        call.warnings += told(problems)
     obj["kind"], obj["apiVersion"] = row.kind, row.api_version
-    check_name(call, obj.setdefault("metadata", {}))
+    meta = obj.setdefault("metadata", {})
+    check_namespace(call, meta)
+    check_name(call, meta)
     apply_defaults(obj, row.gvk)
     return obj
 

@@ -1,23 +1,31 @@
-"""What an Accept header asks the documents about the API for: JSON or not, aggregated discovery or the older form."""
+"""What an Accept header asks the documents about the API for: a media type, aggregated discovery or the older form."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from typing import NamedTuple
 
+JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
+_MEDIA = {JSON: JSON, "application/*": JSON, "*/*": JSON, YAML: YAML, PROTOBUF: PROTOBUF}
+
 
 class Wanted(NamedTuple):
-    """One acceptable form, in the order of preference. `aggregated` is discovery's v2 list of groups."""
+    """One form of a header, the best first; `media` is '' where it is none of ours. `aggregated` is discovery's v2
+    list of groups."""
 
-    is_json: bool
+    media: str
     aggregated: bool
+
+    @property
+    def is_json(self) -> bool:
+        return self.media == JSON
 
 
 @lru_cache(maxsize=256)
 def parse_accept(header: str) -> tuple[Wanted, ...]:
     """The forms of an Accept header, the best first; an empty header takes anything."""
     if not header.strip():
-        return (Wanted(True, False),)
+        return (Wanted(JSON, False),)
     entries = [_entry(text) for text in header.split(",")]
     return tuple(wanted for _, wanted in sorted(entries, key=lambda entry: -entry[0]))
 
@@ -31,8 +39,10 @@ def _entry(text: str) -> tuple[float, Wanted]:
         and parameters.get("g") == "apidiscovery.k8s.io"
         and parameters.get("v") == "v2"
     )
-    is_json = media_type in ("application/json", "application/*", "*/*") and (aggregated or not transformed)
-    return _quality(parameters.get("q", "1")), Wanted(is_json, aggregated)
+    media = _MEDIA.get(media_type, "")
+    if transformed and not (aggregated and media == JSON):
+        media = ""
+    return _quality(parameters.get("q", "1")), Wanted(media, aggregated)
 
 
 def _quality(text: str) -> float:

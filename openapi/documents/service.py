@@ -18,16 +18,17 @@ import orjson
 
 from openapi.catalog import Catalog, Resource
 from openapi.documents import discovery, gnostic, operations, render
-from openapi.documents.accept import Wanted, parse_accept
+from openapi.documents.accept import JSON, PROTOBUF, YAML, Wanted, parse_accept
 from openapi.documents.custom import custom_definition_name, custom_definitions
 from openapi.documents.definitions import Definitions
 from openapi.meta import status
+from openapi.schema.protobuf import encode_protobuf
+from openapi.schema.yamlbody import dump_yaml
 
 Object = dict[str, Any]
 DefinitionsOf = Callable[[Resource], Mapping[str, Object]]
 
 GIT_VERSION = "v1.36.2"
-JSON = "application/json"
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 TEXT = "text/plain; charset=utf-8"
 PROTOBUF_V2 = (
@@ -36,7 +37,7 @@ PROTOBUF_V2 = (
 )
 """What the second is answered with too: its @ is not allowed in media types, but clients still ask with it."""
 YEAR_S = 365 * 24 * 3600
-OFFERED = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+OFFERED = f"{JSON}, {YAML}, {PROTOBUF}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +76,21 @@ class Documents:
         parts = path.strip("/").split("/")
         wanted = self._wanted(accept, aggregated=len(parts) == 1)
         if wanted is None:
+            if self._discovery(parts, False, server_address) is None:
+                return None
             raise status.not_acceptable(f"only the following media types are accepted: {OFFERED}")
-        key = (*parts, str(wanted.aggregated), server_address if parts == ["api"] else "")
+        key = (*parts, wanted.media, str(wanted.aggregated), server_address if parts == ["api"] else "")
         document = self._kept.get(key)
         if document is None:
             found = self._discovery(parts, wanted.aggregated, server_address)
             if found is None:
                 return None
-            document = self._kept[key] = _aggregated(found) if wanted.aggregated else Document(JSON, _encode(found))
+            document = self._kept[key] = _aggregated(found) if wanted.aggregated else _plain(found, wanted.media)
         return document
 
     def _wanted(self, accept: str, *, aggregated: bool) -> Wanted | None:
         for wanted in parse_accept(accept):
-            if wanted.is_json and (aggregated or not wanted.aggregated):
+            if wanted.media and (aggregated or not wanted.aggregated):
                 return wanted
         return None
 
@@ -258,6 +261,14 @@ def _with_definition_name(row: Resource) -> Resource:
 def _aggregated(found: Object) -> Document:
     body = _encode(found)
     return Document(AGGREGATED, body, _etag(_hash(body)), headers=(("vary", "Accept"),))
+
+
+def _plain(found: Object, media: str) -> Document:
+    if media == YAML:
+        return Document(media, dump_yaml(found))
+    if media == PROTOBUF:
+        return Document(media, encode_protobuf({"apiVersion": "v1", **found}))
+    return Document(media, _encode(found))
 
 
 def _takes_json(accept: str) -> bool:

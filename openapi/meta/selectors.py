@@ -6,6 +6,7 @@ pkg/apis/meta/v1/{helpers.go,validation/validation.go}
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -341,15 +342,35 @@ class FieldSelector:
 def parse_field_selector(text: str) -> FieldSelector:
     """The selector of a `fieldSelector` parameter; raises SelectorError. Which fields there are is for the caller."""
     terms: list[FieldTerm] = []
-    for part in sorted(filter(None, text.split(","))):
-        for sign in ("!=", "==", "="):
-            sides = part.split(sign)
-            if len(sides) == 2:
-                terms.append(FieldTerm(sides[0], sides[1], sign != "!="))
-                break
-        else:
+    for part in sorted(filter(None, _field_parts(text))):
+        found = _field_term(part)
+        if found is None:
             raise SelectorError(f"invalid selector: '{text}'; can't understand '{part}'")
+        terms.append(FieldTerm(found[1], _unescaped(found[3]), found[2] != "!="))
     return FieldSelector(terms)
+
+
+_field_parts = re.compile(r"(?:[^,\\]|\\.?)+", re.DOTALL).findall
+"""Terms are separated by commas, but not by those behind a backslash."""
+_field_term = re.compile(r"(.*?)(!=|==|=)(.*)", re.DOTALL).fullmatch
+
+
+def _unescaped(value: str) -> str:
+    r"""A value of a field selector, in which `\\`, `\,` and `\=` stand for the second character."""
+    if "\\" not in value and "=" not in value:
+        return value
+    out, characters = [], iter(value)
+    for character in characters:
+        if character == "\\":
+            escaped = next(characters, "")
+            if escaped not in ("\\", ",", "="):
+                raise SelectorError(f"invalid field selector: invalid escape sequence: \\{escaped}")
+            out.append(escaped)
+        elif character == "=":
+            raise SelectorError(f"invalid field selector: unescaped character in value: {ord(character)}")
+        else:
+            out.append(character)
+    return "".join(out)
 
 
 _SPEC_OPERATORS = {"In": IN, "NotIn": NOT_IN, "Exists": EXISTS, "DoesNotExist": NOT_EXISTS}

@@ -91,7 +91,16 @@ def _word(value: Any) -> str:
     return _WORDS.get(value.__class__, "null")
 
 
+class NumberText(float):
+    """A number that knows how it was written."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
 def _number_text(value: float) -> str:
+    if isinstance(value, NumberText):
+        return value.text
     return str(int(value)) if isinstance(value, float) and value.is_integer() and abs(value) >= 2**63 else str(value)
 
 

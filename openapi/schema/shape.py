@@ -14,11 +14,11 @@ from openapi.schema import node as schema
 from openapi.schema.fields import LEAF, FieldSet, json_text, key_element
 from openapi.schema.node import Field, Node
 
-LEAF_SHAPE = "leaf"      # a scalar, or an atomic list, map or struct: owned as a whole
-RECORD = "record"        # named fields
-MAPPING = "mapping"      # free keys
-ITEMS = "items"          # a list whose items have keys of their own (map list) or are their own keys (set)
-DEDUCED = "deduced"      # no schema: objects are mappings of deduced values, everything else is a leaf
+LEAF_SHAPE = "leaf"  # a scalar, or an atomic list, map or struct: owned as a whole
+RECORD = "record"  # named fields
+MAPPING = "mapping"  # free keys
+ITEMS = "items"  # a list whose items have keys of their own (map list) or are their own keys (set)
+DEDUCED = "deduced"  # no schema: objects are mappings of deduced values, everything else is a leaf
 
 ABSENT: Any = object()
 
@@ -181,12 +181,13 @@ def _key_values(item: Any, names: tuple[str, ...], defaults: dict[str, Any]) -> 
             values.append((name, item[name]))
         elif defaults.get(name) is not None:
             values.append((name, defaults[name]))
-        else:
-            raise ShapeError(
-                f'associative list with keys has an element that omits key field "{name}" '
-                "(and doesn't have default value)"
-            )
-    return sorted(values)
+    if not values:
+        listed = " ".join(json_text(name) for name in names)
+        raise ShapeError(
+            f"associative list with keys has an element that omits all key fields [{listed}] "
+            "(and doesn't have default values for any key fields)"
+        )
+    return sorted(values, key=lambda pair: pair[0])
 
 
 # The set of a value that is newly there

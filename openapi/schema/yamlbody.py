@@ -6,7 +6,10 @@ from typing import Any
 
 from openapi.schema.parse import YAMLError
 
-__all__ = ["YAMLError", "dump_yaml", "parse_yaml"]
+__all__ = ["YAML_PROBLEMS", "YAMLError", "dump_yaml", "parse_yaml"]
+
+YAML_PROBLEMS = "yaml: unmarshal errors:\n"
+"""How the one text that lists a YAML body's duplicate keys begins; each is a line behind it."""
 
 
 def parse_yaml(raw: bytes) -> tuple[Any, list[str]]:

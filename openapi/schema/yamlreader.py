@@ -16,6 +16,7 @@ import yaml
 from yaml.scanner import ScannerError
 
 from openapi.schema.parse import YAMLError
+from openapi.schema.yamlbody import YAML_PROBLEMS
 
 _BaseLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -39,7 +40,7 @@ def parse_yaml(raw: bytes) -> tuple[Any, list[str]]:
         node = loader.get_node() if loader.check_node() else None
         value = None if node is None else loader.json_value(node)
     except yaml.MarkedYAMLError as error:
-        raise YAMLError(_problem(error)) from None
+        raise YAMLError(_problem(error, raw)) from None
     except yaml.YAMLError as error:
         raise YAMLError(f"yaml: {error}") from None
     except (RecursionError, ValueError) as error:
@@ -49,10 +50,10 @@ def parse_yaml(raw: bytes) -> tuple[Any, list[str]]:
     found: list[str] = loader.duplicate_keys
     if not found:
         return value, []
-    return value, ["yaml: unmarshal errors:\n  " + "\n  ".join(found)]
+    return value, [YAML_PROBLEMS + "\n".join("  " + each for each in found)]
 
 
-def _problem(error: Any) -> str:
+def _problem(error: Any, raw: bytes) -> str:
     """libyaml's complaint with the line that Go's port of it would name."""
     line = 0
     if error.problem_mark is not None and error.problem_mark.line:
@@ -60,6 +61,10 @@ def _problem(error: Any) -> str:
     elif error.context_mark is not None:
         line = error.context_mark.line
     where = f"line {line}: " if line else ""
+    if error.problem == "found undefined alias":
+        line_text = raw.decode("utf-8", "replace").splitlines()[error.problem_mark.line]
+        name = re.match(r"\*([-\w]*)", line_text[error.problem_mark.column :])
+        return f"yaml: unknown anchor '{name[1] if name else ''}' referenced"
     return f"yaml: {where}{error.problem}"
 
 
@@ -132,7 +137,8 @@ class _Loader(_BaseLoader):  # type: ignore[misc]
         if tag == _FLOAT:
             number = float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
             if number != number or number in (float("inf"), float("-inf")):
-                raise ValueError(f"json: unsupported value: {number}")
+                shown = "NaN" if number != number else "+Inf" if number > 0 else "-Inf"
+                raise ValueError(f"json: unsupported value: {shown}")
             return int(number) if number.is_integer() and abs(number) < 2**53 else number
         if tag == _BINARY:
             return base64.b64decode(text).decode("utf-8", "replace")

@@ -5,10 +5,11 @@ from typing import Any
 import orjson
 import pytest
 
-from openapi.catalog import Catalog, Resource, Subresource
+from openapi.catalog import Catalog, GroupVersionKind, Resource, Subresource
 from openapi.documents import Document, Documents
 from openapi.kinds import RESOURCES
 from openapi.meta.status import StatusError
+from openapi.schema.protobuf import decode_protobuf
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 BETA = AGGREGATED.replace("v=v2", "v=v2beta1")
@@ -112,12 +113,24 @@ def test_unknown_paths_have_no_document(documents: Documents, path: str) -> None
         ("*/*", "APIGroupList"),
         (f"{AGGREGATED},{BETA},application/json", "APIGroupDiscoveryList"),
         (f"{BETA},application/json", "APIGroupList"),
-        ("application/vnd.kubernetes.protobuf,application/json", "APIGroupList"),
+        ("image/png,application/json", "APIGroupList"),
         (f"application/json;q=0.5,{AGGREGATED}", "APIGroupDiscoveryList"),
     ],
 )
 def test_the_first_known_form_is_answered(documents: Documents, accept: str, kind: str) -> None:
     assert found(documents, "/apis", accept)["kind"] == kind
+
+
+@pytest.mark.parametrize("path", ["/api", "/apis", "/apis/apps", "/apis/apps/v1"])
+def test_protobuf_says_the_same_as_json(documents: Documents, path: str) -> None:
+    document = documents.discover(path, "application/vnd.kubernetes.protobuf")
+    assert document is not None and document.content_type == "application/vnd.kubernetes.protobuf"
+    expected = found(documents, path)
+    read = decode_protobuf(document.body, GroupVersionKind("", "v1", expected["kind"]))
+    for name in expected.keys() - {"serverAddressByClientCIDRs", "apiVersion", "resources"}:
+        assert read[name] == expected[name]
+    for row, other in zip(expected.get("resources", ()), read.get("resources", ()), strict=True):
+        assert {**other, **row} == other
 
 
 @pytest.mark.parametrize("accept", [BETA, AGGREGATED.replace("APIGroupDiscoveryList", "NoSuch"), "image/png"])

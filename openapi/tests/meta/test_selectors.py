@@ -84,6 +84,10 @@ def test_field_selectors_compare_missing_fields_as_empty() -> None:
     assert str(selector) == "metadata.name!=a,spec.nodeName=,status.phase=Running"
 
 
+def test_field_selectors_take_escaped_values() -> None:
+    assert parse_field_selector(r"a=x\,y\=\\,b!=c").matches({"a": "x,y=\\", "b": "d"})
+
+
 def test_a_broken_field_selector_is_explained() -> None:
     with pytest.raises(SelectorError, match=r"^invalid selector: 'a=b,nonsense'; can't understand 'nonsense'$"):
         parse_field_selector("a=b,nonsense")

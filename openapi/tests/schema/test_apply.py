@@ -340,8 +340,8 @@ def test_what_does_not_fit_the_schema_is_refused(patch: Object, text: str) -> No
 @pytest.mark.parametrize(
     ("item", "text"),
     [
-        ({}, 'element 0: associative list with keys has an element that omits key field "k" '
-         "(and doesn't have default value)"),
+        ({}, 'element 0: associative list with keys has an element that omits all key fields ["k"] '
+         "(and doesn't have default values for any key fields)"),
         (None, "element 0: associative list with keys may not have a null element"),
         ("x", "element 0: associative list with keys may not have non-map elements"),
     ],

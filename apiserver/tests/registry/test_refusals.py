@@ -1,0 +1,126 @@
+"""What odd requests are answered: code and words, in tables."""
+
+from __future__ import annotations
+
+import pytest
+
+from apiserver.tests.conftest import Client
+
+MAPS = "/api/v1/namespaces/ns/configmaps"
+UNAVAILABLE = "406: Not Acceptable\n\nAvailable representations: "
+TIMEOUT = "invalid timeout specified in the request URL - time: "
+NUMBER = 'ConfigMap in version "v1" cannot be handled as a ConfigMap: json: cannot unmarshal number '
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "text"),
+    [
+        (f"{MAPS}?fieldSelector=metadata.name=a%5Cx", 400, "invalid field selector: invalid escape sequence: \\x"),
+        (f"{MAPS}?fieldSelector=metadata.name=a=b", 400, "invalid field selector: unescaped character in value: 61"),
+        (f"{MAPS}?timeout=x", 400, TIMEOUT + 'invalid duration "x"'),
+        (f"{MAPS}?timeout=1", 400, TIMEOUT + 'missing unit in duration "1"'),
+        (f"{MAPS}?timeout=1h1x", 400, TIMEOUT + 'unknown unit "x" in duration "1h1x"'),
+    ],
+)
+async def test_queries(client: Client, path: str, code: int, text: str) -> None:
+    answer = await client.ask("GET", path)
+    assert (answer.code, answer.json["message"]) == (code, text)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "accept", "code", "text"),
+    [
+        ("GET", "/version", "text/html", 406, UNAVAILABLE + "application/json"),
+        ("GET", "/openid/v1/jwks", "application/json", 406, UNAVAILABLE + "application/jwk-set+json"),
+        ("GET", "/api/v1", "application/*", 406,
+         UNAVAILABLE + "application/json, application/yaml, application/vnd.kubernetes.protobuf"),
+        ("GET", "/apis", "text/html", 406,
+         "only the following media types are accepted: "
+         "application/json, application/yaml, application/vnd.kubernetes.protobuf"),
+        ("GET", "/api/v1", "application/yaml", 200, ""),
+        ("GET", "/apis/apps", "application/*", 200, ""),
+        ("POST", "/apis/apps", "*/*", 200, ""),
+        ("HEAD", "/api/v1", "*/*", 405, ""),
+        ("POST", "/version", "*/*", 405, ""),
+        ("GET", "/index.html", "*/*", 200, ""),
+        ("GET", "/metrics/nosuch", "*/*", 404, ""),
+        ("GET", "/readyz/", "*/*", 404, ""),
+        ("GET", "/apis/nosuch.example.com", "text/html", 404, ""),
+        ("GET", "/api/v1/watch", "*/*", 500, ""),
+    ],
+)  # fmt: skip
+async def test_paths(client: Client, method: str, path: str, accept: str, code: int, text: str) -> None:
+    answer = await client.ask(method, path, accept=accept)
+    assert answer.code == code
+    assert text.encode() in answer.body.replace(b"\\n", b"\n")
+
+
+async def test_discovery_speaks_yaml(client: Client) -> None:
+    answer = await client.ask("GET", "/apis/apps", accept="application/yaml")
+    assert answer.header("content-type") == "application/yaml"
+    assert answer.body.startswith(b"apiVersion: v1\nkind: APIGroup\nname: apps\n")
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b'{"metadata":{"name":"a","generation":1e3}}',
+         NUMBER + "1e3 into Go struct field ObjectMeta.metadata.generation of type int64"),
+        (b'{"metadata":{"name":"a","generation":99999999999999999999}}',
+         NUMBER + "99999999999999999999 into Go struct field ObjectMeta.metadata.generation of type int64"),
+        (b'{"kind":"ConfigMapList","apiVersion":"v1"}',
+         'ConfigMapList in version "v1" cannot be handled as a ConfigMap: '
+         "converting (v1.ConfigMapList) to (core.ConfigMap): unknown conversion"),
+    ],
+)  # fmt: skip
+async def test_bodies(client: Client, body: bytes, text: str) -> None:
+    answer = await client.ask("POST", MAPS, body)
+    assert (answer.code, answer.json["message"]) == (400, text)
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b"{", "couldn't get version/kind; json parse error: unexpected end of JSON input"),
+        (b'{"dryRun":"All"}', "json: cannot unmarshal string into Go struct field DeleteOptions.dryRun of type []string"),
+    ],
+)
+async def test_options_of_a_deletion_are_refused_without_a_reason(client: Client, body: bytes, text: str) -> None:
+    answer = await client.ask("DELETE", f"{MAPS}/a", body)
+    assert (answer.code, answer.json["message"], answer.json.get("reason")) == (500, text, None)
+
+
+TWICE = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  k: v\n  k: w\nx: 1\nx: 2\n"
+LISTED = 'yaml: unmarshal errors:\n  line 6: key "k" already set in map\n  line 8: key "x" already set in map'
+WARNED = ['299 - "line 6: key \\"k\\" already set in map"', '299 - "line 8: key \\"x\\" already set in map"']
+
+
+async def test_duplicate_keys_of_yaml_are_warned_of_one_by_one(client: Client) -> None:
+    answer = await client.ask("POST", MAPS, TWICE, content_type="application/yaml")
+    assert answer.code == 201
+    assert answer.headers["warning"] == [*WARNED, '299 - "unknown field \\"x\\""']
+    strict = f"{MAPS}?fieldValidation=Strict"
+    answer = await client.ask("POST", strict, TWICE, content_type="application/yaml")
+    assert answer.json["message"].endswith(f'strict decoding error: {LISTED}, unknown field "x"')
+
+
+async def test_apply_judges_the_merged_object_and_then_its_duplicates(client: Client) -> None:
+    async def apply(body: bytes, query: str = "", name: str = "a") -> tuple[int, str]:
+        path = f"{MAPS}/{name}?fieldManager=m{query}"
+        answer = await client.ask("PATCH", path, body, content_type="application/apply-patch+yaml")
+        warned.extend(answer.headers.get("warning", []))
+        return answer.code, answer.json.get("message", "")
+
+    warned: list[str] = []
+    known = TWICE[: TWICE.index(b"x: 1")]
+    assert (await apply(known))[0] == 201 and warned == WARNED[:1]
+    listed = LISTED.rpartition("\n")[0]
+    text = f"error strict decoding YAML: error converting YAML to JSON: {listed}"
+    assert await apply(known, "&fieldValidation=Strict") == (400, text)
+    nameless = b'{"apiVersion": "v1", "kind": "ConfigMap"}'
+    assert (await apply(nameless))[0] == 200
+    assert (await apply(nameless, name="b"))[0] == 400
+    code, text = await apply(b'{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"b","uid":"u"}}', name="b")
+    assert code == 409 and text.endswith(
+        "uid mismatch: the provided object specified uid u, and no existing object was found"
+    )
