@@ -82,7 +82,8 @@ async def test_bodies(client: Client, body: bytes, text: str) -> None:
     ("body", "text"),
     [
         (b"{", "couldn't get version/kind; json parse error: unexpected end of JSON input"),
-        (b'{"dryRun":"All"}', "json: cannot unmarshal string into Go struct field DeleteOptions.dryRun of type []string"),
+        (b'{"dryRun":"All"}', "json: cannot unmarshal string into Go struct field DeleteOptions.dryRun "
+         "of type []string"),
     ],
 )
 async def test_options_of_a_deletion_are_refused_without_a_reason(client: Client, body: bytes, text: str) -> None:
