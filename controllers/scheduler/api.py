@@ -13,6 +13,7 @@ from controllers.runtime.errors import ApiError, Conflict
 from controllers.runtime.informer import Informer
 from controllers.runtime.kinds import PODS
 from controllers.runtime.objects import Object
+from controllers.scheduler.events import EventRecorder
 from controllers.scheduler.kinds import COLLECTIONS
 from controllers.scheduler.pod import PodInfo
 from openapi.catalog import Resource
@@ -57,9 +58,10 @@ async def remove_object(client: Client, resource: Resource, obj: Mapping[str, An
 class ApiBinder:
     """What binding asks of the API server."""
 
-    def __init__(self, client: Client, informers: Mapping[str, Informer]) -> None:
+    def __init__(self, client: Client, informers: Mapping[str, Informer], recorder: EventRecorder) -> None:
         self._client = client
         self._informers = informers
+        self._recorder = recorder
 
     async def bind(self, pod: PodInfo, node: str) -> None:
         binding = {
@@ -85,6 +87,25 @@ class ApiBinder:
     async def set_status(self, pod: PodInfo, status: Mapping[str, Any]) -> None:
         patch = {"metadata": {"uid": pod.uid}, "status": status}
         await self._client.patch(PODS, pod.namespace, pod.name, patch, type="strategic", subresource="status")
+
+    async def release(self, claim: Mapping[str, Any], pod: PodInfo) -> None:
+        metadata = claim["metadata"]
+        consumer = {"$patch": "delete", "uid": pod.uid}
+        patch = {"metadata": {"uid": metadata["uid"]}, "status": {"reservedFor": [consumer]}}
+        try:
+            await self._client.patch(
+                COLLECTIONS["resource_claims"],
+                metadata["namespace"],
+                metadata["name"],
+                patch,
+                type="strategic",
+                subresource="status",
+            )
+        except ApiError as error:
+            log.info("claim not released: %s", error, extra={"claim": metadata["name"], "pod": pod.key})
+
+    def tell(self, pod: PodInfo, reason: str, note: str) -> None:
+        self._recorder.record(pod.obj, "Normal", reason, "Scheduling", note, pod.template.scheduler)
 
     async def fetch(self, collection: str, namespace: str, name: str) -> Mapping[str, Any]:
         return await self._client.get(COLLECTIONS[collection], namespace, name)

@@ -6,7 +6,6 @@ Follows: pkg/scheduler/extender.go, staging/src/k8s.io/kube-scheduler/extender/v
 from __future__ import annotations
 
 import logging
-import re
 import ssl
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from controllers.scheduler.durations import duration_s
 from controllers.scheduler.framework import MAX_SCORE, Cycle, Finding, Ints, SchedulingError, Victims
 from controllers.scheduler.pod import PodInfo
 
@@ -26,13 +26,6 @@ DEFAULT_TIMEOUT_S = 5.0
 NAME = "Extender"
 
 View = Mapping[str, Any]
-_UNITS_S = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 1e-6, "ns": 1e-9}
-
-
-def duration_s(text: str | None) -> float:
-    """The seconds of a Go duration (`1m30s`)."""
-    parts = re.findall(r"([0-9.]+)(h|ms|m|s|us|ns)", text or "")
-    return sum(float(number) * _UNITS_S[unit] for number, unit in parts) or DEFAULT_TIMEOUT_S
 
 
 class Extender:
@@ -41,7 +34,7 @@ class Extender:
     def __init__(self, spec: View) -> None:
         self.prefix = spec["urlPrefix"].rstrip("/")
         self._verbs = {verb: spec.get(f"{verb}Verb") or "" for verb in ("filter", "prioritize", "preempt", "bind")}
-        self._timeout_s = duration_s(spec.get("httpTimeout"))
+        self._timeout_s = duration_s(spec.get("httpTimeout"), 0) or DEFAULT_TIMEOUT_S
         self._tls = _tls(spec)
         self._managed = frozenset(resource["name"] for resource in spec.get("managedResources") or ())
         self.weight = int(spec.get("weight") or 0)

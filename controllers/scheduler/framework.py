@@ -204,6 +204,12 @@ class Binder(Protocol):
     async def set_status(self, pod: PodInfo, status: View) -> None:
         """Merge `status` into the pod's."""
 
+    async def release(self, claim: View, pod: PodInfo) -> None:
+        """Take the pod off those that use a resource claim. Must not raise."""
+
+    def tell(self, pod: PodInfo, reason: str, note: str) -> None:
+        """Record an event about the pod."""
+
     async def fetch(self, collection: str, namespace: str, name: str) -> View:
         """The server's version."""
 

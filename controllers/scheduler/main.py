@@ -23,7 +23,7 @@ from controllers.runtime.logs import configure
 from controllers.runtime.metrics import Metrics
 from controllers.runtime.transport import Transport, open_transport
 from controllers.scheduler.config import ConfigurationError, SchedulerConfiguration, read_configuration
-from controllers.scheduler.extender import duration_s
+from controllers.scheduler.durations import duration_s
 from controllers.scheduler.metrics import SchedulerMetrics
 from controllers.scheduler.scheduler import Scheduler
 from openapi.meta.times import now
@@ -164,7 +164,7 @@ def _lease_times(arguments: argparse.Namespace, configuration: SchedulerConfigur
     def seconds(flag_s: float | None, setting: str, default_s: float) -> float:
         if flag_s is not None:
             return flag_s
-        return duration_s(settings[setting]) if settings.get(setting) else default_s
+        return duration_s(settings.get(setting), default_s)
 
     return LeaseTimes(
         seconds(arguments.leader_elect_lease_duration, "leaseDuration", default.duration_s),

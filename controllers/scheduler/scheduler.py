@@ -230,7 +230,7 @@ class Scheduler:
 
     async def _bind(self, queued: QueuedPod, cycle: Cycle, node: str, started: float) -> None:
         pod, profile = cycle.pod, cycle.profile
-        binder = ApiBinder(self._client, self._informers)
+        binder = ApiBinder(self._client, self._informers, self.recorder)
         preparing = [plugin for plugin in profile.of(PreBind) if plugin.will_act(cycle)]  # type: ignore[type-abstract]
         try:
             if pod.uid in self._writing:

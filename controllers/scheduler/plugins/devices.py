@@ -6,6 +6,8 @@ Follows: staging/src/k8s.io/dynamic-resource-allocation/structured/internal/stab
 
 from __future__ import annotations
 
+import math
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,8 +23,13 @@ from controllers.scheduler.snapshot import Snapshot
 from openapi.meta.quantity import Quantity
 
 View = Mapping[str, Any]
+CANNOT_ALLOCATE = "cannot allocate all claims"
+INVALID_POOLS = "invalid resource pools were encountered"
+TIMED_OUT = "timed out trying to allocate devices"
 MAX_RESULTS = 32
 """A claim cannot hold more devices."""
+MAX_ALTERNATIVES = 8
+"""So many alternatives may a request have."""
 
 
 class DeviceId(NamedTuple):
@@ -51,10 +58,21 @@ class Pool:
     @property
     def is_usable(self) -> bool:
         """Whether all of its slices are there and no device name comes twice."""
-        if len(self.slices) != self.slices[0]["spec"]["pool"]["resourceSliceCount"]:
-            return False
+        return not self.is_incomplete and not self.is_invalid
+
+    @property
+    def is_incomplete(self) -> bool:
+        return bool(len(self.slices) != self.slices[0]["spec"]["pool"]["resourceSliceCount"])
+
+    @property
+    def is_invalid(self) -> bool:
         names = [device["name"] for piece in self.slices for device in piece["spec"].get("devices") or ()]
-        return len(names) == len(set(names))
+        return len(names) != len(set(names))
+
+    @property
+    def must_be_waited_for(self) -> bool:
+        """Whether a device of it must first be made ready."""
+        return any(d.get("bindingConditions") for piece in self.slices for d in piece["spec"].get("devices") or ())
 
     def counters(self) -> Counter[tuple[str, str]]:
         """What partitions of its devices may use up together, by counter set and counter."""
@@ -66,7 +84,7 @@ class Pool:
 
 
 def gather_pools(slices: Iterable[View]) -> list[Pool]:
-    """All pools, sorted by driver and name."""
+    """All pools, sorted by driver and name; those with devices that must be waited for come last."""
     pools: dict[tuple[str, str], Pool] = {}
     for piece in sorted(slices, key=lambda s: str(s["metadata"]["name"])):
         spec = piece["spec"]
@@ -77,7 +95,7 @@ def gather_pools(slices: Iterable[View]) -> list[Pool]:
             pool.slices = [piece]
         elif spec["pool"]["generation"] == newest:
             pool.slices.append(piece)
-    return [pools[key] for key in sorted(pools)]
+    return [pools[key] for key in sorted(pools, key=lambda key: (pools[key].must_be_waited_for, key))]
 
 
 def reachable(spec: View, snapshot: Snapshot) -> Bools | None:
@@ -102,6 +120,10 @@ class Request:
     is_alternative: bool
 
     @property
+    def own_name(self) -> str:
+        return self.name.rpartition("/")[2]
+
+    @property
     def takes_all(self) -> bool:
         return self.spec.get("allocationMode") == "All"
 
@@ -116,6 +138,10 @@ class Request:
     @property
     def tolerations(self) -> list[Toleration]:
         return [Toleration.parse(toleration) for toleration in self.spec.get("tolerations") or ()]
+
+
+class OutOfTime(Exception):
+    """The search for devices takes too long."""
 
 
 class Given(NamedTuple):
@@ -175,9 +201,22 @@ class Allocator:
         self._matches: dict[tuple[DeviceId, str, int], bool] = {}
         self._counters = {(pool.driver, pool.name): self._left(pool) for pool in pools}
 
-    def allocate(self, row: int) -> list[list[Given]] | None:
-        """The devices of each claim if the pod ran on that row; None where there are not enough."""
-        return _Search(self, row, self._devices(row)).run()
+    def allocate(self, row: int, deadline: float = math.inf) -> list[list[Given]] | str:
+        """The devices of each claim if the pod ran on that row, or why it gets none there.
+
+        `deadline`, as `time.monotonic` counts: when to give up. Raises SchedulingError where the claims themselves
+        ask for what cannot be.
+        """
+        found = _Search(self, row, self._devices(row), deadline).run()
+        if found is None and any(pool.is_invalid for pool in self.pools(row)):
+            return INVALID_POOLS
+        return CANNOT_ALLOCATE if found is None else found
+
+    def pools(self, row: int) -> Iterator[Pool]:
+        """The pools with slices for the row."""
+        for pool, pieces in zip(self._pools, self._masks, strict=True):
+            if any(mask is None or mask[row] for _, mask in pieces):
+                yield pool
 
     def _devices(self, row: int) -> list[Device]:
         found: list[Device] = []
@@ -197,13 +236,6 @@ class Allocator:
                     continue
             yield Device(DeviceId(pool.driver, pool.name, spec["name"]), spec, piece)
 
-    def incomplete(self, row: int) -> Pool | None:
-        """A pool of the row that cannot be used now."""
-        for pool, pieces, usable in zip(self._pools, self._masks, self._usable, strict=True):
-            if not usable and any(mask is None or mask[row] for _, mask in pieces):
-                return pool
-        return None
-
     def _left(self, pool: Pool) -> Counter[tuple[str, str]]:
         left = pool.counters()
         for piece in pool.slices:
@@ -218,9 +250,8 @@ class Allocator:
         key = (device.id, request.name, claim_index)
         known = self._matches.get(key)
         if known is None:
-            claim = self.claims[claim_index]["metadata"]
             of_class = f"class {request.device_class['metadata']['name']}"
-            of_claim = f"claim {claim['namespace']}/{claim['name']}"
+            of_claim = f"claim {name_of(self.claims[claim_index])}"
             known = self._matches[key] = selects(
                 (request.device_class.get("spec") or {}).get("selectors"), device.id, device.spec, of_class
             ) and selects(request.spec.get("selectors"), device.id, device.spec, of_claim)
@@ -230,16 +261,39 @@ class Allocator:
 class _Search:
     """One search: goes through the requests, gives devices one by one, takes them back where it leads nowhere."""
 
-    def __init__(self, allocator: Allocator, row: int, devices: Sequence[Device]) -> None:
+    def __init__(self, allocator: Allocator, row: int, devices: Sequence[Device], deadline: float) -> None:
         self._all = allocator
         self._row = row
         self._devices = devices
+        self._deadline = deadline
+        self._every: dict[tuple[int, str], list[Device]] = {}
         self._given: list[list[Given]] = [[] for _ in allocator.claims]
         self._taken: set[DeviceId] = set()
         self._spent: dict[tuple[str, str], Counter[tuple[str, str]]] = {}
 
     def run(self) -> list[list[Given]] | None:
+        """Raises OutOfTime, SchedulingError."""
+        for claim, requests in enumerate(self._all._requests):
+            least = sum(min(self._count(claim, request) for request in alternatives) for alternatives in requests)
+            if least > MAX_RESULTS:
+                name = name_of(self._all.claims[claim])
+                text = f"number of requested devices {least} exceeds the claim limit of {MAX_RESULTS}"
+                raise SchedulingError(f"claim {name}: {text}")
         return self._given if self._request(0, 0) else None
+
+    def _count(self, claim: int, request: Request) -> int:
+        """How many devices the request asks for."""
+        if not request.takes_all:
+            return request.count
+        for pool in self._all.pools(self._row):
+            problem = "being updated" if pool.is_incomplete else "invalid" if pool.is_invalid else ""
+            if problem:
+                name = f"claim {name_of(self._all.claims[claim])}, request {request.own_name}"
+                home = f"{pool.driver}/{pool.name}"
+                raise SchedulingError(f"{name}: asks for all devices, but resource pool {home} is currently {problem}")
+        wanted = [device for device in self._devices if self._all.fits(device, request, claim)]
+        self._every[(claim, request.name)] = wanted
+        return len(wanted)
 
     def _request(self, claim: int, number: int) -> bool:
         """Serve this request and all after it."""
@@ -251,13 +305,9 @@ class _Search:
         return any(self._alternative(claim, number, request) for request in requests[number])
 
     def _alternative(self, claim: int, number: int, request: Request) -> bool:
-        if request.takes_all:
-            broken = self._all.incomplete(self._row)
-            wanted = [device for device in self._devices if self._all.fits(device, request, claim)]
-            if broken is not None or not wanted:
-                return False
-        else:
-            wanted = []
+        wanted = self._every.get((claim, request.name), [])
+        if request.takes_all and not wanted:
+            return False
         count = len(wanted) or request.count
         if len(self._given[claim]) + count > MAX_RESULTS:
             return False
@@ -267,6 +317,8 @@ class _Search:
         """Give `left` more devices for the request, then go on. `wanted`: exactly these, if any are named."""
         if not left:
             return self._request(claim, number + 1)
+        if time.monotonic() > self._deadline:
+            raise OutOfTime
         choices = (wanted[-left],) if wanted else self._devices
         for device in choices:
             if not self._is_free(device, request, claim) or not self._all.fits(device, request, claim):
@@ -279,7 +331,13 @@ class _Search:
             elif not is_large_enough(device.spec, request.spec):
                 continue
             given = Given(request, device, share)
-            if not self._allowed(claim, given):
+            if not self._tolerated(given):
+                continue
+            if not self._in_line(claim, given):
+                if wanted:
+                    name = f"claim {name_of(self._all.claims[claim])}, request {request.own_name}"
+                    text = f"cannot add device {'/'.join(device.id)} because a claim constraint would not be satisfied"
+                    raise SchedulingError(f"{name}: {text}")
                 continue
             self._give(claim, given)
             if self._fill(claim, number, request, wanted, left - 1):
@@ -290,7 +348,7 @@ class _Search:
     def _is_free(self, device: Device, request: Request, claim: int) -> bool:
         if request.is_admin:
             return all(given.device.id != device.id for given in self._given[claim])
-        if device.id in self._all._in_use.devices or device.id in self._taken or device.spec.get("bindingConditions"):
+        if device.id in self._all._in_use.devices or device.id in self._taken:
             return False
         if is_shared(device.spec) and self._shares(device.id):
             return True  # whoever came first has paid for the whole device
@@ -298,13 +356,17 @@ class _Search:
         left, spent = self._all._counters[key], self._spent.get(key, Counter())
         return all(left[name] - spent[name] >= amount for name, amount in consumed(device.spec).items())
 
-    def _allowed(self, claim: int, given: Given) -> bool:
-        """Whether taints and the claim's constraints let it have the device beside those it has."""
+    @staticmethod
+    def _tolerated(given: Given) -> bool:
         for taint in given.device.spec.get("taints") or ():
             if taint["effect"] in ("NoSchedule", "NoExecute"):
                 text = Taint(taint["key"], taint.get("value") or "", taint["effect"])
                 if not tolerated(text, given.request.tolerations):
                     return False
+        return True
+
+    def _in_line(self, claim: int, given: Given) -> bool:
+        """Whether the claim's constraints let it have the device beside those it has."""
         constraints = self._all.claims[claim]["spec"].get("devices", {}).get("constraints") or ()
         return all(_holds(constraint, self._given[claim], given) for constraint in constraints)
 
@@ -337,6 +399,21 @@ class _Search:
                 if given.device.id == device and given.share is not None:
                     taken.update({name: amount.nanos for name, amount in given.share.items()})
         return taken
+
+
+def preference(claim: View, given: Sequence[Given]) -> int:
+    """Points for the alternatives that were taken: the earlier they stand in their requests, the more."""
+    taken = {entry.request.name for entry in given if entry.request.is_alternative}
+    return sum(
+        MAX_ALTERNATIVES - index
+        for request in claim["spec"].get("devices", {}).get("requests") or ()
+        for index, alternative in enumerate(request.get("firstAvailable") or ())
+        if f"{request['name']}/{alternative['name']}" in taken
+    )
+
+
+def name_of(claim: View) -> str:
+    return f"{claim['metadata']['namespace']}/{claim['metadata']['name']}"
 
 
 def _counters(entry: View) -> dict[tuple[str, str], int]:
@@ -388,16 +465,19 @@ def attribute_of(device: Device, name: str) -> View | None:
 # results
 
 
-def allocation_of(claim: View, given: Sequence[Given]) -> dict[str, Any]:
-    """The `status.allocation` of the claim with these devices."""
+def allocation_of(claim: View, given: Sequence[Given], node: str) -> dict[str, Any]:
+    """The `status.allocation` of the claim with these devices, for a pod on that node."""
     results: list[dict[str, Any]] = []
     for request, device, share in given:
         result: dict[str, Any] = {"request": request.name, **device.id._asdict()}
         if share is not None:
             result["shareID"] = str(uuid.uuid4())
             result["consumedCapacity"] = {name: str(amount) for name, amount in share.items()}
-        if request.spec.get("adminAccess") is not None:
-            result["adminAccess"] = request.spec["adminAccess"]
+        if request.is_admin:
+            result["adminAccess"] = True
+        for conditions in ("bindingConditions", "bindingFailureConditions"):
+            if device.spec.get(conditions):
+                result[conditions] = device.spec[conditions]
         if request.spec.get("tolerations"):
             result["tolerations"] = request.spec["tolerations"]
         results.append(result)
@@ -406,7 +486,7 @@ def allocation_of(claim: View, given: Sequence[Given]) -> dict[str, Any]:
     if config:
         devices["config"] = config
     allocation: dict[str, Any] = {"devices": devices}
-    selector = _node_selector(given)
+    selector = _node_selector(given, node)
     if selector is not None:
         allocation["nodeSelector"] = selector
     return allocation
@@ -438,14 +518,14 @@ def _configuration(claim: View, given: Sequence[Given]) -> list[dict[str, Any]]:
     return found
 
 
-def _node_selector(given: Sequence[Given]) -> dict[str, Any] | None:
-    """The nodes that reach all devices; None: every node."""
+def _node_selector(given: Sequence[Given], node: str) -> dict[str, Any] | None:
+    """The nodes that reach all devices; None: every node. Some devices bind the claim to the `node` it was made for."""
     expressions: list[View] = []
     fields: list[View] = []
     for _, device, _ in given:
         spec = device.spec if device.slice["spec"].get("perDeviceNodeSelection") else device.slice["spec"]
-        if spec.get("nodeName"):
-            wanted = {"key": "metadata.name", "operator": "In", "values": [spec["nodeName"]]}
+        if spec.get("nodeName") or device.spec.get("bindsToNode"):
+            wanted = {"key": "metadata.name", "operator": "In", "values": [spec.get("nodeName") or node]}
             return {"nodeSelectorTerms": [{"matchFields": [wanted]}]}
         for term in (spec.get("nodeSelector") or {}).get("nodeSelectorTerms") or ():
             expressions += [e for e in term.get("matchExpressions") or () if e not in expressions]

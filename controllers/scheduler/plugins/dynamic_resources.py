@@ -5,20 +5,25 @@ Follows: pkg/scheduler/framework/plugins/dynamicresources/dynamicresources.go
 
 from __future__ import annotations
 
+import math
+import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from controllers.scheduler.durations import duration_s
 from controllers.scheduler.framework import (
     SKIP,
     Binder,
+    Bools,
     ClusterEvent,
     Cycle,
     Diagnosis,
     Filter,
+    Ints,
     PostFilter,
     PostFilterResult,
     PreBind,
@@ -30,17 +35,24 @@ from controllers.scheduler.framework import (
     Reserve,
     Rows,
     SchedulingError,
+    Score,
+    normalize,
     rejected,
 )
+from controllers.scheduler.plugins.device_binding import all_ready, has_conditions, has_failed
 from controllers.scheduler.plugins.device_capacity import Shares, nanos
 from controllers.scheduler.plugins.devices import (
+    TIMED_OUT,
     Allocator,
     DeviceId,
     Given,
     InUse,
+    OutOfTime,
     Pool,
     allocation_of,
     gather_pools,
+    name_of,
+    preference,
     requests_of,
 )
 from controllers.scheduler.plugins.extended_resources import (
@@ -52,14 +64,14 @@ from controllers.scheduler.plugins.extended_resources import (
 )
 from controllers.scheduler.pod import PodInfo
 from controllers.scheduler.selection import NodeSelection
-from controllers.scheduler.world import World
+from controllers.scheduler.snapshot import Snapshot
+from controllers.scheduler.world import Name, World
 from openapi.meta.times import format_time, now
 
 View = Mapping[str, Any]
 FINALIZER = "resource.kubernetes.io/delete-protection"
 MAX_CONSUMERS = 256
 
-CANNOT_ALLOCATE = "cannot allocate all claims"
 UNREACHABLE = "resourceclaim not available on the node"
 IN_USE = "resourceclaim in use"
 NO_STATE = "not found"
@@ -69,12 +81,16 @@ HOPELESS = "still not schedulable"
 STALE = "cannot schedule extended resource claim"
 REMOVED = "deletion of ResourceClaim completed"
 MAX_WRITES = 5
+DEFAULT_FILTER_S, DEFAULT_BINDING_S = 10.0, 600.0
+"""The search for devices of a pod must end after the one, their preparation after the other."""
 
 
 @dataclass(slots=True)
 class _State:
     """What the attempt knows of the pod's claims. `fresh` are those that get devices now."""
 
+    is_filled: bool = False
+    """Whether the look at the claims has come to its end."""
     claims: list[View] = field(default_factory=list)
     fresh: list[View] = field(default_factory=list)
     extended: frozenset[str] = frozenset()
@@ -85,15 +101,21 @@ class _State:
     special: View | None = None
     """The claim for extended resources that the pod gets on the node that was chosen."""
     stale: View | None = None
+    deadline: float = math.inf
+    """When the search for devices ends, as `time.monotonic` counts."""
     unreachable: list[View] = field(default_factory=list)
     allocations: dict[str, View] = field(default_factory=dict)
+    written: list[View] = field(default_factory=list)
+    """The claims that have been allocated or reserved on the way to the node."""
 
 
-class DynamicResources(PreEnqueue, PreFilter, Filter, PostFilter, Reserve, PreBind):
+class DynamicResources(PreEnqueue, PreFilter, Filter, PostFilter, Score, Reserve, PreBind):
     name = "DynamicResources"
 
     def __init__(self, args: View, world: World) -> None:
         super().__init__(args, world)
+        self._filter_s = duration_s(args.get("filterTimeout"), DEFAULT_FILTER_S)
+        self._binding_s = duration_s(args.get("bindingTimeout"), DEFAULT_BINDING_S)
         self._allocating: set[str] = set()
         self._pools: tuple[int, list[Pool]] = (-1, [])
         self._in_use: tuple[int, InUse] = (-1, InUse())
@@ -122,12 +144,13 @@ class DynamicResources(PreEnqueue, PreFilter, Filter, PostFilter, Reserve, PreBi
                 return Refuse(refusal)
             if not _allocation(claim):
                 state.fresh.append(claim)
-        state.claims = claims
         try:
             self._allocator(cycle, state, frozenset())
         except SchedulingError as error:
-            state.claims = []
             return Refuse(str(error))
+        state.claims, state.is_filled = claims, True
+        if self._filter_s > 0:
+            state.deadline = time.monotonic() + self._filter_s
         return None
 
     def _allocator(self, cycle: Cycle, state: _State, lacking: frozenset[str]) -> Allocator:
@@ -180,29 +203,61 @@ class DynamicResources(PreEnqueue, PreFilter, Filter, PostFilter, Reserve, PreBi
     def filter(self, cycle: Cycle, rows: Rows) -> Iterable[Rejection]:
         state: _State = cycle.state[self.name]
         snapshot = cycle.snapshot
-        far = np.zeros(snapshot.size, dtype=np.bool_)
-        state.unreachable = []
-        for claim in state.claims:
-            selector = (_allocation(claim) or {}).get("nodeSelector")
-            if selector:
-                mask = NodeSelection.of_selector(selector).mask(snapshot)
-                if not mask[rows].all():
-                    state.unreachable.append(claim)
-                far |= ~mask
-        lacking = np.zeros(snapshot.size, dtype=np.bool_)
+        far: dict[int, Bools] = {}
+        for number, claim in enumerate(state.claims):
+            mask = self._lost(claim, snapshot)
+            if mask is not None:
+                far[number] = mask
+        refused: dict[str, Bools] = {}
         if state.fresh or state.extended:
             for row in np.arange(snapshot.size)[rows]:
-                if not snapshot.alive[row]:
-                    continue
-                given = self._allocator(cycle, state, self._lacking(cycle, state, row)).allocate(row)
-                if given is None:
-                    lacking[row] = True
-                else:
-                    state.by_row[int(row)] = given
-        return (
-            *rejected(lacking[rows], CANNOT_ALLOCATE, final=True),
-            *rejected((far & ~lacking)[rows], UNREACHABLE, final=True),
-        )
+                if snapshot.alive[row]:
+                    reason = self._search(cycle, state, int(row))
+                    if reason:
+                        refused.setdefault(reason, np.zeros(snapshot.size, dtype=np.bool_))[row] = True
+        passed = np.ones(snapshot.size, dtype=np.bool_)
+        for mask in refused.values():
+            passed &= ~mask
+        state.unreachable = [state.claims[number] for number, mask in far.items() if (mask & passed)[rows].any()]
+        beyond = np.zeros(snapshot.size, dtype=np.bool_)
+        for mask in far.values():
+            beyond |= mask
+        found = [r for reason, mask in refused.items() for r in rejected(mask[rows], reason, final=True)]
+        return (*found, *rejected((beyond & passed)[rows], UNREACHABLE, final=True))
+
+    def _lost(self, claim: View, snapshot: Snapshot) -> Bools | None:
+        """The rows where the claim's devices are of no use; None: there are no such rows."""
+        allocation = _allocation(claim)
+        if allocation is None:
+            return None
+        if has_failed(claim, self._binding_s, now()):
+            return np.ones(snapshot.size, dtype=np.bool_)
+        selector = allocation.get("nodeSelector")
+        return ~NodeSelection.of_selector(selector).mask(snapshot) if selector else None
+
+    def _search(self, cycle: Cycle, state: _State, row: int) -> str:
+        """Look for devices for a pod on that row; why there are none, or ''."""
+        try:
+            given = self._allocator(cycle, state, self._lacking(cycle, state, row)).allocate(row, state.deadline)
+        except OutOfTime:
+            return TIMED_OUT
+        if isinstance(given, str):
+            return given
+        state.by_row[row] = given
+        return ""
+
+    def score(self, cycle: Cycle, feasible: Ints) -> Ints | None:
+        """Rather where the claims get what their requests name first."""
+        state: _State | None = cycle.state.get(self.name)
+        if state is None or not any(
+            "firstAvailable" in r for c in state.fresh for r in c["spec"].get("devices", {}).get("requests") or ()
+        ):
+            return None
+        points = np.zeros(len(feasible), dtype=np.int64)
+        for number, row in enumerate(feasible):
+            given = state.by_row.get(int(row)) or ()
+            points[number] = sum(preference(claim, devices) for claim, devices in zip(state.fresh, given, strict=False))
+        return normalize(points)
 
     def post_filter(self, cycle: Cycle, diagnosis: Diagnosis) -> PostFilterResult:
         """Free the devices of a claim that nobody uses, where they keep the pod from all nodes."""
@@ -211,12 +266,12 @@ class DynamicResources(PreEnqueue, PreFilter, Filter, PostFilter, Reserve, PreBi
             return PostFilterResult(False, NO_STATE, failed=True)
         if state.stale is not None:
             return PostFilterResult(False, REMOVED, remove=state.stale)
-        if not state.claims:
+        if not state.is_filled:
             return PostFilterResult(False, NOTHING_NEW)
         for claim in state.unreachable:
             consumers = (claim.get("status") or {}).get("reservedFor") or ()
             if not consumers or (len(consumers) == 1 and consumers[0]["uid"] == cycle.pod.uid):
-                status = {k: v for k, v in claim["status"].items() if k not in ("allocation", "reservedFor")}
+                status = {k: v for k, v in claim["status"].items() if k not in ("allocation", "reservedFor", "devices")}
                 return PostFilterResult(False, FREED, deallocate={**claim, "status": status})
         return PostFilterResult(False, HOPELESS)
 
@@ -228,12 +283,12 @@ class DynamicResources(PreEnqueue, PreFilter, Filter, PostFilter, Reserve, PreBi
         lacking = self._lacking(cycle, state, row)
         allocator = self._allocator(cycle, state, lacking)
         given = state.by_row.get(row) or allocator.allocate(row)
-        if given is None:
-            return Refuse(CANNOT_ALLOCATE)
+        if isinstance(given, str):
+            return Refuse(given)
         if lacking:
             state.special = allocator.claims[-1]
         for claim, devices in zip(allocator.claims, given, strict=True):
-            allocation = allocation_of(claim, devices)
+            allocation = allocation_of(claim, devices, node)
             uid = claim["metadata"]["uid"]
             state.allocations[uid] = allocation
             self._allocating.add(uid)
@@ -248,33 +303,65 @@ class DynamicResources(PreEnqueue, PreFilter, Filter, PostFilter, Reserve, PreBi
             return
         for claim in (*state.fresh, *([state.special] if state.special is not None else ())):
             metadata = claim["metadata"]
-            if metadata["uid"] in state.allocations:
+            if metadata["uid"] in self._allocating and metadata["uid"] in state.allocations:
                 self._allocating.discard(metadata["uid"])
                 self.world.resource_claims.restore(metadata["namespace"], metadata["name"])
 
     def will_act(self, cycle: Cycle) -> bool:
         state: _State = cycle.state[self.name]
-        return state.special is not None or any(not _is_reserved_for(claim, cycle.pod) for claim in state.claims)
+        return state.is_filled
 
     async def pre_bind(self, cycle: Cycle, node: str, binder: Binder) -> None:
         state: _State = cycle.state[self.name]
         for claim in state.claims:
             if not _is_reserved_for(claim, cycle.pod):
-                await self._write(claim, state.allocations.get(claim["metadata"]["uid"]), cycle.pod, binder)
-
+                allocation = state.allocations.get(claim["metadata"]["uid"])
+                state.written.append(await self._write(claim, allocation, cycle.pod, binder))
         if state.special is not None:
-            await self._create(state.special, state, cycle, binder)
+            state.written.append(await self._create(state.special, state, cycle, binder))
+        names = [
+            (claim["metadata"]["namespace"], claim["metadata"]["name"]) for claim in (*state.claims, *state.written)
+        ]
+        if any(has_conditions(claim) for claim in (*state.claims, *state.written)):
+            await self._until_ready(cycle.pod, names, node, binder)
 
-    async def _create(self, claim: View, state: _State, cycle: Cycle, binder: Binder) -> None:
+    async def _until_ready(self, pod: PodInfo, names: Sequence[Name], node: str, binder: Binder) -> None:
+        """Wait until the devices of the claims are ready for use."""
+        binder.tell(pod, "BindingConditionsPending", f"waiting for binding conditions for device on node {node}")
+        problem: list[str] = []
+
+        def settled() -> bool:
+            try:
+                return all_ready((self.world.resource_claims.get(*name) for name in names), self._binding_s, now())
+            except SchedulingError as error:
+                problem[:] = [str(error)]
+                return True
+
+        if not await binder.until(settled, self._binding_s):
+            raise SchedulingError("device binding timeout")
+        if problem:
+            raise SchedulingError(problem[0])
+
+    async def roll_back(self, cycle: Cycle, node: str, binder: Binder) -> None:
+        """Give up the pod's place among the users of its claims; remove the claim that was made for it."""
+        state: _State = cycle.state[self.name]
+        for claim in state.written:
+            if is_made_for(claim, cycle.pod):
+                await binder.remove("resource_claims", claim)
+            else:
+                await binder.release(claim, cycle.pod)
+
+    async def _create(self, claim: View, state: _State, cycle: Cycle, binder: Binder) -> View:
         """Make the claim for the pod's extended resources, and tell its containers what is theirs."""
         allocation = state.allocations[claim["metadata"]["uid"]]
         created = await binder.create("resource_claims", for_creation(claim))
         try:
-            await self._write(created, allocation, cycle.pod, binder)
+            written = await self._write(created, allocation, cycle.pod, binder)
             lacking = self._lacking(cycle, state, cycle.snapshot.rows[cycle.pod.node])
             mappings = wish_for(lacking, cycle.template, self.world).mappings
             status = {"requestMappings": mappings, "resourceClaimName": created["metadata"]["name"]}
             await binder.set_status(cycle.pod, {"extendedResourceClaimStatus": status})
+            return written
         except Exception:
             await binder.remove("resource_claims", created)
             raise
@@ -282,10 +369,9 @@ class DynamicResources(PreEnqueue, PreFilter, Filter, PostFilter, Reserve, PreBi
             self._allocating.discard(claim["metadata"]["uid"])
             self.world.resource_claims.restore(claim["metadata"]["namespace"], claim["metadata"]["name"])
 
-    async def _write(self, claim: View, allocation: View | None, pod: PodInfo, binder: Binder) -> None:
+    async def _write(self, claim: View, allocation: View | None, pod: PodInfo, binder: Binder) -> View:
         """Note allocation and reservation in the claim, whatever else changes in it meanwhile."""
-        metadata = claim["metadata"]
-        name = f"{metadata['namespace']}/{metadata['name']}"
+        metadata, name = claim["metadata"], name_of(claim)
         try:
             for _ in range(MAX_WRITES):
                 if "deletionTimestamp" in claim["metadata"]:
@@ -294,9 +380,8 @@ class DynamicResources(PreEnqueue, PreFilter, Filter, PostFilter, Reserve, PreBi
                     raise SchedulingError(f"claim {name} got allocated elsewhere in the meantime")
                 written = await _write_once(claim, allocation, pod, binder)
                 if written is not None:
-                    if allocation is not None:
-                        self.world.resource_claims.assume(written)
-                    return
+                    self.world.resource_claims.assume(written)
+                    return written
                 claim = await binder.fetch("resource_claims", metadata["namespace"], metadata["name"])
             raise SchedulingError(f"claim {name} keeps changing")
         finally:
@@ -304,23 +389,22 @@ class DynamicResources(PreEnqueue, PreFilter, Filter, PostFilter, Reserve, PreBi
 
     def wakes(self, event: ClusterEvent, pod: PodInfo) -> bool:
         if event.resource == "pod":
-            return "claims" in event.fields
+            return "claims" in event.fields and not isinstance(pod_claims(pod, self.world), str)
         if event.resource == "resource_claims":
             return self._claim_wakes(event, pod)
         if event.resource == "nodes":
-            return event.action == "add" or bool(event.fields & {"labels", "taints"})
+            return event.action == "add" or bool(event.fields & {"labels", "allocatable"})
         return event.resource in ("resource_slices", "device_classes") and event.action != "delete"
 
     def _claim_wakes(self, event: ClusterEvent, pod: PodInfo) -> bool:
-        freed = event.old is not None and bool(_allocation(event.old))
-        if freed and (event.new is None or not _allocation(event.new)):
-            return True
-        if event.new is None:
-            return False
         claims = pod_claims(pod, self.world)
-        return not isinstance(claims, str) and any(
-            claim["metadata"]["uid"] == event.new["metadata"]["uid"] for claim in claims
-        )
+        if event.new is None or isinstance(claims, str):
+            return False
+        if event.old is not None and _allocation(event.old) and not _allocation(event.new):
+            return True  # devices are free again
+        if all(claim["metadata"]["uid"] != event.new["metadata"]["uid"] for claim in claims):
+            return False
+        return event.old is None or (event.old.get("status") or {}) != (event.new.get("status") or {})
 
 
 async def _write_once(claim: View, allocation: View | None, pod: PodInfo, binder: Binder) -> View | None:
@@ -334,8 +418,7 @@ async def _write_once(claim: View, allocation: View | None, pod: PodInfo, binder
             return None
         claim = updated
     status = dict(claim.get("status") or {})
-    if allocation is not None:
-        status["allocation"] = {**allocation, "allocationTimestamp": format_time(now())}
+    status["allocation"] = {"allocationTimestamp": format_time(now()), **(allocation or status["allocation"])}
     consumer = {"resource": "pods", "name": pod.name, "uid": pod.uid}
     status["reservedFor"] = [*(status.get("reservedFor") or ()), consumer]
     return await binder.update("resource_claims", {**claim, "status": status}, "status")

@@ -37,6 +37,7 @@ def test_without_a_file_there_is_the_default_profile() -> None:
         "NodeResourcesBalancedAllocation": 1,
         "PodTopologySpread": 2,
         "InterPodAffinity": 2,
+        "DynamicResources": 1,
         "ImageLocality": 1,
     }
 

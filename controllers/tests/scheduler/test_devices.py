@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from controllers.scheduler.cycle import feasible_rows
-from controllers.scheduler.framework import Diagnosis, PostFilter, Reserve, SchedulingError
+from controllers.scheduler.framework import ALL, Diagnosis, Filter, PostFilter, PreBind, Reserve, SchedulingError
+from controllers.scheduler.plugins.device_binding import is_ready
+from controllers.scheduler.plugins.dynamic_resources import DynamicResources
 from controllers.tests.scheduler.cluster import Cluster, Object, node, pod
+from openapi.meta.times import format_time, now
+
+if TYPE_CHECKING:
+    from controllers.scheduler.framework import Binder
 
 DRIVER = "gpu.example.com"
 
@@ -245,3 +251,181 @@ def test_shares_follow_the_policy_of_the_device(
         assert cluster.feasible(using()) == set()
     else:
         assert given(cluster)["devices"]["results"][0]["consumedCapacity"] == {"memory": taken}
+
+
+@pytest.mark.parametrize(
+    ("slices", "error"),
+    [
+        (
+            [resource_slice("b", device("z"), count=2, generation=2)],
+            "resource pool .* is currently being",
+        ),
+        (
+            [resource_slice("b", device("z"), device("z"), generation=2)],
+            "resource pool .* is currently inv",
+        ),
+        (
+            [resource_slice("b", *(device(f"z{i}") for i in range(33)), generation=2)],
+            "claim default/d: number of requested devices 33 exceeds the claim limit of 32",
+        ),
+    ],
+    ids=["incomplete", "invalid", "too many"],
+)
+def test_all_devices_of_a_pool_must_be_known(cluster: Cluster, slices: list[Object], error: str) -> None:
+    for each in slices:
+        cluster.world.resource_slices.put(each)
+    cluster.world.resource_claims.put(resource_claim(exactly(allocationMode="All")))
+    with pytest.raises(SchedulingError, match=error):
+        cluster.feasible(using())
+
+
+def test_an_invalid_pool_is_told_where_devices_lack(cluster: Cluster) -> None:
+    cluster.world.resource_slices.put(resource_slice("b", device("z"), device("z"), generation=2))
+    cluster.world.resource_claims.put(resource_claim(exactly()))
+    assert cluster.place(using()) == (
+        "0/2 nodes are available: 1 cannot allocate all claims, 1 invalid resource pools were encountered."
+    )
+
+
+def test_all_devices_must_meet_the_constraints(cluster: Cluster) -> None:
+    rule = {"matchAttribute": f"{DRIVER}/size"}
+    cluster.world.resource_claims.put(resource_claim(exactly(allocationMode="All"), constraints=[rule]))
+    with pytest.raises(SchedulingError, match=r"request q: cannot add device .*/b/y because a claim"):
+        cluster.feasible(using())
+
+
+def test_the_node_that_has_what_is_wanted_first_is_better(cluster: Cluster) -> None:
+    cluster.world.resource_slices.put(resource_slice("a", device("z")))
+    alternatives = [
+        {"name": "two", "deviceClassName": "gpu", "count": 2},
+        {"name": "one", "deviceClassName": "gpu", "count": 1},
+    ]
+    cluster.world.resource_claims.put(resource_claim({"name": "q", "firstAvailable": alternatives}))
+    scores = cluster.scores(using())
+    assert scores["b"] - scores["a"] == 100 - 100 * 7 // 8
+
+
+def test_the_search_for_devices_ends(cluster: Cluster) -> None:
+    cluster.world.resource_claims.put(resource_claim(exactly()))
+    cycle = cluster.cycle(using())
+    plugin = next(p for p in cluster.profile.of(Filter) if p.name == "DynamicResources")  # type: ignore[type-abstract]
+    assert isinstance(plugin, DynamicResources)
+    assert plugin.pre_filter(cycle) is None
+    cycle.state[plugin.name].deadline = 0.0
+    assert {rejection.reason for rejection in plugin.filter(cycle, ALL)} == {"timed out trying to allocate devices"}
+
+
+# devices that must be made ready
+
+READY, FAILED = "Attached", "Broken"
+
+
+def published(cluster: Cluster) -> Object:
+    """A claim for a device that must be attached to the node first."""
+    cluster.world.resource_slices.put(
+        resource_slice(
+            "b",
+            device("z", bindingConditions=[READY], bindingFailureConditions=[FAILED], bindsToNode=True),
+            generation=2,
+            nodeName=None,
+            allNodes=True,
+        )
+    )
+    claim = resource_claim(exactly())
+    cluster.world.resource_claims.put(claim)
+    return claim
+
+
+def waiting_device(cluster: Cluster) -> tuple[Object, Object]:
+    """The claim, and the allocation it gets."""
+    return published(cluster), given(cluster, "a")
+
+
+def told(claim: Object, allocation: Object, since: str = "2026-01-01T00:00:00Z", **conditions: str) -> Object:
+    result = allocation["devices"]["results"][0]
+    entry = {field: result[field] for field in ("driver", "pool", "device")}
+    entry["conditions"] = [
+        {"type": name, "status": status, "reason": "R", "message": "m"} for name, status in conditions.items()
+    ]
+    status = {"allocation": {**allocation, "allocationTimestamp": since}, "devices": [entry]}
+    return {**claim, "status": status}
+
+
+def test_the_claim_says_what_is_waited_for_and_where(cluster: Cluster) -> None:
+    _, allocation = waiting_device(cluster)
+    (result,) = allocation["devices"]["results"]
+    assert (result["bindingConditions"], result["bindingFailureConditions"]) == ([READY], [FAILED])
+    term = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["a"]}]}
+    assert allocation["nodeSelector"] == {"nodeSelectorTerms": [term]}
+
+
+@pytest.mark.parametrize(
+    ("conditions", "expected"),
+    [
+        ({READY: "True"}, True),
+        ({READY: "False"}, False),
+        ({}, False),
+        ({READY: "True", FAILED: "True"}, 'claim d binding failed: reason=R, message="m"'),
+    ],
+    ids=["ready", "not ready", "nothing told", "failed"],
+)
+def test_a_device_is_ready_when_its_conditions_hold(
+    cluster: Cluster, conditions: dict[str, str], expected: bool | str
+) -> None:
+    claim = told(*waiting_device(cluster), **conditions)
+    if isinstance(expected, str):
+        with pytest.raises(SchedulingError, match=expected):
+            is_ready(claim)
+    else:
+        assert is_ready(claim) is expected
+
+
+def test_a_claim_whose_device_is_never_ready_is_given_back(cluster: Cluster) -> None:
+    claim, allocation = waiting_device(cluster)
+    cluster.world.resource_claims.put(told(claim, allocation, since=format_time(now())))
+    cluster.world.resource_claims.restore("default", "d")
+    assert cluster.feasible(using()) == {"a"}
+    cluster.world.resource_claims.put(told(claim, allocation))
+    assert cluster.place(using()) == "0/2 nodes are available: 2 resourceclaim not available on the node."
+    cycle = cluster.cycle(using())
+    diagnosis = feasible_rows(cycle)
+    assert isinstance(diagnosis, Diagnosis)
+    result = cluster.profile.of(PostFilter)[0].post_filter(cycle, diagnosis)  # type: ignore[type-abstract]
+    assert result.deallocate is not None and result.deallocate["status"] == {}
+
+
+async def test_the_pod_waits_for_its_devices_and_leaves_the_claim_if_they_fail(cluster: Cluster) -> None:
+    claim = published(cluster)
+    cycle = cluster.cycle(using())
+    assert not isinstance(feasible_rows(cycle), Diagnosis)
+    cycle.pod.node = "a"
+    plugin = next(p for p in cluster.profile.of(PreBind) if p.name == "DynamicResources")  # type: ignore[type-abstract]
+    assert isinstance(plugin, DynamicResources) and plugin.reserve(cycle, "a") is None and plugin.will_act(cycle)
+
+    class Api:
+        told: list[str] = []
+        released: list[str] = []
+
+        async def update(self, collection: str, obj: Any, subresource: str = "") -> Any:
+            return obj
+
+        async def until(self, holds: Any, timeout_s: float) -> bool:
+            assert not holds()
+            assumed = cluster.world.resource_claims.get("default", "d")
+            assert assumed is not None
+            allocation = assumed["status"]["allocation"]
+            cluster.world.resource_claims.assume(told(claim, allocation, since=format_time(now()), **{FAILED: "True"}))
+            return bool(holds())
+
+        def tell(self, pod: Any, reason: str, note: str) -> None:
+            self.told.append(note)
+
+        async def release(self, claim: Any, pod: Any) -> None:
+            self.released.append(claim["metadata"]["name"])
+
+    api = Api()
+    with pytest.raises(SchedulingError, match="claim d binding failed"):
+        await plugin.pre_bind(cycle, "a", cast("Binder", api))
+    await plugin.roll_back(cycle, "a", cast("Binder", api))
+    assert api.told == ["waiting for binding conditions for device on node a"]
+    assert api.released == ["d"]

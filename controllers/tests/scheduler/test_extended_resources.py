@@ -93,6 +93,10 @@ class Api:
 
     async def remove(self, collection: str, obj: Mapping[str, Any]) -> None: ...
 
+    async def release(self, claim: Any, pod: Any) -> None: ...
+
+    def tell(self, pod: Any, reason: str, note: str) -> None: ...
+
     async def fetch(self, collection: str, namespace: str, name: str) -> Mapping[str, Any]:
         return self.claim
 

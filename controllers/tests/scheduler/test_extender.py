@@ -11,7 +11,8 @@ import numpy as np
 import orjson
 import pytest
 
-from controllers.scheduler.extender import Extenders, duration_s
+from controllers.scheduler.durations import parse_duration
+from controllers.scheduler.extender import Extenders
 from controllers.scheduler.framework import Cycle, Ints, SchedulingError, Victims
 from controllers.tests.scheduler.cluster import Cluster, node, pod
 
@@ -159,6 +160,12 @@ async def test_it_may_bind(cluster: Cluster) -> None:
         assert not await extenders(url, ignorable=True).bind(info, "a")
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("1m30s", 90), ("500ms", 0.5), ("2h", 7200), (None, 5)])
-def test_durations_are_those_of_go(text: str | None, seconds: float) -> None:
-    assert duration_s(text) == seconds
+@pytest.mark.parametrize(("text", "seconds"), [("1m30s", 90), ("500ms", 0.5), ("2h", 7200), ("1.5s", 1.5), ("0", 0)])
+def test_durations_are_those_of_go(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "5", "5x", "1m30"])
+def test_other_texts_are_no_durations(text: str) -> None:
+    with pytest.raises(ValueError, match="invalid duration"):
+        parse_duration(text)

@@ -69,6 +69,10 @@ class Recorder:
         self.written.append(obj)
         return obj
 
+    async def release(self, claim: Any, pod: Any) -> None: ...
+
+    def tell(self, pod: Any, reason: str, note: str) -> None: ...
+
     async def fetch(self, collection: str, namespace: str, name: str) -> Mapping[str, Any]:
         raise AssertionError("not asked for")
 
