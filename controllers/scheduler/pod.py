@@ -178,6 +178,8 @@ def _key(obj: Mapping[str, Any]) -> bytes:
             get("overhead"),
             get("resources"),
             get("resourceClaims"),
+            get("hostNetwork"),
+            get("hostUsers"),
             volumes,
             metadata["name"] if volumes or get("resourceClaims") else None,
             _resized(obj) or None,
@@ -191,7 +193,7 @@ def _container_key(container: Spec) -> tuple[Any, ...]:
         ports = [port for port in ports if port.get("hostPort")]
     get = container.get
     resized = get("resizePolicy") and container["name"]
-    return get("image"), get("resources"), ports or None, get("restartPolicy"), resized
+    return get("image"), get("resources"), ports or None, get("restartPolicy"), get("restartPolicyRules"), resized
 
 
 def _resized(obj: Mapping[str, Any]) -> dict[str, Spec]:

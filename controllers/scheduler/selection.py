@@ -133,6 +133,10 @@ class NodeSelection:
     def everywhere(self) -> bool:
         return not self.labels and self.terms is None
 
+    def matches(self, node: Spec) -> bool:
+        """Whether it allows one node, known to no columns."""
+        return bool(self.mask(_OneNode(node))[0])
+
     def mask(self, columns: NodeColumns) -> Bools:
         result = np.ones(columns.size, dtype=np.bool_)
         for key, value in self.labels.items():
@@ -143,6 +147,28 @@ class NodeSelection:
                 any_term |= term.mask(columns)
             result &= any_term
         return result
+
+
+class _OneNode:
+    """The columns of one node."""
+
+    size = 1
+
+    def __init__(self, node: Spec) -> None:
+        self._name: str = node["metadata"]["name"]
+        self._labels: Labels = node["metadata"].get("labels") or {}
+
+    def label_in(self, key: str, values: Sequence[str]) -> Bools:
+        return np.array([key in self._labels and self._labels[key] in values])
+
+    def has_label(self, key: str) -> Bools:
+        return np.array([key in self._labels])
+
+    def label_where(self, key: str, test: Callable[[str], bool]) -> Bools:
+        return np.array([key in self._labels and test(self._labels[key])])
+
+    def named(self, names: Iterable[str]) -> Bools:
+        return np.array([self._name in set(names)])
 
 
 class Taint(NamedTuple):

@@ -24,6 +24,8 @@ EVICTION_MEMORY_BYTES = 100 * 1024 * 1024
 """Kept free by eviction, and therefore not for pods."""
 EVICTION_DISK_SHARE = 0.1
 VOLUME_CONTROLLER_ANNOTATION = "volumes.kubernetes.io/controller-managed-attach-detach"
+DECLARED_FEATURES = ("GuaranteedQoSPodCPUResize", "RestartAllContainersOnContainerExits")
+"""What pods may ask for that not every node agent can do; the scheduler looks here."""
 
 _CONDITIONS = (
     ("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available",
@@ -103,6 +105,7 @@ def make_node_status(name: str, machine: Machine, state: NodeState, old: View, n
         "capacity": capacity_of(machine),
         "conditions": _conditions(state, old, now),
         "daemonEndpoints": {"kubeletEndpoint": {"Port": state.port}},
+        "declaredFeatures": list(DECLARED_FEATURES),
         "images": _images(state.images),
         "nodeInfo": {
             "architecture": machine.architecture,

@@ -86,6 +86,9 @@ class NodeAffinity(PreFilter, Filter, NodeScore):
     def wakes(self, event: ClusterEvent, pod: PodInfo) -> bool:
         if event.resource != "nodes" or event.new is None or event.row < 0:
             return False
-        if event.action == "update" and "labels" not in event.fields:
+        fits = bool(self.world.snapshot.selected(pod.template)[event.row])
+        if event.action == "add" or not fits:
+            return event.action == "add" and fits
+        if "labels" not in event.fields or event.old is None:
             return False
-        return bool(self.world.snapshot.selected(pod.template)[event.row])
+        return not pod.template.selection.matches(event.old)

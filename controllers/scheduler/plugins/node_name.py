@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from controllers.scheduler.framework import Cycle, Filter, Rejection, Rows, rejected
+from controllers.scheduler.framework import ClusterEvent, Cycle, Filter, Rejection, Rows, rejected
+from controllers.scheduler.pod import PodInfo
 
 REASON = "node(s) didn't match the requested node name"
 
@@ -17,3 +18,6 @@ class NodeName(Filter):
         if not wanted:
             return ()
         return rejected(~cycle.snapshot.named((wanted,))[rows], REASON, final=True)
+
+    def wakes(self, event: ClusterEvent, pod: PodInfo) -> bool:
+        return event.resource == "nodes" and event.action == "add"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from controllers.scheduler.columns import ANY_IP
 from controllers.scheduler.framework import (
     SKIP,
     ClusterEvent,
@@ -16,8 +17,16 @@ from controllers.scheduler.framework import (
     rejected,
 )
 from controllers.scheduler.pod import PodInfo
+from controllers.scheduler.resources import HostPort
 
 REASON = "node(s) didn't have free ports for the requested pod ports"
+
+
+def clash(one: HostPort, other: HostPort) -> bool:
+    """Whether two pods of one node cannot have these ports."""
+    if (one.protocol, one.port) != (other.protocol, other.port):
+        return False
+    return one.ip == other.ip or ANY_IP in (one.ip, other.ip)
 
 
 class NodePorts(PreFilter, Filter):
@@ -33,6 +42,5 @@ class NodePorts(PreFilter, Filter):
         if event.resource == "nodes":
             return event.action == "add"
         if event.resource == "pods" and event.action == "delete" and event.pod is not None:
-            freed = {(port.protocol, port.port) for port in event.pod.template.ports}
-            return any((port.protocol, port.port) in freed for port in pod.template.ports)
+            return any(clash(mine, freed) for mine in pod.template.ports for freed in event.pod.template.ports)
         return False

@@ -82,7 +82,7 @@ class NodeResourcesFit(Filter, NodeScore):
         return ((name, value) for name, value in template.requests.items() if not self._is_ignored(name))
 
     def _is_ignored(self, name: str) -> bool:
-        return name in self._ignored or ("/" in name and name.partition("/")[0] in self._ignored_groups)
+        return "/" in name and (name in self._ignored or name.partition("/")[0] in self._ignored_groups)
 
     def raw_score(self, cycle: Cycle, rows: Rows) -> Ints | None:
         if self._strategy == "RequestedToCapacityRatio":

@@ -27,4 +27,6 @@ class NodeUnschedulable(Filter):
             return "tolerations" in event.fields
         if event.resource != "nodes" or event.new is None:
             return False
-        return not (event.new.get("spec") or {}).get("unschedulable")
+        if (event.new.get("spec") or {}).get("unschedulable"):
+            return False
+        return event.action == "add" or "taints" in event.fields

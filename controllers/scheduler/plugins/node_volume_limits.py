@@ -108,14 +108,17 @@ class NodeVolumeLimits(PreFilter, Filter):
     def wakes(self, event: ClusterEvent, pod: PodInfo) -> bool:
         if event.resource == "pods":
             return event.action == "delete" and event.pod is not None and bool(event.pod.template.volume_claims)
-        if event.resource == "claims" and event.new is not None:
+        if event.resource == "claims" and event.action == "add" and event.new is not None:
             metadata = event.new["metadata"]
             return (metadata["namespace"], metadata["name"]) in pod.template.volume_claims
         if event.resource == "volume_attachments":
             return event.action == "delete"
-        if event.resource == "nodes":
-            return event.action == "add"
-        return event.resource in ("csi_nodes", "volumes") and event.action != "delete"
+        if event.resource != "csi_nodes" or event.new is None:
+            return False
+        if event.old is None:
+            return True
+        before = _limits(event.old)
+        return any(count > before.get(name, count) for name, count in _limits(event.new).items())
 
 
 def _volume_handle(volume: Mapping[str, Any]) -> Handle | None:

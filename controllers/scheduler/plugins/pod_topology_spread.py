@@ -156,25 +156,35 @@ class PodTopologySpread(PreFilter, Filter, Score):
     def wakes(self, event: ClusterEvent, pod: PodInfo) -> bool:
         constraints = self.constraints(pod.template, HARD)
         if event.resource == "pod":
-            return "labels" in event.fields
+            honored = any(rule.honors_taints for rule in constraints)
+            return "labels" in event.fields or ("tolerations" in event.fields and honored)
         if event.resource == "pods" and event.pod is not None:
             return self._pod_wakes(event, pod, constraints)
         if event.resource != "nodes":
             return False
-        return any(_has_keys(node, constraints) for node in (event.old, event.new) if node is not None)
+        before, after = (node is not None and _has_keys(node, constraints) for node in (event.old, event.new))
+        if event.action != "update" or event.old is None or event.new is None:
+            return before or after
+        if before != after or not after or "taints" in event.fields:
+            return before or after
+        old, new = (node["metadata"].get("labels") or {} for node in (event.old, event.new))
+        return any(old.get(rule.key) != new.get(rule.key) for rule in constraints)
 
     @staticmethod
     def _pod_wakes(event: ClusterEvent, pod: PodInfo, constraints: Sequence[Constraint]) -> bool:
         other = event.pod
         if other is None or other.namespace != pod.namespace:
             return False
-        labels = [other.template.labels]
-        if event.action == "update" and event.new is not None:
-            labels.append(event.new["metadata"].get("labels") or {})
-            if "labels" not in event.fields and "deletion" not in event.fields:
-                return False
-        verdicts = [all(s.selector.matches(each) for s in rule.selections) for rule in constraints for each in labels]
-        return any(verdicts)
+        before = [_selects(rule, other.template.labels) for rule in constraints]
+        if event.action != "update" or event.new is None:
+            return any(before)
+        if "labels" not in event.fields:
+            return False
+        return before != [_selects(rule, event.new["metadata"].get("labels") or {}) for rule in constraints]
+
+
+def _selects(rule: Constraint, labels: Mapping[str, str]) -> bool:
+    return all(selection.selector.matches(labels) for selection in rule.selections)
 
 
 def _has_keys(node: Mapping[str, Any], constraints: Sequence[Constraint]) -> bool:

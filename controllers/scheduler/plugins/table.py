@@ -11,6 +11,7 @@ from controllers.scheduler.plugins.dynamic_resources import DynamicResources
 from controllers.scheduler.plugins.image_locality import ImageLocality
 from controllers.scheduler.plugins.inter_pod_affinity import InterPodAffinity
 from controllers.scheduler.plugins.node_affinity import NodeAffinity
+from controllers.scheduler.plugins.node_declared_features import NodeDeclaredFeatures
 from controllers.scheduler.plugins.node_name import NodeName
 from controllers.scheduler.plugins.node_ports import NodePorts
 from controllers.scheduler.plugins.node_resources import NodeResourcesBalancedAllocation, NodeResourcesFit
@@ -42,6 +43,7 @@ PLUGINS: Sequence[tuple[type[Plugin], int]] = (
     (NodeResourcesBalancedAllocation, 1),
     (ImageLocality, 1),
     (DefaultBinder, 0),
+    (NodeDeclaredFeatures, 0),
 )
 
 BY_NAME = {plugin.name: plugin for plugin, _ in PLUGINS}

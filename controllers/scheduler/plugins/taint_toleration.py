@@ -5,7 +5,8 @@ Follows: pkg/scheduler/framework/plugins/tainttoleration/taint_toleration.go
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -51,8 +52,14 @@ class TaintToleration(Filter, NodeScore):
     def wakes(self, event: ClusterEvent, pod: PodInfo) -> bool:
         if event.resource == "pod":
             return "tolerations" in event.fields
-        if event.resource != "nodes" or event.new is None:
+        if event.resource != "nodes" or event.new is None or not _lets_in(event.new, pod):
             return False
-        taints = (event.new.get("spec") or {}).get("taints") or ()
-        hard = [Taint(t["key"], t.get("value") or "", t["effect"]) for t in taints if t["effect"] in HARD_EFFECTS]
-        return all(tolerated(taint, pod.template.tolerations) for taint in hard)
+        if event.action == "add":
+            return True
+        return "taints" in event.fields and event.old is not None and not _lets_in(event.old, pod)
+
+
+def _lets_in(node: Mapping[str, Any], pod: PodInfo) -> bool:
+    taints = (node.get("spec") or {}).get("taints") or ()
+    hard = [Taint(t["key"], t.get("value") or "", t["effect"]) for t in taints if t["effect"] in HARD_EFFECTS]
+    return all(tolerated(taint, pod.template.tolerations) for taint in hard)

@@ -166,11 +166,11 @@ class VolumeBinding(PreFilter, Filter, Reserve, PreBind):
         result = np.zeros(snapshot.size, dtype=np.bool_)
         wanted_bytes = requested_bytes(claim)
         for capacity in self.world.csi_capacities:
-            limit = capacity.get("maximumVolumeSize") or capacity.get("capacity")
+            limit = _limit_bytes(capacity)
             if capacity["storageClassName"] != storage_class["metadata"]["name"] or limit is None:
                 continue
             topology = capacity.get("nodeTopology")
-            if topology is not None and amount("storage", limit) >= wanted_bytes:
+            if topology is not None and limit >= wanted_bytes:
                 result |= label_selector_mask(topology, snapshot)
         return result
 
@@ -257,7 +257,30 @@ class VolumeBinding(PreFilter, Filter, Reserve, PreBind):
             return event.old.get("allowedTopologies") != event.new.get("allowedTopologies")
         if event.resource == "nodes":
             return event.action == "add" or "labels" in event.fields
-        return event.resource in ("volumes", "storage_classes", "csi_nodes", "csi_drivers", "csi_capacities")
+        if event.resource == "csi_nodes":
+            return event.action == "add"
+        if event.resource == "csi_drivers":
+            return self._driver_wakes(event, pod)
+        if event.resource == "csi_capacities" and event.new is not None:
+            limit = _limit_bytes(event.new)
+            before = None if event.old is None else _limit_bytes(event.old)
+            return event.old is None or (limit is not None and (before is None or limit > before))
+        return event.resource in ("volumes", "storage_classes")
+
+    @staticmethod
+    def _driver_wakes(event: ClusterEvent, pod: PodInfo) -> bool:
+        """Whether a driver of the pod's own volumes does not look at capacity any more."""
+        if event.old is None or event.new is None:
+            return False
+        looked, looks = (bool((d.get("spec") or {}).get("storageCapacity")) for d in (event.old, event.new))
+        name = event.new["metadata"]["name"]
+        return looked and not looks and any((v.get("csi") or {}).get("driver") == name for v in pod.template.volumes)
+
+
+def _limit_bytes(capacity: View) -> int | None:
+    """The largest volume that the capacity object promises."""
+    limit = capacity.get("maximumVolumeSize") or capacity.get("capacity")
+    return None if limit is None else amount("storage", limit)
 
 
 def _choose(claim: View, volumes: Sequence[View], taken: dict[str, Bools], snapshot: Snapshot) -> _Choice:

@@ -5,7 +5,8 @@ Follows: pkg/scheduler/framework/plugins/volumezone/volume_zone.go
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -81,4 +82,13 @@ class VolumeZone(PreFilter, Filter):
             return (metadata["namespace"], metadata["name"]) in pod.template.volume_claims
         if event.resource == "nodes":
             return event.action == "add" or "labels" in event.fields
-        return event.resource in ("volumes", "storage_classes") and event.action != "delete"
+        if event.resource == "storage_classes" and event.new is not None:
+            return event.action == "add" and event.new.get("volumeBindingMode") == "WaitForFirstConsumer"
+        if event.resource != "volumes" or event.new is None:
+            return False
+        return event.old is None or _topology(event.old) != _topology(event.new)
+
+
+def _topology(volume: Mapping[str, Any]) -> dict[str, str]:
+    labels = volume["metadata"].get("labels") or {}
+    return {key: labels[key] for key in KEYS if key in labels}

@@ -231,3 +231,16 @@ def test_errors_name_the_plugin_they_come_from() -> None:
     cluster.world.resource_slices.put({"metadata": {"name": "s"}, "spec": slice_spec})
     with pytest.raises(SchedulingError, match=r'^running "DynamicResources" filter plugin: '):
         cluster.feasible(pod("p", resourceClaims=[{"name": "x", "resourceClaimName": "x"}]))
+
+
+def test_a_node_must_declare_what_a_pod_asks_of_its_agent() -> None:
+    able = node("a")
+    able["status"]["declaredFeatures"] = ["RestartAllContainersOnContainerExits"]
+    rule = {"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [1]}}
+    demanding = pod("p")
+    demanding["spec"]["containers"][0] |= {"restartPolicy": "Never", "restartPolicyRules": [rule]}
+    assert Cluster(able, node("b")).feasible(demanding) == {"a"}
+    assert Cluster(node("b")).place(demanding) == (
+        "0/1 nodes are available: 1 node declared features check failed - unsatisfied requirements: "
+        "RestartAllContainersOnContainerExits."
+    )
