@@ -5,23 +5,38 @@ Follows: pkg/scheduler/apis/config/{v1/defaults.go,v1/default_plugins.go,validat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from controllers.scheduler.config_fields import ARGUMENTS, CONFIGURATION, POINT_NAMES, problems
 from controllers.scheduler.framework import Plugin
 from controllers.scheduler.plugins.table import BY_NAME, PLUGINS, QUEUE_SORT
 from controllers.scheduler.profile import POINTS, Profile
+from controllers.scheduler.validation import configuration_errors
 from controllers.scheduler.world import World
+from openapi.meta.field import aggregate
 
 View = Mapping[str, Any]
 API_VERSION, KIND = "kubescheduler.config.k8s.io/v1", "KubeSchedulerConfiguration"
 DEFAULT_SCHEDULER = "default-scheduler"
-MAX_WEIGHT = 100
 _SCORING = "score"
+_OTHER_POINTS: Mapping[str, tuple[str, ...]] = {
+    "queueSort": (QUEUE_SORT,),
+    "preScore": (
+        "TaintToleration",
+        "NodeAffinity",
+        "NodeResourcesFit",
+        "VolumeBinding",
+        "PodTopologySpread",
+        "InterPodAffinity",
+        "NodeResourcesBalancedAllocation",
+    ),
+}
+"""Who may be named at points that are part of others here: scores prepare themselves, and pods are sorted one way."""
 
 
 class ConfigurationError(Exception):
@@ -52,8 +67,6 @@ class SchedulerConfiguration:
         ]
         for profile in self.profiles:
             made = build_profile(profile, world, left_out, self.percentage)
-            if made.scheduler_name in built:
-                raise ConfigurationError(f"profiles: Duplicate value: {made.scheduler_name!r}")
             built[made.scheduler_name] = made
         return built
 
@@ -70,37 +83,36 @@ def read_configuration(path: Path | None) -> SchedulerConfiguration:
 
 
 def parse_configuration(document: Any, source: str) -> SchedulerConfiguration:
+    """Raises ConfigurationError with all that is wrong."""
     if not isinstance(document, dict) or document.get("kind") != KIND or document.get("apiVersion") != API_VERSION:
         raise ConfigurationError(f"{source}: no {KIND} of {API_VERSION}")
-    initial, longest = document.get("podInitialBackoffSeconds", 1), document.get("podMaxBackoffSeconds", 10)
-    if initial <= 0:
-        raise ConfigurationError("podInitialBackoffSeconds: must be greater than 0")
-    if longest < initial:
-        raise ConfigurationError("podMaxBackoffSeconds: must be greater than or equal to podInitialBackoffSeconds")
+    _check(document, source)
+    initial, longest = document.get("podInitialBackoffSeconds"), document.get("podMaxBackoffSeconds")
     configuration = SchedulerConfiguration(
         profiles=tuple(document.get("profiles") or ({"schedulerName": DEFAULT_SCHEDULER},)),
         extenders=tuple(document.get("extenders") or ()),
         percentage=document.get("percentageOfNodesToScore") or 0,
-        initial_backoff_s=float(initial),
-        max_backoff_s=float(longest),
+        initial_backoff_s=1.0 if initial is None else float(initial),
+        max_backoff_s=10.0 if longest is None else float(longest),
         leader_election=document.get("leaderElection") or {},
         kubeconfig=(document.get("clientConnection") or {}).get("kubeconfig") or "",
     )
-    _check_extenders(configuration.extenders)
     configuration.build_profiles(World())  # every mistake must show at the start
     return configuration
 
 
-def _check_extenders(extenders: Iterable[View]) -> None:
-    binders = 0
-    for index, extender in enumerate(extenders):
-        if not extender.get("urlPrefix"):
-            raise ConfigurationError(f"extenders[{index}].urlPrefix: required")
-        if extender.get("prioritizeVerb") and extender.get("weight", 0) <= 0:
-            raise ConfigurationError(f"extenders[{index}].weight: must have a positive weight applied to it")
-        binders += bool(extender.get("bindVerb"))
-    if binders > 1:
-        raise ConfigurationError("extenders: found multiple extenders implementing bind")
+def _check(document: View, source: str) -> None:
+    found = list(problems(document, CONFIGURATION))
+    if not found:
+        for number, profile in enumerate(document.get("profiles") or ()):
+            for index, entry in enumerate(profile.get("pluginConfig") or ()):
+                path = f"profiles[{number}].pluginConfig[{index}].args"
+                found += problems(entry.get("args"), ARGUMENTS.get(entry.get("name") or "", Any), path)
+    if found:
+        raise ConfigurationError(f"{source}: strict decoding error: {', '.join(found)}")
+    errors = list(configuration_errors(document))
+    if errors:
+        raise ConfigurationError(aggregate(errors))
 
 
 def build_profile(profile: View, world: World, left_to_extenders: Sequence[str] = (), percentage: int = 0) -> Profile:
@@ -109,74 +121,91 @@ def build_profile(profile: View, world: World, left_to_extenders: Sequence[str] 
     `percentage` is for profiles that do not say how many nodes are to be ranked.
     """
     name = profile.get("schedulerName") or DEFAULT_SCHEDULER
+    try:
+        return _build(name, profile, world, left_to_extenders, percentage)
+    except ConfigurationError as error:
+        text = f"initializing profiles: creating profile for scheduler name {name}: {error}"
+        raise ConfigurationError(text) from error
+
+
+def _build(name: str, profile: View, world: World, left_to_extenders: Sequence[str], percentage: int) -> Profile:
     plugins = profile.get("plugins") or {}
     defaults = [{"name": plugin.name, "weight": weight} for plugin, weight in PLUGINS]
-    multi = merge_set(defaults, plugins.get("multiPoint") or {})
+    multi = merge_set([*defaults, {"name": QUEUE_SORT}], plugins.get("multiPoint") or {})
+    for point in POINT_NAMES:
+        if point not in POINTS:
+            _check_point(point, multi, plugins.get(point) or {}, name)
+    multi = [entry for entry in multi if entry["name"] != QUEUE_SORT]
     enabled: dict[str, list[str]] = {}
     weights: dict[str, int] = {}
     for point, classes in POINTS.items():
-        chosen = _at_point(multi, plugins.get(point) or {}, classes)
+        chosen = _at_point(point, multi, plugins.get(point) or {}, classes)
         enabled[point] = [entry["name"] for entry in chosen]
         if point == _SCORING:
             weights = {entry["name"]: entry.get("weight") or 1 for entry in chosen}
-    used = list(dict.fromkeys(name for names in enabled.values() for name in names))
-    arguments = _arguments(profile)
+    if not enabled["bind"]:
+        raise ConfigurationError(f'at least one bind plugin is needed for profile with scheduler name "{name}"')
+    used = list(dict.fromkeys(plugin for names in enabled.values() for plugin in names))
+    arguments = {entry.get("name") or "": entry.get("args") or {} for entry in profile.get("pluginConfig") or ()}
     if left_to_extenders:
         fit = arguments.get("NodeResourcesFit", {})
         ignored = [*(fit.get("ignoredResources") or ()), *left_to_extenders]
         arguments["NodeResourcesFit"] = {**fit, "ignoredResources": ignored}
-    made: dict[str, Plugin] = {name: BY_NAME[name](arguments.get(name, {}), world) for name in used}
-    if not enabled["bind"]:
-        raise ConfigurationError("at least one bind plugin is needed")
-    heavy = [plugin for plugin, weight in weights.items() if weight > MAX_WEIGHT * 1000]
-    if heavy:
-        raise ConfigurationError(f"total score of plugin {heavy[0]} could overflow")
+    made: dict[str, Plugin] = {plugin: BY_NAME[plugin](arguments.get(plugin, {}), world) for plugin in used}
     mine = profile.get("percentageOfNodesToScore")
     return Profile(name, made, enabled, weights, percentage if mine is None else mine)
 
 
 def merge_set(defaults: Sequence[View], custom: View) -> list[View]:
-    """Default plugins changed by a set of the file: some off, some with another weight, some added behind."""
+    """Default plugins changed by a set of the file: some off, some set anew in their place, some added behind."""
     off = {entry["name"] for entry in custom.get("disabled") or ()}
     added = {entry["name"]: entry for entry in custom.get("enabled") or ()}
     merged: list[View] = []
     if "*" not in off:
-        for entry in defaults:
-            if entry["name"] in off:
-                continue
-            mine = added.pop(entry["name"], None)
-            merged.append(entry if mine is None else {**entry, **mine})
+        merged = [added.pop(entry["name"], entry) for entry in defaults if entry["name"] not in off]
     merged += added.values()
-    return [_known(entry) for entry in merged if entry["name"] != QUEUE_SORT]
+    return [_known("PreFilter", entry) for entry in merged]
 
 
-def _known(entry: View) -> View:
-    if entry["name"] not in BY_NAME:
-        raise ConfigurationError(f'plugin "{entry["name"]}" does not exist')
+def _known(point: str, entry: View) -> View:
+    if entry["name"] not in BY_NAME and entry["name"] != QUEUE_SORT:
+        raise ConfigurationError(f'{point}Plugin "{entry["name"]}" does not exist')
     return entry
 
 
-def _at_point(multi: Sequence[View], custom: View, classes: tuple[type[Plugin], ...]) -> list[View]:
+def _at_point(point: str, multi: Sequence[View], custom: View, classes: tuple[type[Plugin], ...]) -> list[View]:
     """The plugins of one point: named ones that serve many points, the others that do, the rest of the named."""
+    title = point[0].upper() + point[1:]
     off = {entry["name"] for entry in custom.get("disabled") or ()}
-    named = {entry["name"]: _known(entry) for entry in custom.get("enabled") or () if entry["name"] != QUEUE_SORT}
-    general = {entry["name"]: entry for entry in multi if issubclass(BY_NAME[entry["name"]], classes)}
-    for name in named:
-        if not issubclass(BY_NAME[name], classes):
-            raise ConfigurationError(f'plugin "{name}" does not extend this point')
-    first = [{**general[name], **entry} for name, entry in named.items() if name in general]
-    usual = [] if "*" in off else [e for name, e in general.items() if name not in off and name not in named]
+    named: dict[str, View] = {}
+    for entry in custom.get("enabled") or ():
+        plugin = BY_NAME.get(_known(title, entry)["name"])
+        if plugin is None or not issubclass(plugin, classes):
+            raise ConfigurationError(f'plugin "{entry["name"]}" does not extend {title}Plugin plugin')
+        if entry["name"] in named:
+            raise ConfigurationError(f'plugin "{entry["name"]}" already registered as "{title}Plugin"')
+        named[entry["name"]] = entry
+    if "*" in off:
+        return list(named.values())
+    general = {
+        entry["name"]: entry
+        for entry in multi
+        if issubclass(BY_NAME[entry["name"]], classes) and entry["name"] not in off
+    }
+    first = [entry for name, entry in named.items() if name in general]
+    usual = [entry for name, entry in general.items() if name not in named]
     return [*first, *usual, *(entry for name, entry in named.items() if name not in general)]
 
 
-def _arguments(profile: View) -> dict[str, View]:
-    arguments: dict[str, View] = {}
-    for index, entry in enumerate(profile.get("pluginConfig") or ()):
-        name = entry.get("name") or ""
-        if name in arguments:
-            raise ConfigurationError(f"pluginConfig[{index}]: Duplicate value: {name!r}")
-        arguments[name] = entry.get("args") or {}
-    for name in arguments:
-        if name not in BY_NAME:
-            raise ConfigurationError(f'pluginConfig: plugin "{name}" does not exist')
-    return arguments
+def _check_point(point: str, multi: Sequence[View], custom: View, scheduler_name: str) -> None:
+    """A point at which no plugin of ours speaks for itself: only the names can be wrong."""
+    title = point[0].upper() + point[1:]
+    named = [_known(title, entry)["name"] for entry in custom.get("enabled") or ()]
+    for plugin in named:
+        if plugin not in _OTHER_POINTS.get(point, ()):
+            raise ConfigurationError(f'plugin "{plugin}" does not extend {title}Plugin plugin')
+    off = {entry["name"] for entry in custom.get("disabled") or ()}
+    is_unsorted = bool(off & {"*", QUEUE_SORT}) or all(entry["name"] != QUEUE_SORT for entry in multi)
+    if point == "queueSort" and not named and is_unsorted:
+        text = f'at least one queue sort plugin is needed for profile with scheduler name "{scheduler_name}"'
+        raise ConfigurationError(text)

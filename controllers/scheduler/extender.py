@@ -32,7 +32,7 @@ class Extender:
     """One extender of the configuration."""
 
     def __init__(self, spec: View) -> None:
-        self.prefix = spec["urlPrefix"].rstrip("/")
+        self.prefix = (spec.get("urlPrefix") or "").rstrip("/")
         self._verbs = {verb: spec.get(f"{verb}Verb") or "" for verb in ("filter", "prioritize", "preempt", "bind")}
         self._timeout_s = duration_s(spec.get("httpTimeout"), 0) or DEFAULT_TIMEOUT_S
         self._tls = _tls(spec)
