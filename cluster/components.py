@@ -46,7 +46,9 @@ def _controllers(options: ClusterOptions, home: Home) -> list[str]:
 def _scheduler(options: ClusterOptions, home: Home) -> list[str]:
     """Without health, whose port would be one for all clusters of a machine."""
     elect = "--leader-elect" if options.etcd_servers else "--no-leader-elect"
-    return ["scheduler", "--kubeconfig", str(home.component_kubeconfig("scheduler")), elect, "--health-port", "-1"]
+    given = ("--config", str(options.scheduler_config)) if options.scheduler_config else ()
+    kubeconfig = str(home.component_kubeconfig("scheduler"))
+    return ["scheduler", "--kubeconfig", kubeconfig, elect, "--health-port", "-1", *given]
 
 
 def _nodeagent(options: ClusterOptions, home: Home) -> list[str]:

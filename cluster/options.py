@@ -32,6 +32,7 @@ class ClusterOptions:
     token_auth_file: Path | None
     nodes: int = 1
     runtime: str = "simulated"
+    scheduler_config: Path | None = None
 
     @property
     def reachable_address(self) -> str:
@@ -106,6 +107,7 @@ def add_node_options(parser: argparse.ArgumentParser) -> None:
         default="simulated",
         help="pods without containers, or with real ones, which needs root (default: simulated)",
     )
+    add("--scheduler-config", type=Path, metavar="FILE", help="how to schedule: a KubeSchedulerConfiguration")
 
 
 def cluster_options(arguments: argparse.Namespace) -> ClusterOptions:
@@ -116,7 +118,7 @@ def cluster_options(arguments: argparse.Namespace) -> ClusterOptions:
         bind_address=arguments.bind_address,
         service_range=arguments.service_cluster_ip_range,
         ephemeral=arguments.ephemeral,
-        kubeconfig=arguments.kubeconfig.expanduser().absolute() if arguments.kubeconfig else None,
+        kubeconfig=_absolute(arguments.kubeconfig),
         etcd_servers=_etcd_servers(arguments.store, arguments.etcd_servers),
         etcd_cafile=arguments.etcd_cafile,
         etcd_certfile=arguments.etcd_certfile,
@@ -124,6 +126,7 @@ def cluster_options(arguments: argparse.Namespace) -> ClusterOptions:
         token_auth_file=arguments.token_auth_file,
         nodes=getattr(arguments, "nodes", 0),
         runtime=getattr(arguments, "runtime", "simulated"),
+        scheduler_config=_absolute(getattr(arguments, "scheduler_config", None)),
     )
     _check(options)
     return options
@@ -151,6 +154,10 @@ def _etcd_servers(store: str | None, servers: str) -> tuple[str, ...]:
     if store != "etcd" and not servers:
         return ()
     return tuple(server.strip() for server in (servers or DEFAULT_ETCD).split(",") if server.strip())
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return None if path is None else path.expanduser().absolute()
 
 
 def _check(options: ClusterOptions) -> None:
