@@ -52,6 +52,7 @@ class StatefulSetController(Controller):
     """Keeps the pods and claims of StatefulSets."""
 
     name = "statefulset-controller"
+    account = "statefulset-controller"
 
     def _would_adopt(self, pod: Object) -> Iterable[Key]:
         for stateful_set in self.store(STATEFUL_SETS).all(namespace_of(pod)):

@@ -26,7 +26,6 @@ from controllers.statefulset.identity import (
 )
 from controllers.workloads.history import template_of
 from controllers.workloads.pods import is_available, is_finished, is_ready, phase_of
-from openapi.meta.intstr import scaled_value
 
 Action = Literal["create", "delete", "claims", "fix", "owners"]
 FindClaim = Callable[[str], Object | None]
@@ -198,14 +197,17 @@ def _going(
 
 
 def _rolled(seen: Situation, replicas: Sequence[Object]) -> list[Object]:
-    """The pods to delete so that they come back by the update revision."""
+    """The pod to delete so that it comes back by the update revision: the highest that is not yet, broken or not,
+    once all above it are available. (`maxUnavailable` is not served by default, and so not looked at.)
+    """
     rolling = (seen.stateful_set["spec"].get("updateStrategy") or {}).get("rollingUpdate") or {}
-    limit = max(1, scaled_value(rolling.get("maxUnavailable", 1), wanted(seen.stateful_set), False))
-    room = limit - sum(map(seen.is_unavailable, replicas))
     update = name_of(seen.update)
-    candidates = replicas[rolling.get("partition", 0) :]
-    outdated = [pod for pod in reversed(candidates) if revision_of(pod) != update and not is_deleting(pod)]
-    return outdated[: max(0, room)]
+    for pod in reversed(replicas[rolling.get("partition", 0) :]):
+        if revision_of(pod) != update and not is_deleting(pod):
+            return [pod]
+        if seen.is_unavailable(pod):
+            return []
+    return []
 
 
 def plan_status(seen: Situation, collisions: int, rolled: int) -> Object:

@@ -84,11 +84,18 @@ def test_an_update_goes_from_the_top_and_waits_for_what_is_missing() -> None:
     assert planned(stateful_set(3), old[0], old[1], pod(2), current=OLD) == ["roll x-1"]
 
 
-def test_a_partition_and_a_limit_bound_the_update() -> None:
+def test_a_partition_bounds_the_update() -> None:
     old = [pod(ordinal, made_by="x-old") for ordinal in range(4)]
-    strategy = {"type": "RollingUpdate", "rollingUpdate": {"partition": 1, "maxUnavailable": 2}}
-    assert planned(stateful_set(4, strategy=strategy), *old, current=OLD) == ["roll x-3", "roll x-2"]
+    strategy = {"type": "RollingUpdate", "rollingUpdate": {"partition": 3}}
+    assert planned(stateful_set(4, strategy=strategy), *old, current=OLD) == ["roll x-3"]
+    assert planned(stateful_set(4, strategy=strategy), *old[:3], pod(3), current=OLD) == []
     assert planned(stateful_set(4, strategy={"type": "OnDelete"}), *old, current=OLD) == []
+
+
+def test_an_update_of_parallel_pods_replaces_broken_ones_too() -> None:
+    broken = [pod(ordinal, made_by="x-old", ready=False) for ordinal in range(2)]
+    assert planned(stateful_set(2, parallel=True), *broken, current=OLD) == ["roll x-1"]
+    assert planned(stateful_set(2, parallel=True), broken[0], pod(1, ready=False), current=OLD) == []
 
 
 def test_a_pod_below_the_partition_comes_back_as_it_was() -> None:
