@@ -37,6 +37,7 @@ def _controllers(options: ClusterOptions, home: Home) -> list[str]:
         *("--root-ca-file", str(pki / "ca.crt")),
         *("--cluster-signing-cert-file", str(pki / "ca.crt"), "--cluster-signing-key-file", str(pki / "ca.key")),
         *("--service-account-private-key-file", str(pki / "sa.key")),
+        *("--use-service-account-credentials", "true"),
         *("--service-cluster-ip-range", options.service_range),
         # Nodes that come from elsewhere bring their own ranges of addresses.
         *("--allocate-node-cidrs", "true" if options.nodes else "false", "--cluster-cidr", POD_RANGE),

@@ -37,15 +37,11 @@ KUBELET_CLIENT = "apiserver-kubelet-client"
 
 CLIENTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     ADMIN: ("kubernetes-admin", ("system:masters",)),
-    CONTROLLER_MANAGER: ("system:kube-controller-manager", ("system:masters",)),
+    CONTROLLER_MANAGER: ("system:kube-controller-manager", ()),
     SCHEDULER: ("system:kube-scheduler", ()),
     KUBELET_CLIENT: ("kube-apiserver-kubelet-client", ("system:masters",)),
 }
-"""File name without suffix: common name (the user) and organizations (the groups).
-
-The controllers act with one identity for all of them, so it has the rights of all; it is given no more by that than it
-has anyway, as the keys that sign certificates and account tokens are in its hands.
-"""
+"""File name without suffix: common name (the user) and organizations (the groups)."""
 
 Key = ec.EllipticCurvePrivateKey
 
@@ -109,10 +105,10 @@ def ensure_pki(
     with _locked(home / ".lock"):
         authority = _ensure_authority(pki.ca)
         names = server_names(addresses, service_ip, cluster_domain)
-        if not _usable(pki.server, authority, names):
+        if not _usable(pki.server, authority, _subject("kube-apiserver", ()), names):
             _write_pair(pki.server, authority.server("kube-apiserver", names))
         for name, (common_name, organizations) in CLIENTS.items():
-            if not _usable(pki.clients[name], authority, ()):
+            if not _usable(pki.clients[name], authority, _subject(common_name, organizations), ()):
                 _write_pair(pki.clients[name], authority.client(common_name, organizations))
         _ensure_service_account_key(pki)
     return pki
@@ -200,12 +196,12 @@ def _ensure_service_account_key(pki: Pki) -> None:
     write_private(pki.service_account_public_key, public)
 
 
-def _usable(pair: KeyPair, authority: Authority, names: Sequence[str]) -> bool:
-    """The certificate on disk is ours, lasts, and covers `names`."""
+def _usable(pair: KeyPair, authority: Authority, subject: x509.Name, names: Sequence[str]) -> bool:
+    """The certificate on disk is ours, is for the subject, lasts, and covers `names`."""
     if not (pair.cert.exists() and pair.key.exists()):
         return False
     certificate = x509.load_pem_x509_certificate(pair.cert_pem)
-    if _near_expiry(certificate):
+    if _near_expiry(certificate) or certificate.subject != subject:
         return False
     try:
         certificate.verify_directly_issued_by(authority.certificate)

@@ -33,6 +33,7 @@ SETTLE_S = 0.1
 
 class ClusterRoleAggregator(Controller):
     name = "clusterrole-aggregation-controller"
+    account = "clusterrole-aggregation-controller"
 
     def role_changed(self, change: Change) -> Iterable[Key]:
         """Any role may be selected, or have been, by any that aggregates."""

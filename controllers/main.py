@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from controllers.options import Options, add_options, options_of
+from controllers.runtime.accounts import AccountClients, ClientOf
 from controllers.runtime.client import Client
 from controllers.runtime.controller import Runtime
 from controllers.runtime.events import EventSink
@@ -20,7 +21,7 @@ from controllers.runtime.leader import Elector, LeadershipLost, LeaseTimes, new_
 from controllers.runtime.logs import configure
 from controllers.runtime.manager import Manager
 from controllers.runtime.metrics import Metrics
-from controllers.runtime.transport import Transport, open_transport
+from controllers.runtime.transport import open_transport
 from controllers.table import TABLE, UnknownController, select
 from openapi.meta.times import now
 
@@ -35,19 +36,33 @@ async def serve(options: Options, on_ready: Callable[[], None], stop: asyncio.Ev
     """
     names = select(options.controllers)
     transport = await open_transport(options.kubeconfig)
+    nameless = transport.nameless() if options.use_service_account_credentials else None
     try:
-        await _serve(options, names, transport, on_ready, stop)
+        client = Client(transport, COMPONENT)
+        client_of = AccountClients(client, nameless, COMPONENT) if nameless is not None else _own_name(client)
+        await _serve(options, names, client, client_of, on_ready, stop)
     finally:
+        if nameless is not None:
+            await nameless.close()
         await transport.close()
 
 
+def _own_name(client: Client) -> ClientOf:
+    """All controllers with the process's own rights."""
+    return lambda controller, _account: client.named(controller)
+
+
 async def _serve(
-    options: Options, names: Sequence[str], transport: Transport, on_ready: Callable[[], None], stop: asyncio.Event
+    options: Options,
+    names: Sequence[str],
+    client: Client,
+    client_of: ClientOf,
+    on_ready: Callable[[], None],
+    stop: asyncio.Event,
 ) -> None:
-    client = Client(transport, COMPONENT)
     metrics = Metrics()
     events = EventSink(client.named("events"), now)
-    runtime = Runtime(client, Informers(client.named("informers")), events, metrics, now)
+    runtime = Runtime(client, client_of, Informers(client.named("shared-informers")), events, metrics, now)
     made = [TABLE[name](runtime, options) for name in names]
     elector = _elector(options, client) if options.leader_elect else None
     manager = Manager(runtime, [controller for controller in made if controller is not None], elector)

@@ -47,6 +47,7 @@ def step_for(size: int, step: int) -> int:
 
 class NodeTtlController(Controller):
     name = "ttl-controller"
+    account = "ttl-controller"
     watches: ClassVar = (For(NODES, when=lambda change: change.type != "DELETED"),)
 
     def __init__(self, runtime: Runtime) -> None:

@@ -26,6 +26,7 @@ class Options:
     cluster_signing_cert_file: Path | None = None
     cluster_signing_key_file: Path | None = None
     service_account_private_key_file: Path | None = None
+    use_service_account_credentials: bool = False
     cluster_cidr: str = ""
     service_cluster_ip_range: str = ""
     allocate_node_cidrs: bool = False
@@ -42,7 +43,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--kubeconfig", type=Path, metavar="FILE", help="which server to talk to, and as whom")
     add("--controllers", metavar="NAMES", default="*", help="'*', names, and -names to leave out (default: *)")
-    add("--leader-elect", type=_boolean, nargs="?", const=True, default=True, metavar="BOOL", help="default: true")
+    _flag(parser, "--leader-elect", default.leader_elect, "default: true")
     _duration(parser, "--leader-elect-lease-duration", default.leader_elect_lease_duration_s)
     _duration(parser, "--leader-elect-renew-deadline", default.leader_elect_renew_deadline_s)
     _duration(parser, "--leader-elect-retry-period", default.leader_elect_retry_period_s)
@@ -52,9 +53,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--cluster-signing-cert-file", type=Path, metavar="FILE", help="CA that signs certificate requests")
     add("--cluster-signing-key-file", type=Path, metavar="FILE", help="key of that CA")
     add("--service-account-private-key-file", type=Path, metavar="FILE", help="key that signs account tokens")
+    text = "each controller acts as its own service account"
+    _flag(parser, "--use-service-account-credentials", default.use_service_account_credentials, text)
     add("--cluster-cidr", metavar="CIDR", default="", help="addresses of pods")
     add("--service-cluster-ip-range", metavar="CIDR", default="", help="addresses of services")
-    add("--allocate-node-cidrs", type=_boolean, nargs="?", const=True, default=False, metavar="BOOL")
+    _flag(parser, "--allocate-node-cidrs", default.allocate_node_cidrs, "give nodes ranges of addresses for their pods")
     add("--terminated-pod-gc-threshold", type=int, metavar="N", default=default.terminated_pod_gc_threshold)
     _duration(parser, "--node-monitor-grace-period", default.node_monitor_grace_period_s)
     _duration(parser, "--node-monitor-period", default.node_monitor_period_s)
@@ -76,6 +79,7 @@ def options_of(arguments: argparse.Namespace) -> Options:
         cluster_signing_cert_file=arguments.cluster_signing_cert_file,
         cluster_signing_key_file=arguments.cluster_signing_key_file,
         service_account_private_key_file=arguments.service_account_private_key_file,
+        use_service_account_credentials=arguments.use_service_account_credentials,
         cluster_cidr=arguments.cluster_cidr,
         service_cluster_ip_range=arguments.service_cluster_ip_range,
         allocate_node_cidrs=arguments.allocate_node_cidrs,
@@ -89,6 +93,10 @@ def options_of(arguments: argparse.Namespace) -> Options:
 
 def _duration(parser: argparse.ArgumentParser, flag: str, default_s: float) -> None:
     parser.add_argument(flag, type=duration, metavar="DURATION", default=default_s, help=f"default: {default_s:g}s")
+
+
+def _flag(parser: argparse.ArgumentParser, flag: str, default: bool, text: str) -> None:
+    parser.add_argument(flag, type=_boolean, nargs="?", const=True, default=default, metavar="BOOL", help=text)
 
 
 def _boolean(text: str) -> bool:

@@ -80,6 +80,7 @@ def _is_lost(node: View | None) -> bool:
 
 class PodGarbageCollector(Controller):
     name = "pod-garbage-collector-controller"
+    account = "pod-garbage-collector"
     workers = 0
     watches: ClassVar = (Reads(PODS), Reads(NODES))
 

@@ -74,6 +74,7 @@ def _holds(cidr: View, network: Network) -> bool:
 
 class ServiceCidrController(Controller):
     name = "service-cidr-controller"
+    account = "service-cidrs-controller"
 
     def cidr_changed(self, change: Change) -> Iterable[Key]:
         """A CIDR more or less may free others, or block them."""

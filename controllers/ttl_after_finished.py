@@ -29,6 +29,7 @@ def left_s(job: View, now: datetime) -> float | None:
 
 class TtlAfterFinished(Controller):
     name = "ttl-after-finished-controller"
+    account = "ttl-after-finished-controller"
     watches: ClassVar = (For(JOBS, when=lambda change: change.type != "DELETED" and _has_ttl(change.obj)),)
 
     async def reconcile(self, key: Key) -> Requeue | None:

@@ -31,6 +31,7 @@ def classes_of(obj: View) -> Iterator[str]:
 
 class AttributesClassProtection(Controller):
     name = "volumeattributesclass-protection-controller"
+    account = "volumeattributesclass-protection-controller"
     workers = 1
 
     def released(self, change: Change) -> Iterable[Key]:

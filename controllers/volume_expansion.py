@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from controllers.runtime.controller import Controller, For, Reads, Requeue
 from controllers.runtime.kinds import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES
-from controllers.runtime.objects import Key, View, annotations_of, copy_of, is_deleting, uid_of
+from controllers.runtime.objects import Key, View, annotations_of, is_deleting, key_of, uid_of
 from openapi.meta.quantity import ZERO, Quantity
 
 RESIZER = "volume.kubernetes.io/storage-resizer"
@@ -44,6 +44,7 @@ def migration_of(volume: View) -> tuple[str, str] | None:
 
 class VolumeExpander(Controller):
     name = "volume_expand"
+    account = "expand-controller"
     watches: ClassVar = (
         For(PERSISTENT_VOLUME_CLAIMS, when=lambda change: change.type != "DELETED" and wants_more(change.obj)),
         Reads(PERSISTENT_VOLUMES),
@@ -71,6 +72,5 @@ class VolumeExpander(Controller):
         self.events.normal(claim, "ExternalExpanding", message)
         if annotations_of(claim).get(RESIZER) == driver:
             return
-        changed = copy_of(claim)
-        changed["metadata"].setdefault("annotations", {})[RESIZER] = driver
-        await self.client.update(PERSISTENT_VOLUME_CLAIMS, changed)
+        patch = {"metadata": {"annotations": {RESIZER: driver}}}
+        await self.client.patch(PERSISTENT_VOLUME_CLAIMS, *key_of(claim), patch, subresource="status")

@@ -93,6 +93,7 @@ async def _set_finalizer(client: Client, resource: Resource, obj: View, finalize
 
 class ClaimProtection(Controller):
     name = "persistentvolumeclaim-protection-controller"
+    account = "pvc-protection-controller"
     workers = 1
 
     def pod_changed(self, change: Change) -> Iterable[Key]:
@@ -136,6 +137,7 @@ class ClaimProtection(Controller):
 
 class VolumeProtection(Controller):
     name = "persistentvolume-protection-controller"
+    account = "pv-protection-controller"
     workers = 1
     watches: ClassVar = (
         For(

@@ -18,6 +18,7 @@ MANAGER = "validatingadmissionpolicy-status"
 
 class AdmissionPolicyStatus(Controller):
     name = "validatingadmissionpolicy-status-controller"
+    account = "validatingadmissionpolicy-status-controller"
     watches: ClassVar = (For(VALIDATING_ADMISSION_POLICIES, when=lambda change: change.type != "DELETED"),)
 
     async def reconcile(self, key: Key) -> Requeue | None:

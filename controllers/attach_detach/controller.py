@@ -56,6 +56,7 @@ def _source(attachment: View) -> str:
 
 class AttachDetachController(Controller):
     name = "attachdetach-controller"
+    account = "attachdetach-controller"
 
     def node_of_pod(self, change: Change) -> Iterable[Key]:
         node = change.obj["spec"].get("nodeName")

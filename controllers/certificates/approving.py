@@ -56,6 +56,7 @@ def review_of(request: View, subresource: str) -> Object:
 
 class ApprovingController(Controller):
     name = "certificatesigningrequest-approving-controller"
+    account = "certificate-controller"
     watches: ClassVar = (
         For(CERTIFICATE_SIGNING_REQUESTS, when=lambda change: change.obj["spec"]["signerName"] == KUBELET_CLIENT),
     )

@@ -50,6 +50,7 @@ def _expiry(certificate: str | None) -> datetime | None:
 
 class CleanerController(Controller):
     name = "certificatesigningrequest-cleaner-controller"
+    account = "certificate-controller"
     workers = 1
     watches: ClassVar = (For(CERTIFICATE_SIGNING_REQUESTS),)
 

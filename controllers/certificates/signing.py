@@ -26,6 +26,7 @@ def _is_ours(request: View) -> bool:
 
 class SigningController(Controller):
     name = "certificatesigningrequest-signing-controller"
+    account = "certificate-controller"
     watches: ClassVar = (For(CERTIFICATE_SIGNING_REQUESTS, when=lambda change: _is_ours(change.obj)),)
 
     def __init__(self, runtime: Runtime, authority: Authority) -> None:

@@ -46,6 +46,7 @@ class CronJobController(Controller):
     """Starts the jobs of CronJobs."""
 
     name = "cronjob-controller"
+    account = "cronjob-controller"
     watches = (For(CRON_JOBS), Owns(JOBS))
 
     async def reconcile(self, key: Key) -> Requeue | None:

@@ -55,6 +55,7 @@ class DaemonSetController(Controller):
     """Keeps the pods of DaemonSets."""
 
     name = "daemonset-controller"
+    account = "daemon-set-controller"
 
     def _would_adopt(self, pod: Object) -> Iterable[Key]:
         for daemon_set in self.store(DAEMON_SETS).all(namespace_of(pod)):

@@ -29,6 +29,7 @@ def _consumers(claim: View) -> Iterator[Key]:
 
 class DeviceTaintEvictionController(Controller):
     name = "device-taint-eviction-controller"
+    account = "device-taint-eviction-controller"
     workers = 10
 
     def pods_of_claim(self, change: Change) -> Iterable[Key]:

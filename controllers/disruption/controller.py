@@ -47,7 +47,6 @@ from controllers.runtime.objects import (
     namespace_of,
     uid_of,
 )
-from openapi.catalog import Resource
 from openapi.meta.intstr import IntOrStringError
 from openapi.meta.selectors import from_label_selector
 from openapi.meta.times import format_time
@@ -67,6 +66,7 @@ class NoScale(Exception):
 
 class DisruptionController(Controller):
     name = "disruption-controller"
+    account = "disruption-controller"
 
     def budget_changed(self, change: Change) -> Iterable[Key]:
         """What evictions, or we ourselves, write into the status can wait for the pods that it is about."""
@@ -210,20 +210,13 @@ class DisruptionController(Controller):
         try:
             scale = orjson.loads(await self.client.raw("GET", path_of(row, namespace, reference["name"], "scale")))
         except NotFound as error:
-            if await self._is_there(row, namespace, reference["name"]):
+            if row.subresource("scale") is None:
                 name = f"{row.resource}.{row.group}" if row.group else row.resource
                 raise NoScale(f"{name} does not implement the scale subresource") from error
             return None
         if uid_of(scale) != reference["uid"]:
             return None
         return uid_of(scale), int((scale.get("spec") or {}).get("replicas", 0))
-
-    async def _is_there(self, row: Resource, namespace: str, name: str) -> bool:
-        try:
-            await self.client.get(row, namespace, name)
-        except NotFound:
-            return False
-        return True
 
     async def _unmark(self, pod: View | None) -> Requeue | None:
         """The pod was to be evicted, and still lives: it is no target any more."""

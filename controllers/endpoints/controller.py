@@ -23,6 +23,7 @@ NAMESPACE_TERMINATING = "NamespaceTerminating"
 
 class EndpointsController(Controller):
     name = "endpoints-controller"
+    account = "endpoint-controller"
 
     def pod_changed(self, change: Change) -> Iterable[Key]:
         return services_of(self.store(SERVICES), change)

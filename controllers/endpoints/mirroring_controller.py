@@ -22,6 +22,7 @@ BY_SERVICE = "slices of service"
 
 class EndpointSliceMirroringController(Controller):
     name = "endpointslice-mirroring-controller"
+    account = "endpointslicemirroring-controller"
 
     def slice_changed(self, change: Change) -> Iterable[Key]:
         for one in (change.obj, change.old):

@@ -34,6 +34,7 @@ BY_SERVICE, BY_NODE = "slices of service", "pods of node"
 
 class EndpointSliceController(Controller):
     name = "endpointslice-controller"
+    account = "endpointslice-controller"
 
     def pod_changed(self, change: Change) -> Iterable[Key]:
         return services_of(self.store(SERVICES), change)

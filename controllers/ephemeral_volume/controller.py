@@ -51,6 +51,7 @@ def _claims(pod: View) -> Iterator[str]:
 
 class EphemeralVolumeController(Controller):
     name = "ephemeral_volume"
+    account = "ephemeral-volume-controller"
 
     def pods_without_claim(self, change: Change) -> Iterable[Key]:
         """A claim that went away is missing to the pods that want one of that name."""

@@ -58,6 +58,7 @@ class NamespacedOwner(Exception):
 
 class GarbageCollector(Controller):
     name = "garbage-collector-controller"
+    account = "generic-garbage-collector"
     workers = 20
 
     def definition_changed(self, change: Change) -> Iterable[Key]:

@@ -50,6 +50,7 @@ class _Outcome:
 
 class HorizontalController(Controller):
     name = "horizontal-pod-autoscaler"
+    account = "horizontal-pod-autoscaler"
     watches: ClassVar = (
         For(HORIZONTAL_POD_AUTOSCALERS, when=lambda change: _has_new_spec(change)),
         Reads(PODS),

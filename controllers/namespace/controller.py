@@ -52,6 +52,7 @@ class ContentRemains(Exception):
 
 class NamespaceController(Controller):
     name = "namespace-controller"
+    account = "namespace-controller"
     workers = 10
 
     def deleted(self, change: Change) -> Iterable[Key]:

@@ -27,6 +27,7 @@ def ranges_of(node: View) -> Sequence[str]:
 
 class NodeIpamController(Controller):
     name = "node-ipam-controller"
+    account = "node-controller"
     workers = 1
     watches: ClassVar = (For(NODES),)
 

@@ -34,6 +34,7 @@ _LOOKS_AT_ONCE = 8
 
 class NodeLifecycleController(Controller):
     name = "node-lifecycle-controller"
+    account = "node-controller"
     workers = 8
 
     def ready_pod(self, change: Change) -> Iterable[Key]:

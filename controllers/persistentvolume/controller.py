@@ -66,6 +66,7 @@ def _is_waiting(claim: View) -> bool:
 
 class VolumeBinder(Controller):
     name = "persistentvolume-controller"
+    account = "persistent-volume-binder"
     workers = 1
 
     def claims_of_volume(self, change: Change) -> Iterable[Key]:

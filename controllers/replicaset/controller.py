@@ -131,6 +131,7 @@ class ReplicaSetController(ReplicaController):
     """Keeps the pods of ReplicaSets."""
 
     name = "replicaset-controller"
+    account = "replicaset-controller"
     resource = REPLICA_SETS
     counts_terminating = True
     watches = (For(REPLICA_SETS), *_OWNED)
@@ -147,6 +148,7 @@ class ReplicationController(ReplicaController):
     """Keeps the pods of ReplicationControllers."""
 
     name = "replication-controller"
+    account = "replication-controller"
     resource = REPLICATION_CONTROLLERS
     counts_terminating = False
     watches = (For(REPLICATION_CONTROLLERS), *_OWNED)

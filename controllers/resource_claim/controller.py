@@ -60,6 +60,7 @@ def _claim_key(key: Key) -> Key:
 
 class ResourceClaimController(Controller):
     name = "resource_claim"
+    account = "resource-claim-controller"
     workers = 10
 
     def of_pod(self, change: Change) -> Iterable[Key]:

@@ -33,6 +33,7 @@ _WHOLE = {row.gr: row for row in (PODS, SERVICES, PERSISTENT_VOLUME_CLAIMS, RESO
 
 class ResourceQuotaController(Controller):
     name = "resourcequota-controller"
+    account = "resourcequota-controller"
 
     def object_changed(self, resource: Resource, change: Change) -> Iterable[Key]:
         """The quotas that count an object which is gone, or costs something else than before."""

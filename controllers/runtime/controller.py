@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from controllers.runtime.accounts import ClientOf
 from controllers.runtime.client import Client
 from controllers.runtime.events import EventSink
 from controllers.runtime.informer import Change, Informer, Informers
@@ -80,6 +81,8 @@ class Runtime:
     """What the controllers of a process share."""
 
     client: Client
+    """In the process's own name."""
+    client_of: ClientOf
     informers: Informers
     events: EventSink
     metrics: Metrics
@@ -90,7 +93,10 @@ class Controller(ABC):
     """Base of all controllers. Subclasses set the class data and write `reconcile`."""
 
     name: ClassVar[str]
-    """`deployment-controller`: who it is in User-Agents, events and metrics."""
+    """`deployment-controller`: who it is in events and metrics."""
+
+    account: ClassVar[str] = ""
+    """The service account whose rights it has; '' for those of the process itself."""
 
     watches: ClassVar[tuple[Watch, ...]] = ()
     workers: ClassVar[int] = 5
@@ -98,7 +104,7 @@ class Controller(ABC):
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
-        self.client = runtime.client.named(self.name)
+        self.client = runtime.client_of(self.name, self.account)
         self.events = runtime.events.recorder(self.name)
         self.clock = runtime.clock
         adds = runtime.metrics.queue_adds.labels(self.name)

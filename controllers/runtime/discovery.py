@@ -12,7 +12,7 @@ import orjson
 
 from controllers.runtime.client import Client
 from controllers.runtime.objects import View
-from openapi.catalog import GroupResource, GroupVersionResource, Resource
+from openapi.catalog import GroupResource, GroupVersionResource, Resource, Subresource
 
 _ACCEPT = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 _STALE = "Stale"
@@ -84,4 +84,10 @@ def _resources(group: str, version: View) -> Iterator[Resource]:
             schema="",
             namespaced=entry.get("scope") == "Namespaced",
             verbs=tuple(entry.get("verbs") or ()),
+            subresources=tuple(map(_subresource, entry.get("subresources") or ())),
         )
+
+
+def _subresource(entry: View) -> Subresource:
+    kind = entry.get("responseKind") or {}
+    return Subresource(entry["subresource"], tuple(entry.get("verbs") or ()), kind.get("kind", ""))

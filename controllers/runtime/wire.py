@@ -88,13 +88,14 @@ class _Connection(asyncio.Protocol):
 
 
 class Wire:
-    """Connections to the server at `base` (`https://host:port`)."""
+    """Connections to the server at `base` (`https://host:port`), whose certificate is for `tls_name` if given."""
 
-    def __init__(self, base: str, tls: ssl.SSLContext) -> None:
+    def __init__(self, base: str, tls: ssl.SSLContext, tls_name: str | None) -> None:
         where = urlsplit(base)
         self._host = where.hostname or ""
         self._port = where.port or (443 if where.scheme == "https" else 80)
         self._tls = tls if where.scheme == "https" else None
+        self._tls_name = tls_name if self._tls is not None else None
         self._prefix = where.path.rstrip("/")
         self._tail = f" HTTP/1.1\r\nHost: {where.netloc}\r\n"
         self._heads: dict[tuple[tuple[str, str], ...], str] = {}
@@ -138,6 +139,6 @@ class Wire:
     async def _connect(self) -> _Connection:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             _, connection = await asyncio.get_running_loop().create_connection(
-                _Connection, self._host, self._port, ssl=self._tls
+                _Connection, self._host, self._port, ssl=self._tls, server_hostname=self._tls_name or None
             )
         return connection

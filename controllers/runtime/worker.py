@@ -127,7 +127,7 @@ class Worker:
         """Learn how far the stores must come to know the outcome of writes that got no answer."""
         for resource, namespace in list(writes.unknown):
             if self._find(resource.gvr) is not None:
-                answer = await self._controller.client.list(resource, namespace)
+                answer = await self._controller.runtime.client.list(resource, namespace)
                 revisions = (int(item["metadata"]["resourceVersion"]) for item in answer.get("items") or ())
                 writes.note(resource.gvr, max(revisions, default=0))
             writes.unknown.discard((resource, namespace))

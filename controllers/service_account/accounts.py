@@ -20,6 +20,7 @@ NAMESPACE_TERMINATING = "NamespaceTerminating"
 
 class ServiceAccountController(Controller):
     name = "serviceaccount-controller"
+    account = "service-account-controller"
 
     def account_deleted(self, change: Change) -> Iterable[Key]:
         is_default = change.obj["metadata"]["name"] == DEFAULT

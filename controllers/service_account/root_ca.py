@@ -27,6 +27,7 @@ NAMESPACE_TERMINATING = "NamespaceTerminating"
 
 class RootCaPublisher(Controller):
     name = "root-ca-certificate-publisher-controller"
+    account = "root-ca-cert-publisher"
     watches: ClassVar = (For(NAMESPACES, when=lambda change: change.type != "DELETED"),)
 
     def __init__(self, runtime: Runtime, root_ca: str) -> None:
@@ -64,7 +65,7 @@ class RootCaPublisher(Controller):
     async def _correct(self, namespace: str) -> None:
         """Bring the data back to what it should be."""
         try:
-            config_map = await self.client.get(CONFIG_MAPS, namespace, NAME)
+            config_map = await self.runtime.client.get(CONFIG_MAPS, namespace, NAME)
             if config_map.get("data") == self._data and annotations_of(config_map).get(DESCRIPTION_KEY):
                 return
             config_map["data"] = self._data

@@ -93,6 +93,7 @@ def _day(text: str) -> date | None:
 
 class LegacyTokenCleaner(Controller):
     name = "legacy-serviceaccount-token-cleaner-controller"
+    account = "legacy-service-account-token-cleaner"
     workers = 0
     watches: ClassVar = (Reads(SERVICE_ACCOUNTS), Reads(PODS))
 

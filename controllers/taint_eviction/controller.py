@@ -32,6 +32,7 @@ class _Stay:
 
 class TaintEvictionController(Controller):
     name = "taint-eviction-controller"
+    account = "node-controller"
     workers = 8
 
     def pods_of_node(self, change: Change) -> Iterable[Key]:

@@ -103,7 +103,8 @@ class Done(Exception):
 async def run_probe(scenario: Callable[[Feed, Probe], Awaitable[None]]) -> None:
     feed = Feed()
     client = Client(feed, "test")  # type: ignore[arg-type]
-    runtime = Runtime(client, Informers(client), EventSink(client, now), Metrics(), now)
+    informers, events = Informers(client), EventSink(client, now)
+    runtime = Runtime(client, lambda name, _account: client.named(name), informers, events, Metrics(), now)
     probe = Probe(runtime)
     try:
         async with asyncio.timeout(10), asyncio.TaskGroup() as group:
