@@ -74,6 +74,7 @@ class DeploymentController(Controller):
     """Rolls out Deployments."""
 
     name = "deployment-controller"
+    account = "deployment-controller"
 
     def _would_adopt(self, replica_set: Object) -> Iterable[Key]:
         for deployment in self.store(DEPLOYMENTS).all(namespace_of(replica_set)):
@@ -117,7 +118,7 @@ class DeploymentController(Controller):
         if deployment["spec"].get("paused"):
             await self._scale(await self._sync_revision(deployment, replica_sets))
             return None
-        if marks.ROLLBACK_TO in annotations_of(deployment):
+        if rollback.is_wanted(deployment):
             rollout = await self._with_newest(await self._sync_revision(deployment, replica_sets))
             await self._roll_back(rollout)
             return None
@@ -232,7 +233,7 @@ class DeploymentController(Controller):
         for step in scale_all(rollout.deployment, rollout.newest, rollout.old):
             rollout = await self._resize(rollout, step.replica_set, step.size)
         deployment = rollout.deployment
-        if deployment["spec"].get("paused") and marks.ROLLBACK_TO not in annotations_of(deployment):
+        if deployment["spec"].get("paused") and not rollback.is_wanted(deployment):
             await self._clean_up(rollout)
         await self._write_plain_status(rollout)
 
@@ -257,7 +258,9 @@ class DeploymentController(Controller):
             return await self._write_rollout_status(rollout)
         rollout = await self._with_newest(rollout)
         assert rollout.newest is not None
-        rollout = await self._resize(rollout, rollout.newest, replicas_of(rollout.deployment))
+        size = replicas_of(rollout.deployment)
+        if size != replicas_of(rollout.newest):
+            rollout = await self._resize(rollout, rollout.newest, size)
         return await self._finish(rollout, moved=False)
 
     def _old_pods_run(self, rollout: Rollout) -> bool:

@@ -24,6 +24,11 @@ class Outcome:
     message: str
 
 
+def is_wanted(deployment: View) -> bool:
+    """Whether the annotation asks for a rollback; one that is no number asks for nothing."""
+    return number(annotations_of(deployment), ROLLBACK_TO) is not None
+
+
 def plan(deployment: View, replica_sets: Sequence[Object]) -> Outcome:
     """Roll back to the revision asked for; 0 means the one before the present. The annotation goes in any case."""
     wanted = number(annotations_of(deployment), ROLLBACK_TO) or 0

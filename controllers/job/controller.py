@@ -59,6 +59,7 @@ class JobController(Controller):
     """Runs Jobs."""
 
     name = "job-controller"
+    account = "job-controller"
 
     def _would_adopt(self, pod: Object) -> Iterable[Key]:
         for job in self.store(JOBS).all(namespace_of(pod)):
@@ -115,7 +116,7 @@ class JobController(Controller):
         status.setdefault("uncountedTerminatedPods", {})
         seen = assess({**job, "status": status}, pods, self._backoffs.get(key_of(job), Backoff()), now)
         failure, wait_s = await self._manage(seen)
-        if seen.finish is None and not is_deleting(job) and failure is None:
+        if seen.finish is None and not is_deleting(job):
             status = self._note_suspension(job, status)
         await self._track(seen, job, status, can_finish=failure is None)
         self._backoffs[key_of(job)] = seen.backoff
@@ -214,10 +215,13 @@ class JobController(Controller):
             status = with_final(status, seen.finish, self.clock())
         await self._write(job, status)
         if is_over and seen.finish is not None:
-            self._tell_end(job, seen.finish)
+            self._tell_end(job, seen, seen.finish)
 
-    def _tell_end(self, job: View, finish: Finish) -> None:
+    def _tell_end(self, job: View, seen: Assessment, finish: Finish) -> None:
         if finish.is_success:
+            if seen.completions is not None and seen.succeeded > seen.completions:
+                message = "Too many succeeded pods running after completion count reached"
+                self.events.warning(job, "TooManySucceededPods", message)
             self.events.normal(job, "Completed", "Job completed")
         else:
             self.events.warning(job, finish.reason, finish.message)

@@ -50,3 +50,4 @@ def test_a_rollback_brings_the_template_back_and_takes_the_order_away() -> None:
     assert outcome.deployment["metadata"]["annotations"] == {REVISION: "2", "e": "old"}
     assert outcome.event_type == "Normal"
     assert rollback.plan(deployment({ROLLBACK_TO: "5"}), [old]).reason == "RollbackRevisionNotFound"
+    assert rollback.is_wanted(wanted) and not rollback.is_wanted(deployment({ROLLBACK_TO: "soon"}))
