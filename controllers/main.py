@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from controllers.options import Options, add_options, options_of
-from controllers.runtime.accounts import AccountClients, ClientOf
+from controllers.runtime.accounts import AccountClients, ClientOf, own_name
 from controllers.runtime.client import Client
 from controllers.runtime.controller import Runtime
 from controllers.runtime.events import EventSink
@@ -39,17 +39,12 @@ async def serve(options: Options, on_ready: Callable[[], None], stop: asyncio.Ev
     nameless = transport.nameless() if options.use_service_account_credentials else None
     try:
         client = Client(transport, COMPONENT)
-        client_of = AccountClients(client, nameless, COMPONENT) if nameless is not None else _own_name(client)
+        client_of = AccountClients(client, nameless, COMPONENT) if nameless is not None else own_name(client)
         await _serve(options, names, client, client_of, on_ready, stop)
     finally:
         if nameless is not None:
             await nameless.close()
         await transport.close()
-
-
-def _own_name(client: Client) -> ClientOf:
-    """All controllers with the process's own rights."""
-    return lambda controller, _account: client.named(controller)
 
 
 async def _serve(

@@ -20,9 +20,15 @@ from controllers.runtime.transport import Transport
 ClientOf = Callable[[str, str], Client]
 """The client of a controller, by its name and its account's ('': in the process's own name)."""
 
+
 NAMESPACE = "kube-system"
 LIFETIME_S = 7200
 RENEW_AFTER_S = 0.8 * LIFETIME_S
+
+
+def own_name(client: Client) -> ClientOf:
+    """All controllers with the process's own rights."""
+    return lambda controller, _account: client.named(controller)
 
 
 class AccountToken:

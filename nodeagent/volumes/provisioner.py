@@ -15,6 +15,7 @@ from collections.abc import Collection, Coroutine, Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
+from controllers.runtime.accounts import own_name
 from controllers.runtime.client import Client
 from controllers.runtime.controller import Controller, For, Reads, Requeue, Runtime, Watches
 from controllers.runtime.errors import AlreadyExists, ApiError, Forbidden, NotFound
@@ -209,7 +210,7 @@ def _make(folder: Path) -> None:
 async def serve(client: Client, nodes: Collection[str], folder: Path, *, has_files: bool) -> None:
     """Provision for these nodes until cancelled."""
     events = EventSink(client.named("events"), now)
-    runtime = Runtime(client, Informers(client), events, Metrics(), now)
+    runtime = Runtime(client, own_name(client), Informers(client), events, Metrics(), now)
     worker = Worker(LocalPathProvisioner(runtime, nodes, folder, has_files=has_files))
     async with asyncio.TaskGroup() as group:
         runtime.informers.start(group)

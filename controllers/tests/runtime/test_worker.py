@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 
 from controllers.runtime import consistency
+from controllers.runtime.accounts import own_name
 from controllers.runtime.client import Client
 from controllers.runtime.controller import Controller, For, Owns, Requeue, Runtime
 from controllers.runtime.errors import Conflict, Expired, NotFound, Unavailable
@@ -104,7 +105,7 @@ async def run_probe(scenario: Callable[[Feed, Probe], Awaitable[None]]) -> None:
     feed = Feed()
     client = Client(feed, "test")  # type: ignore[arg-type]
     informers, events = Informers(client), EventSink(client, now)
-    runtime = Runtime(client, lambda name, _account: client.named(name), informers, events, Metrics(), now)
+    runtime = Runtime(client, own_name(client), informers, events, Metrics(), now)
     probe = Probe(runtime)
     try:
         async with asyncio.timeout(10), asyncio.TaskGroup() as group:
