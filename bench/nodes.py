@@ -123,7 +123,7 @@ def show(work: str, measured: float, unit: str) -> None:
 
 
 def measure_containers(pods: int) -> None:
-    with _up("--runtime", "containerd") as cluster:
+    with _up("--runtime", "containerd", "--containerd", shutil.which("containerd") or "") as cluster:
         show("memory of the agent, no pods", cluster.memory_mib(), "MiB")
         cluster.run(0, 1)
         show("create to Running, 1 pod (images warm)", min(cluster.run(number, 1)[0] for number in range(1, 4)), "s")

@@ -13,6 +13,9 @@ from pathlib import Path
 from cluster.errors import CommandError, explain
 from cluster.readiness import Ready
 
+NODE_GRACE_S = 60.0
+"""A node may have many containers to end."""
+
 
 def run_controllers(words: Sequence[str], ready: Ready) -> None:
     """Run the controllers until told to stop. Raises CommandError when that is not possible."""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cluster.errors import CommandError
 from cluster.home import Home
-from cluster.node import give_certificates, node_folder
+from cluster.node import NAME, give_certificates, node_folder
 from cluster.options import ClusterOptions, apiserver_arguments
-
-POD_RANGE = "10.244.0.0/16"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +17,14 @@ class Component:
 
     `identity` names the client certificate of its kubeconfig (a key of `cluster.pki.CLIENTS`); empty for the API
     server, which the others need and which therefore begins before them. `prepare` is done once in the supervisor, when
-    the cluster's certificates are there.
+    the cluster's certificates are there. `stop_s` is how long its end may take.
     """
 
     name: str
     command: Callable[[ClusterOptions, Home], list[str]]
     identity: str = ""
     prepare: Callable[[ClusterOptions, Home], None] = lambda options, home: None
+    stop_s: float = 15.0
 
 
 def _controllers(options: ClusterOptions, home: Home) -> list[str]:
@@ -40,7 +38,7 @@ def _controllers(options: ClusterOptions, home: Home) -> list[str]:
         *("--use-service-account-credentials", "true"),
         *("--service-cluster-ip-range", options.service_range),
         # Nodes that come from elsewhere bring their own ranges of addresses.
-        *("--allocate-node-cidrs", "true" if options.nodes else "false", "--cluster-cidr", POD_RANGE),
+        *("--allocate-node-cidrs", "true" if options.nodes else "false", "--cluster-cidr", options.cluster_cidr),
     ]
 
 
@@ -61,6 +59,7 @@ def _nodeagent(options: ClusterOptions, home: Home) -> list[str]:
         # Any free port: a machine may have several clusters.
         *("--count", str(options.nodes), "--port", "0"),
         *(("--bootstrap",) if is_real else ("--address", "127.0.0.1")),
+        *(("--containerd", str(options.containerd)) if is_real and options.containerd is not None else ()),
         *(("--ephemeral",) if home.ephemeral else ()),
         "--provision",
     ]
@@ -72,9 +71,7 @@ def _give_node_certificates(options: ClusterOptions, home: Home) -> None:
 
 
 def _node_name(options: ClusterOptions) -> str:
-    if options.runtime == "containerd":
-        return socket.gethostname().lower()
-    return "node" if options.nodes > 1 else "node-0"
+    return "node" if options.nodes > 1 else NAME
 
 
 def _many(options: ClusterOptions) -> str:
@@ -86,7 +83,8 @@ COMPONENTS: tuple[Component, ...] = (
     Component("apiserver", lambda options, home: apiserver_arguments(options, home.path)),
     Component("controllers", _controllers, identity="controller-manager"),
     Component("scheduler", _scheduler, identity="scheduler"),
-    Component("nodeagent", _nodeagent, identity="admin", prepare=_give_node_certificates),
+    # It may have many containers to end.
+    Component("nodeagent", _nodeagent, identity="admin", prepare=_give_node_certificates, stop_s=60.0),
 )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from cluster.errors import CommandError, explain
 from cluster.home import Home, Running, ephemeral_homes
 
-STOP_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 90.0
 PROBE_TIMEOUT_S = 2.0
 
 
@@ -104,6 +104,8 @@ def _show(home: Home) -> bool:
     print(f"cluster     {place}, {'ready' if is_ready else 'not ready'}, up {_age(time.time() - running.started)}")
     print(f"server      {running.server}")
     print(f"kubeconfig  {running.kubeconfig}")
+    if running.runtime:
+        print(f"runtime     {running.runtime}")
     for name, pid in running.components.items():
         restarts = running.restarts.get(name, 0)
         print(f"{name:<11} pid {pid}" + (f", started again {restarts} times" if restarts else ""))

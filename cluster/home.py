@@ -29,7 +29,7 @@ LOG_LIMIT_BYTES = 10_000_000
 @dataclass(frozen=True, slots=True)
 class Running:
     """What a running cluster tells about itself; `components` are process ids by name, `restarts` how often one of them
-    has ended by itself and was started again.
+    has ended by itself and was started again. `runtime` says to people what runs pods.
     """
 
     pid: int
@@ -38,6 +38,7 @@ class Running:
     started: float
     components: Mapping[str, int] = field(default_factory=dict)
     restarts: Mapping[str, int] = field(default_factory=dict)
+    runtime: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +139,8 @@ def opened(data_dir: Path, *, ephemeral: bool) -> Iterator[Home]:
             raise CommandError(f"cannot use the data directory {explain(error)}") from None
         yield Home(data_dir)
         return
-    remove_abandoned()
-    path = Path(tempfile.mkdtemp(prefix=_prefix(), dir=_memory()))
+    remove_abandoned_homes()
+    path = Path(tempfile.mkdtemp(prefix=home_prefix(), dir=_memory()))
     try:
         yield Home(path, ephemeral=True)
     finally:
@@ -148,11 +149,12 @@ def opened(data_dir: Path, *, ephemeral: bool) -> Iterator[Home]:
 
 def ephemeral_homes() -> list[Home]:
     """The homes of this user's ephemeral clusters, running or abandoned."""
-    found = [path for path in _memory().glob(f"{_prefix()}*") if path.is_dir() and path.stat().st_uid == os.getuid()]
+    paths = _memory().glob(f"{home_prefix()}*")
+    found = [path for path in paths if path.is_dir() and path.stat().st_uid == os.getuid()]
     return [Home(path, ephemeral=True) for path in sorted(found)]
 
 
-def remove_abandoned() -> None:
+def remove_abandoned_homes() -> None:
     """Remove what clusters left in memory whose supervisor was killed."""
     for home in ephemeral_homes():
         is_old = time.time() - home.path.stat().st_mtime > YOUNG_S
@@ -175,5 +177,6 @@ def _memory() -> Path:
     return MEMORY if os.access(MEMORY, os.W_OK | os.X_OK) else Path(tempfile.gettempdir())
 
 
-def _prefix() -> str:
+def home_prefix() -> str:
+    """How the names of this user's ephemeral homes begin."""
     return f"wherry-{os.getuid()}-"

@@ -149,10 +149,10 @@ def _scheduler(arguments: argparse.Namespace) -> int:
 
 
 def _nodeagent(arguments: argparse.Namespace) -> int:
-    from cluster.clients import run_nodeagent
+    from cluster.clients import NODE_GRACE_S, run_nodeagent
     from cluster.readiness import Ready
 
-    ready = Ready(arguments.ready_fd)
+    ready = Ready(arguments.ready_fd, NODE_GRACE_S)
     return _reported(lambda: run_nodeagent(arguments.rest, ready), ready)
 
 

@@ -31,8 +31,11 @@ class ClusterOptions:
     etcd_keyfile: Path | None
     token_auth_file: Path | None
     nodes: int = 1
-    runtime: str = "simulated"
     scheduler_config: Path | None = None
+    runtime: str = ""
+    """Empty where it is still to be chosen."""
+    containerd: Path | None = None
+    cluster_cidr: str = ""
 
     @property
     def reachable_address(self) -> str:
@@ -104,8 +107,20 @@ def add_node_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--runtime",
         choices=("simulated", "containerd"),
-        default="simulated",
-        help="pods without containers, or with real ones, which needs root (default: simulated)",
+        default="",
+        help="pods without containers, or with real ones (default: real ones where this machine can run them)",
+    )
+    add(
+        "--containerd",
+        type=Path,
+        metavar="PATH",
+        help="socket of a running containerd, or the program to start (default: one that runs, or the installed one)",
+    )
+    add(
+        "--cluster-cidr",
+        metavar="CIDR",
+        default="",
+        help="addresses for pods (default: 10.244.0.0/16; where that is taken, the next one that is free)",
     )
     add("--scheduler-config", type=Path, metavar="FILE", help="how to schedule: a KubeSchedulerConfiguration")
 
@@ -127,9 +142,15 @@ def cluster_options(arguments: argparse.Namespace) -> ClusterOptions:
         nodes=getattr(arguments, "nodes", 0),
         runtime=getattr(arguments, "runtime", "simulated"),
         scheduler_config=_absolute(getattr(arguments, "scheduler_config", None)),
+        containerd=_absolute(getattr(arguments, "containerd", None)),
+        cluster_cidr=getattr(arguments, "cluster_cidr", ""),
     )
     _check(options)
     return options
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return path.expanduser().absolute() if path is not None else None
 
 
 def apiserver_arguments(options: ClusterOptions, home: Path) -> list[str]:
@@ -156,27 +177,26 @@ def _etcd_servers(store: str | None, servers: str) -> tuple[str, ...]:
     return tuple(server.strip() for server in (servers or DEFAULT_ETCD).split(",") if server.strip())
 
 
-def _absolute(path: Path | None) -> Path | None:
-    return None if path is None else path.expanduser().absolute()
-
-
 def _check(options: ClusterOptions) -> None:
     if options.nodes < 0:
         raise CommandError(f"--nodes {options.nodes}: there cannot be less than none")
     if options.runtime == "containerd" and options.nodes > 1:
         raise CommandError("--runtime containerd: a machine has room for one node with real containers")
-    if options.runtime == "containerd" and options.nodes and os.geteuid() != 0:
-        raise CommandError("--runtime containerd: only root can run containers")
+    if options.runtime == "simulated" and options.containerd is not None:
+        raise CommandError("--containerd goes with --runtime containerd, not with simulated")
     if not 0 <= options.port <= 65535:
         raise CommandError(f"--port {options.port}: ports go from 0 to 65535")
     try:
         ipaddress.ip_address(options.bind_address)
     except ValueError:
         raise CommandError(f"--bind-address {options.bind_address}: not an IP address") from None
-    try:
-        network = ipaddress.ip_network(options.service_range)
-    except ValueError as error:
-        raise CommandError(f"--service-cluster-ip-range {options.service_range}: {error}") from None
+    network = _network("--service-cluster-ip-range", options.service_range)
+    if options.cluster_cidr:
+        pods = _network("--cluster-cidr", options.cluster_cidr)
+        if pods.version == network.version and pods.overlaps(network):
+            raise CommandError(f"--cluster-cidr {options.cluster_cidr}: services have {options.service_range}")
+        if pods.version == 4 and pods.prefixlen > 24:
+            raise CommandError(f"--cluster-cidr {options.cluster_cidr}: too small, a node takes a /24 of it")
     if network.num_addresses < 4:
         raise CommandError(f"--service-cluster-ip-range {options.service_range}: too small to hold services")
     if options.ephemeral and options.etcd_servers:
@@ -187,3 +207,10 @@ def _check(options: ClusterOptions) -> None:
     for file in files:
         if file is not None and not os.access(file, os.R_OK):
             raise CommandError(f"{file}: {'no permission to read it' if file.exists() else 'no such file'}")
+
+
+def _network(option: str, text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError as error:
+        raise CommandError(f"{option} {text}: {error}") from None

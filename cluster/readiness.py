@@ -14,17 +14,19 @@ import threading
 import time
 
 GRACE_S = 10.0
+"""How long a component may go on without its supervisor, to end in order."""
 
 
 class Ready:
     """The component's end. Without a descriptor nobody listens and nothing is watched."""
 
-    def __init__(self, descriptor: int | None) -> None:
+    def __init__(self, descriptor: int | None, grace_s: float = GRACE_S) -> None:
         self.is_supervised = descriptor is not None
         self._descriptor = descriptor
         self._may_begin = threading.Event()
         if self.is_supervised:
-            threading.Thread(target=self._end_with_supervisor, name="lifeline", daemon=True).start()
+            thread = threading.Thread(target=self._end_with_supervisor, args=(grace_s,), name="lifeline", daemon=True)
+            thread.start()
 
     def wait_to_begin(self) -> None:
         """Return once the supervisor, if there is one, says that what the component needs is there."""
@@ -44,9 +46,9 @@ class Ready:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def _end_with_supervisor(self) -> None:
+    def _end_with_supervisor(self, grace_s: float) -> None:
         while os.read(0, 1024):
             self._may_begin.set()
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(GRACE_S)
+        time.sleep(grace_s)
         os._exit(1)

@@ -27,7 +27,6 @@ from cluster.home import Home, Running
 from cluster.options import ClusterOptions
 
 START_TIMEOUT_S = 60.0
-STOP_TIMEOUT_S = 15.0
 LAST_WORDS = 15
 """Lines of a component's log that are shown when it ends by itself."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
@@ -57,15 +56,25 @@ class Child:
 
 
 class Supervisor:
-    """Runs `components` in `home` until a signal. `say` prints progress for whoever waits."""
+    """Runs `components` in `home` until a signal. `say` prints progress for whoever waits.
+
+    `runtime` says in words what runs pods.
+    """
 
     def __init__(
-        self, options: ClusterOptions, home: Home, components: Sequence[Component], say: Callable[[str], None]
+        self,
+        options: ClusterOptions,
+        home: Home,
+        components: Sequence[Component],
+        say: Callable[[str], None],
+        *,
+        runtime: str = "",
     ) -> None:
         self._options = options
         self._home = home
         self._components = components
         self._say = say
+        self._runtime = runtime
         self._children: list[Child] = []
         self._certificates: subprocess.Popen[bytes] | None = None
         self._started = time.monotonic()
@@ -123,6 +132,7 @@ class Supervisor:
             started=time.time(),
             components={child.component.name: child.process.pid for child in self._children},
             restarts={child.component.name: child.restarts for child in self._children if child.restarts},
+            runtime=self._runtime,
         )
         self._home.announce(running)
         return running
@@ -235,7 +245,7 @@ class Supervisor:
         """Last started, first stopped. A second signal, or a component that takes too long, means SIGKILL."""
         for child in reversed(self._children):
             child.process.terminate()
-            deadline = time.monotonic() + STOP_TIMEOUT_S
+            deadline = time.monotonic() + child.component.stop_s
             while child.process.poll() is None:
                 readable, _, _ = select.select([wakeup], [], [], 0.02)
                 is_late = time.monotonic() > deadline

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,11 +53,33 @@ def _supervise(
         on_ready(home, running)
 
     try:
-        Supervisor(options, home, components, _say).run(ready)
+        with _prepared(options, home, components) as (settled, runtime):
+            Supervisor(settled, home, components, _say, runtime=runtime).run(ready)
     finally:
         if home.ephemeral and options.kubeconfig is None:
             for path in written:
                 Path(path).unlink(missing_ok=True)
+
+
+@contextmanager
+def _prepared(
+    options: ClusterOptions, home: Home, components: Sequence[Component]
+) -> Iterator[tuple[ClusterOptions, str]]:
+    """The options with all decided that nodes depend on, and in words what runs their pods."""
+    from cluster import node, pod_range, runtime
+
+    if all(item.name != "nodeagent" for item in components):
+        yield replace(options, runtime="simulated", cluster_cidr=options.cluster_cidr or pod_range.RANGES[0]), ""
+        return
+    node.remove_abandoned()
+    settled, words = runtime.settle(options, home)
+    _say(f"  {'runtime':<12} {words}")
+    with pod_range.held(settled, home) as cluster_cidr:
+        try:
+            yield replace(settled, cluster_cidr=cluster_cidr), words
+        finally:
+            if home.ephemeral:
+                node.remove_rest(home)
 
 
 def _up_in_background(options: ClusterOptions, components: Sequence[Component]) -> int:

@@ -49,6 +49,7 @@ def kubeconfig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 def start_cluster(home: Path, store: list[str]) -> Iterator[Path]:
     path = home / "kubeconfig"
     command = [sys.executable, "-m", "cluster.main", "up", "--port", "0", "--kubeconfig", str(path), *store]
+    command += [] if "--runtime" in store else ["--runtime", "simulated"]
     with (home / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     try:
@@ -61,7 +62,7 @@ def start_cluster(home: Path, store: list[str]) -> Iterator[Path]:
         assert process.poll() is None, (home / "log").read_text()
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(90) == 0
 
 
 def _start_etcd(home: Path) -> tuple[subprocess.Popen[bytes], str]:
@@ -150,8 +151,9 @@ def containerd_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
     lack = lacking()
     if lack:
         pytest.skip(lack)
-    home = tmp_path_factory.mktemp("containerd")
-    clusters = start_cluster(home, ["--ephemeral", "--runtime", "containerd"])
+    home, program = tmp_path_factory.mktemp("containerd"), shutil.which("containerd")
+    assert program is not None
+    clusters = start_cluster(home, ["--ephemeral", "--runtime", "containerd", "--containerd", program])
     kubeconfig = next(clusters)
     root = node_root(kubeconfig)
     ctr = Containerd(root)

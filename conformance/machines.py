@@ -42,7 +42,7 @@ def lacking() -> str:
     try:
         import grpc  # noqa: F401
     except ImportError:
-        return "grpcio is not installed (pip install 'wherry[containerd]')"
+        return "grpcio is not installed (pip install grpcio protobuf)"
     return ""
 
 

@@ -34,8 +34,8 @@ from conformance.processes import ApiServer, Process, eventually
 
 RUNNING, STARTING = 10, 6
 NODE = "crash"
-# Other clusters of the machine have the usual one.
-POD_RANGE = "10.245.0.0/16"
+# Other clusters of the machine have the usual ones.
+POD_RANGE = "10.233.0.0/16"
 
 
 class Cluster:

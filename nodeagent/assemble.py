@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
-import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from controllers.runtime.client import Client
@@ -22,6 +20,7 @@ from nodeagent.host import AgentHost
 from nodeagent.mirrors import Mirrors
 from nodeagent.network import cni
 from nodeagent.network.dns import parse_resolv_conf
+from nodeagent.network.routes import overlap, read_routes
 from nodeagent.node.cgroups import Cgroups
 from nodeagent.node.keeper import NodeKeeper
 from nodeagent.node.machine import Machine
@@ -37,12 +36,12 @@ from nodeagent.pods.publish import Publisher
 from nodeagent.pods.restart import Backoff
 from nodeagent.pods.stop import Stopper
 from nodeagent.pods.tell import COMPONENT, PodEvents
+from nodeagent.removal import remove_node
 from nodeagent.runtime import containerd
-from nodeagent.runtime.cri import CriRuntime
-from nodeagent.runtime.protocol import Readiness, Runtime, RuntimeFailure
+from nodeagent.runtime.protocol import Readiness, RuntimeFailure
 from nodeagent.runtime.simulated import SimulatedRuntime
+from nodeagent.runtimes import NodeRuntime, bridge, cgroup_root, containerd_paths
 from nodeagent.sources import ApiSources
-from nodeagent.volumes import mounting
 from nodeagent.volumes.claims import Claims
 from nodeagent.volumes.persistent import PersistentVolumes
 from nodeagent.volumes.setup import Volumes
@@ -67,58 +66,15 @@ class Surroundings:
     fleet: PodFleet | None
 
 
-async def open_runtime(options: AgentOptions) -> Runtime:
-    """The runtime of a node. Raises RuntimeFailure."""
-    if options.runtime == "simulated":
-        return SimulatedRuntime(options.pod_cidr)
-    if options.containerd is not None:
-        await containerd.ensure_pause_image(options.containerd)
-        return CriRuntime(str(options.containerd))
-    paths = containerd_paths(options)
-    await containerd.ensure_running(paths, options.root / "containerd.log")
-    return CriRuntime(str(paths.socket))
-
-
-def containerd_paths(options: AgentOptions) -> containerd.ContainerdPaths:
-    """A socket's path must be short, so what is not to outlive the machine's uptime is below /run."""
-    return containerd.ContainerdPaths.below(options.root, Path("/run/wherry") / _short_name(options))
-
-
-def _bridge(options: AgentOptions) -> str:
-    return f"wherry{_short_name(options)}"
-
-
-def _short_name(options: AgentOptions) -> str:
-    """Tells the nodes of a machine apart where names must be short: by the folder that only one can have."""
-    return hashlib.sha256(str(options.root).encode()).hexdigest()[:8]
-
-
-async def remove_node(options: AgentOptions, runtime: Runtime) -> None:
-    """End all containers of an ephemeral node and remove what it had."""
-    if options.runtime != "containerd":
-        await asyncio.to_thread(shutil.rmtree, options.root, ignore_errors=True)
-        return
-    try:
-        for sandbox in await runtime.sandboxes():
-            await runtime.stop_sandbox(sandbox.id)
-            await runtime.remove_sandbox(sandbox.id)
-    except RuntimeFailure as failure:
-        log.warning("containers not removed: %s", failure)
-    if options.containerd is None:
-        paths = containerd_paths(options)
-        await asyncio.to_thread(containerd.stop, paths)
-        await asyncio.to_thread(shutil.rmtree, paths.socket.parent, ignore_errors=True)
-    await asyncio.to_thread(mounting.remove_with_mounts, options.root)
-    await cni.remove_bridge(_bridge(options))
-
-
 class Node:
     """A node with all its parts; `run` it."""
 
-    def __init__(self, name: str, around: Surroundings, runtime: Runtime) -> None:
+    def __init__(self, name: str, around: Surroundings, opened: NodeRuntime) -> None:
         self.name = name
         self._around = around
-        self._runtime = runtime
+        self._opened = opened
+        self._runtime = opened.runtime
+        self._network_problem = ""
         options, client, machine = around.options, around.client, around.machine
         self._port = options.port
         self._events = EventSink(client, now, host=name)
@@ -157,9 +113,9 @@ class Node:
                 group.create_task(self._events.run(), name="events")
                 if approver is not None:
                     group.create_task(self._door.keep_certificate(approver), name="certificate")
-                if options.runtime == "containerd" and options.containerd is None:
+                if options.runtime == "containerd" and options.socket is None:
                     paths, log_file = containerd_paths(options), options.root / "containerd.log"
-                    group.create_task(containerd.keep_running(paths, log_file), name="containerd")
+                    group.create_task(containerd.keep_running(paths, log_file, options.program), name="containerd")
 
                 def started() -> None:
                     if options.runtime == "containerd":
@@ -172,7 +128,7 @@ class Node:
             await self._door.close()
             await self._write_the_rest()
             if options.ephemeral:
-                await remove_node(options, self._runtime)
+                await remove_node(options, self._opened)
             await self._runtime.close()
 
     async def _write_the_rest(self) -> None:
@@ -206,6 +162,8 @@ class Node:
         runtime, port = self._runtime, self._port
         try:
             readiness = await runtime.readiness()
+            if self._network_problem:
+                readiness = replace(readiness, network=False, network_message=self._network_problem)
             version = f"{runtime.name}://{await runtime.version()}"
             return NodeState(readiness, version, await runtime.images(), self._care.pressures, port)
         except RuntimeFailure as failure:
@@ -219,9 +177,11 @@ class Node:
             return
         if isinstance(self._runtime, SimulatedRuntime):
             self._runtime.use_addresses(given[0])
-        elif options.containerd is None:
-            paths = containerd_paths(options)
-            cni.write_configuration(paths.cni_config, options.root / "cni-addresses", given, _bridge(options))
+        elif self._opened.cni_file is not None:
+            self._network_problem = overlap(given, read_routes(), bridge(options))
+            if not self._network_problem:
+                state = options.root / "cni-addresses"
+                cni.write_configuration(self._opened.cni_file, state, given, bridge(options))
 
 
 def _settings(options: AgentOptions, machine: Machine) -> NodeSettings:
@@ -232,6 +192,7 @@ def _settings(options: AgentOptions, machine: Machine) -> NodeSettings:
     return NodeSettings(
         root=options.root,
         logs=options.root / "logs",
+        cgroup_root=cgroup_root(options),
         cluster_domain=options.cluster_domain,
         cluster_dns=options.cluster_dns,
         node_dns=parse_resolv_conf(resolv_conf),

@@ -13,13 +13,14 @@ from controllers.runtime.client import Client
 from controllers.runtime.informer import Informer
 from controllers.runtime.kinds import PODS, SERVICES
 from controllers.runtime.transport import open_transport
-from nodeagent.assemble import Node, Surroundings, open_runtime
+from nodeagent.assemble import Node, Surroundings
 from nodeagent.identity import ensure_kubeconfig
 from nodeagent.node.machine import Machine, read_machine
 from nodeagent.objects import WatchedObjects
 from nodeagent.options import AgentOptions
 from nodeagent.pods.fleet import PodFleet
 from nodeagent.pods.tell import COMPONENT
+from nodeagent.runtimes import open_runtime
 from nodeagent.volumes import provisioner
 
 Ready = Callable[[], None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -15,7 +16,7 @@ RuntimeName = Literal["containerd", "simulated"]
 
 @dataclass(frozen=True, slots=True)
 class AgentOptions:
-    """`containerd` is the socket of a running one; without it the agent starts its own below `root`.
+    """`containerd` is the socket of a running one, or the program to start; without it the installed one is started.
 
     An `ephemeral` node takes everything of its own with it when it ends.
     With `bootstrap` the kubeconfig is only good for asking for a certificate in the node's own name.
@@ -40,6 +41,21 @@ class AgentOptions:
     count: int = 1
 
     @property
+    def socket(self) -> Path | None:
+        """The socket of a containerd that somebody else runs."""
+        return self.containerd if self.containerd is not None and not self.containerd.is_file() else None
+
+    @property
+    def program(self) -> Path | None:
+        """The containerd to start, where it is not the installed one."""
+        return self.containerd if self.containerd is not None and self.containerd.is_file() else None
+
+    @property
+    def short_name(self) -> str:
+        """Tells the nodes of a machine apart where names must be short: by the folder that only one can have."""
+        return hashlib.sha256(str(self.root).encode()).hexdigest()[:8]
+
+    @property
     def names(self) -> list[str]:
         """The nodes of this process: one, or many with numbers."""
         if self.count == 1:
@@ -56,7 +72,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--node-name", default="", metavar="NAME", help="name of the node (default: the machine's host name)")
     add("--root-dir", type=Path, required=True, metavar="DIR", help="where the node keeps volumes, logs and images")
     add("--runtime", choices=("containerd", "simulated"), default="containerd", help="what runs the pods")
-    add("--containerd", type=Path, metavar="SOCKET", help="a running containerd (default: start an own one)")
+    add("--containerd", type=Path, metavar="PATH", help="socket of a running containerd, or the program to start")
     add("--pod-cidr", default="", metavar="CIDR", help="addresses for pods where the cluster gives the node none")
     add("--node-ip", default="", metavar="IP", help="address of the node (default: that of the way out)")
     add("--address", default="0.0.0.0", metavar="IP", help="where the node's own API listens (default: everywhere)")

@@ -41,7 +41,7 @@ def wherry(*arguments: str | Path, env: dict[str, str] | None = None) -> subproc
 def up(*arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
     """A cluster in the foreground that has said that it is ready."""
     process = subprocess.Popen(
-        [*WHERRY, "up", "--port", "0", *map(str, arguments)],
+        [*WHERRY, "up", "--port", "0", "--runtime", "simulated", *map(str, arguments)],
         cwd=ROOT,
         text=True,
         stdout=subprocess.PIPE,
@@ -81,7 +81,7 @@ def is_gone(pid: int) -> bool:
 
 def test_a_cluster_lives_in_the_background_until_down(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    started = wherry("up", "--detach", "--port", "0", "--data-dir", data)
+    started = wherry("up", "--detach", "--port", "0", "--runtime", "simulated", "--data-dir", data)
     assert started.returncode == 0, started.stderr
     try:
         assert re.search(r"apiserver +https://127.0.0.1:\d+ ", started.stdout)

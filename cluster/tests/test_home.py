@@ -10,7 +10,7 @@ import pytest
 
 from cluster import home as homes
 from cluster.errors import CommandError
-from cluster.home import LOG_LIMIT_BYTES, Home, Running, ephemeral_homes, opened, remove_abandoned
+from cluster.home import LOG_LIMIT_BYTES, Home, Running, ephemeral_homes, opened, remove_abandoned_homes
 
 
 @pytest.fixture(autouse=True)
@@ -64,13 +64,13 @@ def test_only_homes_abandoned_for_a_while_are_removed() -> None:
             os.utime(home.path, (0, 0))
         with other.held():
             os.utime(other.path, (0, 0))
-            remove_abandoned()
+            remove_abandoned_homes()
             assert set(ephemeral_homes()) == {alive, other}
         os.utime(other.path)
-        remove_abandoned()
+        remove_abandoned_homes()
         assert set(ephemeral_homes()) == {alive, other}, "it may be about to be taken"
         os.utime(other.path, (0, 0))
-        remove_abandoned()
+        remove_abandoned_homes()
         assert ephemeral_homes() == [alive]
 
 

@@ -9,12 +9,13 @@ import pytest
 
 from cluster.components import COMPONENTS, choose
 from cluster.errors import CommandError
-from cluster.options import ClusterOptions, add_cluster_options, apiserver_arguments, cluster_options
+from cluster.options import ClusterOptions, add_cluster_options, add_node_options, apiserver_arguments, cluster_options
 
 
 def parse(*words: str) -> ClusterOptions:
     parser = argparse.ArgumentParser()
     add_cluster_options(parser)
+    add_node_options(parser)
     return cluster_options(parser.parse_args(words))
 
 
@@ -29,6 +30,9 @@ def parse(*words: str) -> ClusterOptions:
         (["--store", "sqlite", "--etcd-servers", "http://a:1"], "goes with --store etcd"),
         (["--store", "etcd", "--etcd-certfile", "/dev/null"], "go together"),
         (["--token-auth-file", "/none"], "no such file"),
+        (["--cluster-cidr", "10.96.1.0/24"], "services have 10.96.0.0/16"),
+        (["--cluster-cidr", "10.9.0.0/25"], "too small"),
+        (["--runtime", "simulated", "--containerd", "/run/x"], "goes with --runtime containerd"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )

@@ -10,7 +10,11 @@ import ipaddress
 import json
 from pathlib import Path
 
-FILE = "10-wherry.conflist"
+
+def file_in(folder: Path, bridge: str) -> Path:
+    """Where the network of that bridge is described."""
+    return folder / f"10-{bridge}.conflist"
+
 
 
 def configuration(pod_cidrs: list[str], bridge: str, state: Path) -> str:
@@ -44,13 +48,12 @@ async def remove_bridge(name: str) -> None:
     await process.wait()
 
 
-def write_configuration(folder: Path, state: Path, pod_cidrs: list[str], bridge: str) -> None:
+def write_configuration(path: Path, state: Path, pod_cidrs: list[str], bridge: str) -> None:
     """Write the file, at once and only if it says something new."""
     content = configuration(pod_cidrs, bridge, state)
-    path = folder / FILE
     if path.exists() and path.read_text() == content:
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / f".{FILE}.new"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.new")
     draft.write_text(content)
     draft.rename(path)

@@ -90,14 +90,14 @@ def can_lower_oom_score() -> bool:
     return False
 
 
-async def ensure_running(paths: ContainerdPaths, log_file: Path) -> None:
+async def ensure_running(paths: ContainerdPaths, log_file: Path, program: Path | None = None) -> None:
     """Start containerd unless it answers already, and see that it has the pause image."""
     if not await _answers(paths.socket):
-        await _start(paths, log_file)
+        await _start(paths, log_file, program)
     await ensure_pause_image(paths.socket)
 
 
-async def keep_running(paths: ContainerdPaths, log_file: Path) -> None:
+async def keep_running(paths: ContainerdPaths, log_file: Path, program: Path | None = None) -> None:
     """Start containerd again whenever it has ended, until cancelled. Containers go on without it meanwhile."""
     while True:
         await asyncio.sleep(CHECK_S)
@@ -105,7 +105,7 @@ async def keep_running(paths: ContainerdPaths, log_file: Path) -> None:
             continue
         log.warning("containerd has ended and is started again")
         try:
-            await ensure_running(paths, log_file)
+            await ensure_running(paths, log_file, program)
         except RuntimeFailure as failure:
             log.error("containerd does not start: %s", failure)
 
@@ -120,8 +120,8 @@ async def _listens(socket: Path) -> bool:
     return True
 
 
-async def _start(paths: ContainerdPaths, log_file: Path) -> None:
-    binary = shutil.which("containerd")
+async def _start(paths: ContainerdPaths, log_file: Path, program: Path | None) -> None:
+    binary = str(program) if program is not None else shutil.which("containerd")
     if binary is None:
         raise RuntimeFailure("containerd is not installed (Debian: apt-get install containerd runc)")
     for folder in (paths.root, paths.state, paths.socket.parent, paths.cni_config, log_file.parent):
@@ -168,12 +168,15 @@ def _wait_for_end(pid: int) -> None:
         time.sleep(0.05)
 
 
-async def ensure_pause_image(socket: Path) -> None:
-    """Import the pause image if containerd does not have it."""
-    listed = await _ctr(socket, "images", "list", "--quiet")
-    if pause.IMAGE in listed.decode().split():
+async def ensure_pause_image(socket: Path, name: str = pause.IMAGE) -> None:
+    """Import the pause image, under the name by which containerd asks for it, if containerd does not have it."""
+    listed = (await _ctr(socket, "images", "list", "--quiet")).decode().split()
+    if name in listed:
         return
-    await _ctr(socket, "images", "import", "-", given=pause.archive())
+    if pause.IMAGE not in listed:
+        await _ctr(socket, "images", "import", "-", given=pause.archive())
+    if name != pause.IMAGE:
+        await _ctr(socket, "images", "tag", pause.IMAGE, name)
 
 
 async def _ctr(socket: Path, *arguments: str, given: bytes | None = None) -> bytes:

@@ -6,6 +6,7 @@ This module translates between the agent's plain values and CRI messages; it dec
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
@@ -42,12 +43,14 @@ SIGNALS = tuple(_SIGNAL_NAMES.split())
 _PROFILES = {"RuntimeDefault": 0, "Unconfined": 1, "Localhost": 2}
 _PROTOCOLS = {"TCP": 0, "UDP": 1, "SCTP": 2}
 POD_UID = "io.kubernetes.pod.uid"
+OWNER = "wherry.dev/node"
+"""The label that tells the containers of one node from those of others who use the same containerd."""
 
 
 class CriRuntime:
-    """A container runtime behind a CRI socket."""
+    """A container runtime behind a CRI socket. Of all that it has, only what carries the label of `owner` is seen."""
 
-    def __init__(self, socket: str) -> None:
+    def __init__(self, socket: str, owner: str) -> None:
         import grpc
 
         options = [
@@ -55,6 +58,7 @@ class CriRuntime:
             ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
         ]
         self._channel = grpc.aio.insecure_channel(f"unix://{socket}", options=options)
+        self._owner = owner
         self._methods: dict[str, Any] = {}
         self._messages = messages()
         self._features: Mapping[str, Any] = {}
@@ -87,12 +91,28 @@ class CriRuntime:
             network_message=network.message if network is not None else "",
         )
 
+    async def settings(self) -> Mapping[str, Any]:
+        """How containerd's CRI is configured, as far as it tells."""
+        answer = await self._call("Status", verbose=True)
+        found: Mapping[str, Any] = json.loads(answer.info.get("config") or "{}")
+        return found
+
     # -- sandboxes ---------------------------------------------------------------------------------------------
 
     async def sandboxes(self, uid: str = "") -> Sequence[Sandbox]:
-        selector = {POD_UID: uid} if uid else {}
-        answer = await self._call("ListPodSandbox", filter={"label_selector": selector})
+        answer = await self._call("ListPodSandbox", filter={"label_selector": self._selector(uid)})
         return [_sandbox(item) for item in answer.items if POD_UID in item.labels]
+
+    async def has_foreign_sandboxes(self) -> bool:
+        """Whether somebody who does not know the label of owners keeps pods there."""
+        answer = await self._call("ListPodSandbox")
+        return any(OWNER not in item.labels for item in answer.items)
+
+    def _selector(self, uid: str) -> dict[str, str]:
+        return {OWNER: self._owner, **({POD_UID: uid} if uid else {})}
+
+    def _owned(self, config: dict[str, Any]) -> dict[str, Any]:
+        return {**config, "labels": {**config["labels"], OWNER: self._owner}}
 
     async def sandbox(self, id: str) -> Sandbox:
         answer = await self._call("PodSandboxStatus", pod_sandbox_id=id)
@@ -102,7 +122,7 @@ class CriRuntime:
         answer = await self._call(
             "RunPodSandbox",
             timeout_s=2 * CALL_TIMEOUT_S,
-            config=_sandbox_config(config),
+            config=self._owned(_sandbox_config(config)),
             runtime_handler=config.handler,
         )
         return str(answer.pod_sandbox_id)
@@ -116,8 +136,7 @@ class CriRuntime:
     # -- containers --------------------------------------------------------------------------------------------
 
     async def containers(self, uid: str = "") -> Sequence[Container]:
-        selector = {POD_UID: uid} if uid else {}
-        answer = await self._call("ListContainers", filter={"label_selector": selector})
+        answer = await self._call("ListContainers", filter={"label_selector": self._selector(uid)})
         return [_container(item, item.pod_sandbox_id) for item in answer.containers if POD_UID in item.labels]
 
     async def container(self, id: str) -> Container:
@@ -127,8 +146,8 @@ class CriRuntime:
         answer = await self._call(
             "CreateContainer",
             pod_sandbox_id=sandbox_id,
-            config=_container_config(config),
-            sandbox_config=_sandbox_config(sandbox),
+            config=self._owned(_container_config(config)),
+            sandbox_config=self._owned(_sandbox_config(sandbox)),
         )
         return str(answer.container_id)
 
@@ -159,7 +178,7 @@ class CriRuntime:
         return str((await self._call("PortForward", pod_sandbox_id=sandbox_id, port=ports)).url)
 
     async def usage(self) -> Sequence[Usage]:
-        answer = await self._call("ListContainerStats")
+        answer = await self._call("ListContainerStats", filter={"label_selector": self._selector("")})
         return [_usage(stats) for stats in answer.stats if POD_UID in stats.attributes.labels]
 
     # -- images ------------------------------------------------------------------------------------------------

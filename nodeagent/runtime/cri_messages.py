@@ -121,7 +121,10 @@ FilesystemIdentifier mountpoint=1
 FilesystemUsage timestamp:int64=1 fs_id:FilesystemIdentifier=2 used_bytes:UInt64Value=3 inodes_used:UInt64Value=4
 ImageFsInfoRequest
 ImageFsInfoResponse image_filesystems:FilesystemUsage*=1
-ListContainerStatsRequest
+ContainerStatsFilter id=1 pod_sandbox_id=2 label_selector:map=3
+ListContainerStatsRequest filter:ContainerStatsFilter=1
+ReopenContainerLogRequest container_id=1
+ReopenContainerLogResponse
 ContainerAttributes id=1 metadata:ContainerMetadata=2 labels:map=3 annotations:map=4
 CpuUsage timestamp:int64=1 usage_core_nano_seconds:UInt64Value=2 usage_nano_cores:UInt64Value=3
 MemoryUsage timestamp:int64=1 working_set_bytes:UInt64Value=2 available_bytes:UInt64Value=3 \

@@ -1,0 +1,119 @@
+"""The end of a node that is not to come again: its containers, its containerd, its mounts, interfaces and files go.
+
+First in order, as the runtime knows best what belongs to a container; then whatever is left by force, since a node
+that is in a hurry, or whose runtime does not answer any more, must leave nothing either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from nodeagent.network import cni
+from nodeagent.node.cgroups import Cgroups
+from nodeagent.options import AgentOptions
+from nodeagent.runtime import containerd
+from nodeagent.runtime.protocol import Runtime, RuntimeFailure, Sandbox
+from nodeagent.runtimes import NodeRuntime, bridge, cgroup_root, containerd_paths, open_runtime
+from nodeagent.volumes import mounting
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 8
+ORDERLY_S = 40.0
+"""How long the runtime may take for all containers together."""
+KILL_S = 5.0
+
+
+async def remove_node(options: AgentOptions, opened: NodeRuntime) -> None:
+    """End all containers of a node and remove what it had."""
+    if options.runtime != "containerd":
+        await asyncio.to_thread(shutil.rmtree, options.root, ignore_errors=True)
+        return
+    try:
+        async with asyncio.timeout(ORDERLY_S):
+            await _end_all(opened.runtime)
+    except (RuntimeFailure, TimeoutError) as failure:
+        log.warning("containers not removed in order: %s", failure)
+    if opened.cni_file is not None:
+        await asyncio.to_thread(opened.cni_file.unlink, missing_ok=True)
+    if options.socket is None:
+        await asyncio.to_thread(_end_containerd, options)
+    await asyncio.to_thread(mounting.remove_with_mounts, options.root)
+    await cni.remove_bridge(bridge(options))
+    await asyncio.to_thread(Cgroups().remove, cgroup_root(options).partition("/")[0])
+
+
+async def remove_abandoned(root: Path, name: str) -> None:
+    """Remove a node whose agent was killed: `root` is its folder. Raises RuntimeFailure."""
+    options = AgentOptions(kubeconfig=Path(), name=name, root=root, ephemeral=True)
+    if not containerd_paths(options).config.exists():
+        await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
+        return
+    opened = await open_runtime(options)
+    try:
+        await remove_node(options, opened)
+    finally:
+        await opened.runtime.close()
+
+
+async def _end_all(runtime: Runtime) -> None:
+    limit = asyncio.Semaphore(AT_ONCE)
+
+    async def end(sandbox: Sandbox) -> None:
+        async with limit:
+            try:
+                await runtime.stop_sandbox(sandbox.id)
+                await runtime.remove_sandbox(sandbox.id)
+            except RuntimeFailure as failure:
+                log.warning("sandbox not removed: %s", failure, extra={"sandbox": sandbox.id})
+
+    await asyncio.gather(*(end(sandbox) for sandbox in await runtime.sandboxes()))
+
+
+def _end_containerd(options: AgentOptions) -> None:
+    """The daemon, what it left running, and its folder below /run."""
+    paths = containerd_paths(options)
+    containerd.stop(paths)
+    doomed = list(_shims(str(paths.socket)))
+    for shim in doomed:
+        for pid in (*_children(shim), shim):
+            _kill(pid)
+    deadline = time.monotonic() + KILL_S
+    while any(Path(f"/proc/{pid}").exists() for pid in doomed) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    mounting.remove_with_mounts(paths.socket.parent)
+
+
+def _shims(socket: str) -> Iterator[int]:
+    """The processes that stand between that containerd and its containers."""
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = file.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if socket.encode() in words and b"containerd-shim" in words[0]:
+            yield int(file.parent.name)
+
+
+def _children(pid: int) -> list[int]:
+    found = []
+    for file in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            found += [int(child) for child in file.read_text().split()]
+        except OSError:
+            continue
+    return found
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
