@@ -133,10 +133,11 @@ def _ids(lab: Lab) -> dict[str, str]:
     return {name: id for name, id in found.items() if name.startswith("old-")}
 
 
-def _converged(lab: Lab, *names: str) -> None:
+def _converged(lab: Lab, *names: str, tries: int = 1) -> None:
+    """All are ready; a container that was made, but could not be started, counts as a try."""
     for name in names:
         seen = lab.ready(name)
-        assert container(seen)["restartCount"] == 0, seen["status"]
+        assert container(seen)["restartCount"] < tries, seen["status"]
         assert lab("exec", name, "--", "echo", "here") == "here\n"
 
 
@@ -193,7 +194,7 @@ def test_containerd_is_killed(cluster: Cluster, lab: Lab) -> None:
     before = _ids(lab)
     names = _make_some(lab, "runtime")
     os.kill(cluster.containerd_pid(), signal.SIGKILL)
-    _converged(lab, *names)
+    _converged(lab, *names, tries=2)
     assert _ids(lab) == before
     _assert_each_once(lab)
     lab("delete", "pod", *names)
