@@ -211,6 +211,9 @@ def _copy_values(name: str, source: Struct, side: str, values: Object) -> str:
     _copy(source, f"{side}Value", values, "value", "0" if name == "object" else None)
     _copy(source, "averageValue" if name == "object" else f"{side}AverageValue", values, "averageValue")
     if name == "object":
+        if "averageValue" in values and values["value"] in ("0", 0):
+            # What the annotation cannot leave out was never asked for.
+            del values["value"]
         return "AverageValue" if "averageValue" in values else "Value"
     return "Value" if "value" in values else "AverageValue"
 

@@ -186,8 +186,11 @@ def _transition(change: _Change) -> Iterator[FieldError]:
     done_at, old_done_at = change.new.get("completionTime"), change.old.get("completionTime")
     if done_at and old_done_at and done_at != old_done_at:
         yield invalid("status.completionTime", done_at, "completionTime cannot be mutated")
-    if change.old.get("startTime") and change.changed("startTime") and not spec.get("suspend"):
-        yield required("status.startTime", "startTime cannot be removed for unsuspended job")
+    # A job that was suspended begins anew.
+    runs = not spec.get("suspend") and not change.had("Suspended")
+    if change.old.get("startTime") and change.changed("startTime") and runs:
+        start = change.new.get("startTime")
+        yield invalid("status.startTime", start, "field is immutable for unsuspended job once set")
     if change.had("SuccessCriteriaMet") and not change.has("SuccessCriteriaMet"):
         yield _conditions("cannot disable the SuccessCriteriaMet=True condition")
     if change.had("Complete") and not change.had("SuccessCriteriaMet") and change.has("SuccessCriteriaMet"):

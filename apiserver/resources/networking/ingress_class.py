@@ -19,6 +19,7 @@ from apiserver.resources.strategy import Object, WithStatus, WriteContext
 from openapi.meta.field import FieldError, forbidden, not_supported, required, too_long
 from openapi.meta.names import is_dns1123_label, is_domain_prefixed_path, name_is_dns_subdomain
 
+DEFAULT_CLASS_ANNOTATION = "ingressclass.kubernetes.io/is-default-class"
 MAX_CONTROLLER_BYTES = 250
 _SCOPES = ("Cluster", "Namespace")
 
@@ -50,7 +51,10 @@ class IngressClassStrategy(WithStatus):
     def cells(self, obj: Object, now: datetime) -> list[Any]:
         meta, spec = obj["metadata"], obj.get("spec") or EMPTY
         created = age(meta.get("creationTimestamp"), now)
-        return [meta.get("name", ""), spec.get("controller", ""), _parameters_cell(spec.get("parameters")), created]
+        name = meta.get("name", "")
+        if (meta.get("annotations") or EMPTY).get(DEFAULT_CLASS_ANNOTATION) == "true":
+            name += " (default)"
+        return [name, spec.get("controller", ""), _parameters_cell(spec.get("parameters")), created]
 
 
 def _parameters_cell(parameters: Mapping[str, Any] | None) -> str:

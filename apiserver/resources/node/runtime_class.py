@@ -5,7 +5,7 @@ Follows: pkg/registry/node/runtimeclass/strategy.go, pkg/apis/node/validation/va
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from apiserver.resources.age import age
 from apiserver.resources.field_rules import immutable, named
 from apiserver.resources.go_values import GoField, go_struct
 from apiserver.resources.node.columns import RUNTIME_CLASS
+from apiserver.resources.node_selectors import DEPRECATED_LABELS
 from apiserver.resources.pods.options import options_for
 from apiserver.resources.pods.resources import check_requirements
 from apiserver.resources.pods.scheduling import check_tolerations
@@ -52,6 +53,10 @@ class RuntimeClassStrategy(Strategy):
         if scheduling is not None:
             yield from validate_labels(scheduling.get("nodeSelector"), "scheduling.nodeSelector")
             yield from _validate_tolerations(scheduling.get("tolerations") or (), "scheduling.tolerations")
+
+    def warnings(self, obj: Object, old: Object | None) -> Iterable[str]:
+        selector = (obj.get("scheduling") or EMPTY).get("nodeSelector") or EMPTY
+        return [f"scheduling.nodeSelector: {DEPRECATED_LABELS[key]}" for key in selector if key in DEPRECATED_LABELS]
 
     def cells(self, obj: Object, now: datetime) -> list[Any]:
         meta = obj["metadata"]

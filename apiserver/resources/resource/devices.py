@@ -29,7 +29,7 @@ from openapi.meta.quantity import Quantity
 Struct = Mapping[str, Any]
 
 _ONE_VALUE = "exactly one value must be specified"
-_LISTS = ("bools", "ints", "strings", "versions")
+LISTS = ("bools", "ints", "strings", "versions")
 _SCALARS = ("bool", "int", "string", "version")
 _ONE_NODE = (
     "exactly one of `nodeName`, `nodeSelector`, or `allNodes` is required when `perDeviceNodeSelection` is set to true "
@@ -78,7 +78,7 @@ def _validate_map(values: Mapping[str, Any], key_rule: Rule, rule: Rule, path: s
 def _validate_attribute(attribute: Struct, path: str) -> Iterator[FieldError]:
     yield from _validate_text(attribute.get("string"), f"{path}.string")
     yield from _validate_version(attribute.get("version"), f"{path}.version")
-    for name in _LISTS:
+    for name in LISTS:
         values = attribute.get(name)
         if values is not None and not values:
             yield invalid(f"{path}.{name}", values, "must not be empty if specified")
@@ -87,7 +87,7 @@ def _validate_attribute(attribute: Struct, path: str) -> Iterator[FieldError]:
                 yield from _validate_text(value, f"{path}.{name}[{i}]")
             elif name == "versions":
                 yield from _validate_version(value, f"{path}.{name}[{i}]")
-    given = sum(attribute.get(name) is not None for name in (*_SCALARS, *_LISTS))
+    given = sum(attribute.get(name) is not None for name in (*_SCALARS, *LISTS))
     if not given:
         yield invalid(path, "", _ONE_VALUE)
     elif given > 1:

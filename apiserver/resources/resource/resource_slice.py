@@ -15,7 +15,7 @@ from apiserver.resources.node_selectors import validate_node_selector
 from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.resource import limits
 from apiserver.resources.resource.columns import SLICE
-from apiserver.resources.resource.devices import validate_counters, validate_device
+from apiserver.resources.resource.devices import LISTS, validate_counters, validate_device
 from apiserver.resources.resource.parts import (
     name_of,
     validate_driver_name,
@@ -42,6 +42,14 @@ class ResourceSliceStrategy(WithStatus):
     empty_status = False
     columns = SLICE
 
+    def prepare(self, obj: Object, old: Object | None, context: WriteContext) -> None:
+        """Attributes that are lists belong to a feature that is off."""
+        if not any(name in attribute for attribute in _attributes(old or EMPTY) for name in LISTS):
+            for attribute in _attributes(obj):
+                for name in LISTS:
+                    attribute.pop(name, None)
+        super().prepare(obj, old, context)
+
     def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
         spec = obj.get("spec") or EMPTY
         if old is None:
@@ -63,6 +71,11 @@ class ResourceSliceStrategy(WithStatus):
             (spec.get("pool") or EMPTY).get("name", ""),
             age(meta.get("creationTimestamp"), now),
         ]
+
+
+def _attributes(obj: Struct) -> Iterator[Object]:
+    for device in (obj.get("spec") or EMPTY).get("devices") or ():
+        yield from (device.get("attributes") or EMPTY).values()
 
 
 def _validate_spec(spec: Struct, old: Struct | None) -> Iterator[FieldError]:

@@ -27,6 +27,7 @@ SECRETS_ADVICE = (
 MIN_TOKEN_S = 600
 MAX_TOKEN_S = 1 << 32
 MIN_UPDATE_PERIOD_S = 10
+_OFF = "preventPodSchedulingIfMissing"
 _GROUP_POLICIES = ("ReadWriteOnceWithFSType", "File", "None")
 _MODES = ("Persistent", "Ephemeral")
 # The first name is the field, the second what messages call it.
@@ -39,7 +40,12 @@ class CsiDriverStrategy(Strategy):
     columns = CSI_DRIVER
 
     def prepare(self, obj: Object, old: Object | None, context: WriteContext) -> None:
-        """The generation counts changes of the spec; a new driver has none."""
+        """The generation counts changes of the spec; a new driver has none.
+
+        Keeping pods off nodes without the driver is a feature that is off.
+        """
+        if ((old or EMPTY).get("spec") or EMPTY).get(_OFF) is None:
+            (obj.get("spec") or {}).pop(_OFF, None)
         if old is not None and obj.get("spec") != old.get("spec"):
             obj["metadata"]["generation"] = int(old["metadata"].get("generation", 0)) + 1
 

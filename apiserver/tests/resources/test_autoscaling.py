@@ -68,6 +68,13 @@ def test_nothing_is_lost_on_the_way_to_version_1_and_back() -> None:
     assert to_v2(to_v1(obj)) == obj
 
 
+def test_an_average_of_an_object_survives_version_1() -> None:
+    described = {"kind": "Ingress", "name": "i"}
+    target = {"type": "AverageValue", "averageValue": "3"}
+    metric = {"type": "Object", "object": {"metric": {"name": "m"}, "describedObject": described, "target": target}}
+    assert to_v2(to_v1(autoscaler(metrics=[metric])))["spec"]["metrics"] == [metric]
+
+
 def test_conversions_leave_their_argument_alone() -> None:
     obj = autoscaler(metrics=[PODS])
     before = orjson.dumps(obj)

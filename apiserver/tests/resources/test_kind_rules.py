@@ -14,10 +14,19 @@ Object = dict[str, Any]
 MERGE = "application/merge-patch+json"
 _PREFIXES = {"v1": "/api/v1"}
 _CLUSTER_WIDE = frozenset(
-    ("CSIDriver", "ServiceCIDR", "PriorityClass", "ValidatingWebhookConfiguration", "VolumeAttributesClass")
+    (
+        "CSIDriver", "IngressClass", "PriorityClass", "ResourceSlice", "RuntimeClass", "ServiceCIDR",
+        "ValidatingWebhookConfiguration", "VolumeAttributesClass",
+    )
 )
-_PLURALS = {"NetworkPolicy": "networkpolicies", "PriorityClass": "priorityclasses", "Ingress": "ingresses",
-            "VolumeAttributesClass": "volumeattributesclasses"}  # fmt: skip
+_PLURALS = {
+    "Ingress": "ingresses",
+    "IngressClass": "ingressclasses",
+    "NetworkPolicy": "networkpolicies",
+    "PriorityClass": "priorityclasses",
+    "RuntimeClass": "runtimeclasses",
+    "VolumeAttributesClass": "volumeattributesclasses",
+}
 
 
 def path_of(obj: Object) -> str:
@@ -147,3 +156,45 @@ async def test_an_updated_claim_names_its_source_in_both_fields(client: Client) 
     del created["spec"]["dataSourceRef"]
     replaced = await client.ask("PUT", f"{path_of(obj)}/a", created)
     assert (replaced.code, replaced.json["spec"]["dataSourceRef"]["name"]) == (200, "b")
+
+
+async def test_what_belongs_to_features_that_are_off_is_left_out(client: Client) -> None:
+    driver = made("storage.k8s.io/v1", "CSIDriver", spec={"preventPodSchedulingIfMissing": True})
+    assert "preventPodSchedulingIfMissing" not in (await client.ask("POST", path_of(driver), driver)).json["spec"]
+    pool = {"name": "p", "generation": 1, "resourceSliceCount": 1}
+    device = {"name": "d", "attributes": {"n": {"ints": [1]}}}
+    spec = {"driver": "d.io", "pool": pool, "nodeName": "n", "devices": [device]}
+    obj = made("resource.k8s.io/v1", "ResourceSlice", spec=spec)
+    assert problems(await client.ask("POST", path_of(obj), obj)) == [
+        'spec.devices[0].attributes[n]: Invalid value: "": exactly one value must be specified'
+    ]
+
+
+async def test_a_runtime_class_warns_of_old_labels(client: Client) -> None:
+    scheduling = {"nodeSelector": {"beta.kubernetes.io/os": "linux"}}
+    obj = made("node.k8s.io/v1", "RuntimeClass", handler="h", scheduling=scheduling)
+    answer = await client.ask("POST", path_of(obj), obj)
+    assert answer.header("warning") == (
+        '299 - "scheduling.nodeSelector: deprecated since v1.14; use \\"kubernetes.io/os\\" instead"'
+    )
+
+
+async def test_the_default_ingress_class_is_marked_in_tables(client: Client) -> None:
+    meta = {"annotations": {"ingressclass.kubernetes.io/is-default-class": "true"}}
+    obj = made("networking.k8s.io/v1", "IngressClass", meta=meta, spec={"controller": "a.b/c"})
+    await client.ask("POST", path_of(obj), obj)
+    table = await client.ask("GET", path_of(obj), accept="application/json;as=Table;v=v1;g=meta.k8s.io")
+    assert table.json["rows"][0]["cells"][0] == "a (default)"
+
+
+async def test_a_running_job_keeps_its_start(client: Client) -> None:
+    pod = {"containers": [{"name": "c", "image": "i"}], "restartPolicy": "Never"}
+    obj = made("batch/v1", "Job", spec={"template": {"spec": pod}})
+    await client.ask("POST", path_of(obj), obj)
+    for time, code in (("2026-01-01T00:00:00Z", 200), ("2026-01-01T00:00:01Z", 422), (None, 422)):
+        change = {"status": {"startTime": time}}
+        answer = await client.ask("PATCH", f"{path_of(obj)}/a/status", change, content_type=MERGE)
+        assert answer.code == code
+    assert problems(answer) == [
+        "status.startTime: Invalid value: null: field is immutable for unsuspended job once set"
+    ]
