@@ -17,6 +17,7 @@ from apiserver.admission.in_use_protection import StorageObjectInUseProtection
 from apiserver.admission.limit_ranger import LimitRanger
 from apiserver.admission.lookup import Lookup
 from apiserver.admission.namespace_lifecycle import NamespaceLifecycle
+from apiserver.admission.node_declared_features import NodeDeclaredFeatureValidator
 from apiserver.admission.node_restriction import NodeRestriction
 from apiserver.admission.plugin import Plugin
 from apiserver.admission.pod_resize import PodResizeValidator
@@ -57,6 +58,7 @@ def admission_plugins(store: Store, catalog: Catalog, may_sign: MaySign) -> tupl
         CertificateSubjectRestriction(),
         DefaultIngressClass(store, catalog),
         PodTopologyLabels(store, catalog),
+        NodeDeclaredFeatureValidator(store, catalog),
         PodResizeValidator(store, catalog),
         ResourceClaimAdminAccess(store, catalog),
         MutatingAdmissionPolicy(store, catalog, matcher),

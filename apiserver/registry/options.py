@@ -138,12 +138,12 @@ def _delete_query(request: RequestInfo) -> Object:
     return found
 
 
-def parse_int(text: str) -> int:
+def parse_int(text: str, bits: int = 64) -> int:
     """A whole number of the query. Raises the 400 that Go's parser makes."""
     if not re.fullmatch(r"[+-]?[0-9]+", text):
         raise status.bad_request(f"strconv.ParseInt: parsing {field_errors.quote(text)}: invalid syntax")
     value = int(text)
-    if not -(1 << 63) <= value < 1 << 63:
+    if not -(1 << bits - 1) <= value < 1 << bits - 1:
         raise status.bad_request(f"strconv.ParseInt: parsing {field_errors.quote(text)}: value out of range")
     return value
 

@@ -18,7 +18,7 @@ from apiserver.registry.options import parse_int
 from apiserver.response import Reply
 from apiserver.streams import carry, fetch_text
 from openapi.meta import status
-from openapi.meta.field import WHOLE, FieldError, forbidden, invalid, required
+from openapi.meta.field import WHOLE, FieldError, forbidden, invalid
 from openapi.meta.times import TimeError, parse_time
 
 Object = dict[str, Any]
@@ -58,11 +58,12 @@ class PodStreams:
         await self._stream(context, "attach")
 
     async def port_forward(self, context: Context) -> None:
+        given = context.info.query.get("ports") or ()
+        ports = ",".join(str(parse_int(port, 32)) for text in given for port in text.split(",") if port)
         pod = await self._pod(context)
         await self._admit(context)
         node = _node_of(pod)
         meta = pod["metadata"]
-        ports = ",".join(context.info.query.get("ports") or ())
         path = f"/portForward/{meta['namespace']}/{meta['name']}{query_text({'port': [ports]} if ports else {})}"
         await carry(context, self._nodes.target(node, path))
 
@@ -72,16 +73,13 @@ class PodStreams:
         await self._admit(context)
         container = _container(pod, info.first("container"), meta["name"])
         node = _node_of(pod)
-        if verb == "exec" and not info.query.get("command"):
-            error = required("command")
-            raise status.invalid("", "PodExecOptions", "", [error])
         query: dict[str, list[str]] = {}
         for flag in _STREAM_FLAGS:
             if info.flag(flag):
                 query["input" if flag == "stdin" else "output" if flag == "stdout" else
                       "error" if flag == "stderr" else flag] = ["1"]  # fmt: skip
         if verb == "exec":
-            query["command"] = info.query["command"]
+            query["command"] = info.query.get("command") or []
         path = f"/{verb}/{meta['namespace']}/{meta['name']}/{quote(container)}{query_text(query)}"
         await carry(context, self._nodes.target(node, path))
 

@@ -65,6 +65,50 @@ async def test_a_resized_pod_must_fit_its_node(cluster: Any, make_pod: Make) -> 
     assert gone == 'pods "a" is forbidden: node "x" not found'
 
 
+def resources(cpu: str) -> Object:
+    return {"requests": {"cpu": cpu}}
+
+
+@pytest.mark.parametrize(
+    ("quality", "change", "feature"),
+    [
+        ("Guaranteed", lambda cpu: {"containers": [{"name": "c", "resources": resources(cpu)}]},
+         "GuaranteedQoSPodCPUResize"),
+        ("Burstable", lambda cpu: {"containers": [{"name": "c", "resources": resources(cpu)}]}, ""),
+        ("Guaranteed", lambda cpu: {"containers": [{"name": "c", "image": cpu}]}, ""),
+        ("Burstable", lambda cpu: {"resources": resources(cpu)}, "InPlacePodLevelResourcesVerticalScaling"),
+        ("Burstable", lambda cpu: {"initContainers": [{"name": "i", "resources": resources(cpu)}]},
+         "InPlacePodResizeNonSidecarInitContainers"),
+        ("Burstable", lambda cpu: {"initContainers": [{"name": "i", "restartPolicy": "Always",
+                                                       "resources": resources(cpu)}]}, ""),
+    ],
+)  # fmt: skip
+async def test_a_bound_pod_changes_as_its_node_can_follow(
+    cluster: Any, make_pod: Make, quality: str, change: Callable[[str], Object], feature: str
+) -> None:
+    await cluster.namespace()
+    features = [feature] if feature else []
+    for name, declared in (("old", []), ("new", features)):
+        status = {"allocatable": {"cpu": "9", "memory": "1Gi"}, "declaredFeatures": declared}
+        await cluster.put(
+            "nodes", {"metadata": {"name": name, "labels": {"kubernetes.io/os": "linux"}}, "status": status}
+        )
+
+    async def update(on: str) -> None:
+        old, new = (make_pod(nodeName=on, **change(cpu)) for cpu in ("1", "2"))
+        for generation, each in ((1, old), (2, new)):
+            each["metadata"]["generation"] = generation
+            each["status"] = {"qosClass": quality}
+        await cluster.update("pods", new, old, subresource="resize")
+
+    await update("new")
+    if feature:
+        why = f'pod update requires features {feature} which are not available on node "old"'
+        assert await refusal(update("old")) == f'pods "a" is forbidden: {why}'
+    else:
+        await update("old")
+
+
 async def test_a_node_changes_only_itself(cluster: Any) -> None:
     await cluster.update("nodes", node(), node(), user=NODE)
     assert await refusal(cluster.update("nodes", node("m"), node("m"), user=NODE)) == (

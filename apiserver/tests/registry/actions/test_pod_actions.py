@@ -121,6 +121,9 @@ async def test_the_last_disruption_shows_in_the_conditions(client: Client, pod: 
             'PodLogOptions "a" is invalid: [tailLines: Invalid value: -1: must be greater than or equal to 0, []: '
             "Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified, stream: Forbidden: may not be ",
         ),
+        ("pods/a/exec", None, 404, 'nodes "n" not found'),
+        ("pods/nope/portforward?ports=1,x", None, 400, 'strconv.ParseInt: parsing "x": invalid syntax'),
+        ("pods/nope/portforward?ports=3000000000", None, 400, 'strconv.ParseInt: parsing "3000000000": value out of r'),
         ("pods/a:b:c/proxy", None, 400, 'invalid pod request "a:b:c"'),
         ("pods/:80/proxy", None, 400, 'invalid pod request ":80"'),
         ("pods/a:http/proxy", None, 400, "address not allowed"),

@@ -1,0 +1,71 @@
+"""Running pods change only in ways that their node says it can follow.
+
+Follows: plugin/pkg/admission/nodedeclaredfeatures/admission.go, component-helpers/nodedeclaredfeatures/features
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from apiserver.admission.lookup import Lookup
+from apiserver.admission.plugin import UPDATE, Attributes, Plugin, forbidden
+from apiserver.storage.store import Store
+from openapi.catalog import Catalog, GroupResource
+from openapi.meta.field import quote
+from openapi.quota.amounts import REQUESTS, amounts
+
+Object = dict[str, Any]
+
+
+class NodeDeclaredFeatureValidator(Plugin):
+    name = "NodeDeclaredFeatureValidator"
+    operations = frozenset((UPDATE,))
+    resources = frozenset((GroupResource("", "pods"),))
+    subresources = frozenset(("", "resize"))
+
+    def __init__(self, store: Store, catalog: Catalog) -> None:
+        self._nodes = Lookup(store, catalog, "", "nodes")
+
+    async def validate(self, attributes: Attributes) -> None:
+        pod, old = attributes.obj, attributes.old
+        assert pod is not None and old is not None
+        name = pod["spec"].get("nodeName", "")
+        if not name or pod["metadata"].get("generation") == old["metadata"].get("generation"):
+            return
+        needed = list(_needed(pod, old))
+        if not needed:
+            return
+        entry = await self._nodes.find("", name)
+        if entry is None:
+            raise forbidden(attributes, f"node {quote(name)} not found")
+        declared = (entry.object().get("status") or {}).get("declaredFeatures") or ()
+        missing = [feature for feature in needed if feature not in declared]
+        if missing:
+            what = f"pod update requires features {', '.join(missing)}"
+            raise forbidden(attributes, f"{what} which are not available on node {quote(name)}")
+
+
+def _needed(pod: Object, old: Object) -> Iterator[str]:
+    """The features that the node must have for the change, in order of names."""
+    spec, before = pod["spec"], old["spec"]
+    if (old.get("status") or {}).get("qosClass") == "Guaranteed" and _differ(spec, before, "containers", _cpu):
+        yield "GuaranteedQoSPodCPUResize"
+    if spec.get("resources") != before.get("resources"):
+        yield "InPlacePodLevelResourcesVerticalScaling"
+    if _differ(spec, before, "initContainers", _resources_of_init_container):
+        yield "InPlacePodResizeNonSidecarInitContainers"
+
+
+def _differ(spec: Object, before: Object, field: str, of: Any) -> bool:
+    # Neither subresource lets containers come or go.
+    return any(of(new) != of(old) for new, old in zip(spec.get(field) or (), before.get(field) or (), strict=False))
+
+
+def _cpu(container: Object) -> int:
+    cpu = amounts((container.get("resources") or {}).get(REQUESTS)).get("cpu")
+    return cpu.milli if cpu is not None else 0
+
+
+def _resources_of_init_container(container: Object) -> Object | None:
+    return None if container.get("restartPolicy") == "Always" else container.get("resources") or {}
