@@ -16,12 +16,15 @@ from cel_expr_python.ext import ext_bindings, ext_encoders, ext_math, ext_option
 
 from openapi.cel.errors import CompileError, EvaluationError, evaluation_text, report
 from openapi.cel.libraries import functions
+from openapi.cel.literal_checks import literal_problems
 from openapi.cel.literals import rewrite
 from openapi.cel.messages import Pool
-from openapi.cel.types import DYN, CelType, ListOf, MapOf, StructOf
+from openapi.cel.rewriting import compiled, without_new_macros
+from openapi.cel.types import BOOL, DYN, CelType, ListOf, MapOf, OptionalOf, StructOf, VariableType
 from openapi.cel.values import plain
 
-Variables = tuple[tuple[str, CelType], ...]
+Variables = tuple[tuple[str, VariableType], ...]
+_Given = tuple[tuple[str, CelType], ...]
 
 _SCALARS = {
     "bool": cel.Type.BOOL,
@@ -35,28 +38,41 @@ _SCALARS = {
 }
 _NAMES = {"NULL": "null_type", "TIMESTAMP": "google.protobuf.Timestamp", "DURATION": "google.protobuf.Duration"}
 _WORD = re.compile(r"[A-Za-z_.]+")
+# The library takes no optional values from outside: they are made of two variables around the expression.
+_VALUE, _HAS = "{}__value", "{}__given"
+_OPENING = "cel.bind({0}, {0}__given ? optional.of({0}__value) : optional.none(), "
 
 
 class Program:
     """A compiled expression. `result_type` is as messages show it: `bool`, `list(string)`, `dyn`."""
 
-    __slots__ = ("_given", "_run", "result_type", "text")
+    __slots__ = ("_given", "_optional", "_run", "result_type", "text")
 
-    def __init__(self, text: str, result_type: str, run: Any, given: Mapping[str, Any]) -> None:
+    def __init__(
+        self, text: str, result_type: str, run: Any, given: Mapping[str, Any], optional: tuple[str, ...] = ()
+    ) -> None:
         self.text = text
+        self._optional = optional
         self.result_type = result_type
         self._run = run
         self._given = given
 
     def evaluate(self, values: Mapping[str, Any]) -> Any:
         """The value for these variables, as plain JSON. Raises EvaluationError."""
+        given = {**self._given, **values}
+        for name in self._optional:
+            given[_HAS.format(name)] = name in given
+            given[_VALUE.format(name)] = given.pop(name, None)
         try:
-            result = self._run.eval(data={**self._given, **values})
+            result = self._run.eval(data=given)
         except RuntimeError as err:
             raise EvaluationError(evaluation_text(str(err))) from err
         if result.type() == cel.Type.ERROR:
             raise EvaluationError(evaluation_text(str(result.plain_value())))
-        return plain(result.plain_value())
+        try:
+            return plain(result.plain_value())
+        except TypeError:
+            raise EvaluationError("the value of the expression cannot be used outside of it") from None
 
 
 class Environment:
@@ -64,7 +80,9 @@ class Environment:
 
     def __init__(self, variables: Variables) -> None:
         pool = Pool()
-        for _, kind in variables:
+        self._optional = tuple(name for name, kind in variables if isinstance(kind, OptionalOf))
+        given = tuple(each for name, declared_as in variables for each in _given_as(name, declared_as))
+        for _, kind in given:
             _declare(pool, kind)
         extensions = [
             ext_bindings.ExtBindings(),
@@ -75,15 +93,15 @@ class Environment:
         ]
         declared = functions(pool)
         self._pool = pool
-        checked = {name: _cel_type(kind, structs=True) for name, kind in variables}
-        loose = {name: _cel_type(kind, structs=False) for name, kind in variables}
+        checked = {name: _cel_type(kind, structs=True) for name, kind in given}
+        loose = {name: _cel_type(kind, structs=False) for name, kind in given}
         self._checker = cel.NewEnv(pool.descriptors, variables=checked, functions=declared, extensions=extensions)
         self._runner = self._checker
         # Variables of opaque types (the authorizer) have no other value than their empty one.
         self._given = {
-            name: pool.message_class(kind)() for name, kind in variables if isinstance(kind, str) and "." in kind
+            name: pool.message_class(kind)() for name, kind in given if isinstance(kind, str) and "." in kind
         }
-        if any(_has_struct(kind) for _, kind in variables):
+        if any(_has_struct(kind) for _, kind in given):
             self._runner = cel.NewEnv(pool.descriptors, variables=loose, functions=declared, extensions=extensions)
 
     def opaque(self, kind: str, text: str) -> Any:
@@ -92,13 +110,22 @@ class Environment:
 
     def compile(self, text: str) -> Program:
         """Raises CompileError."""
-        rewritten = rewrite(text)
+        opening = "".join(map(_OPENING.format, self._optional))
+        wrapped = f"{opening}{without_new_macros(rewrite(text))}{')' * len(self._optional)}"
         try:
-            checked = self._checker.compile(rewritten)
-            run = checked if self._runner is self._checker else self._runner.compile(rewritten)
+            checked, run = compiled(wrapped, self._compile)
         except RuntimeError as err:
-            raise CompileError(report(err)) from err
-        return Program(text, _type_name(checked.return_type().name()), run, self._given)
+            raise CompileError(report(err, opening)) from err
+        problems = literal_problems(text)
+        if problems:
+            raise CompileError(problems)
+        return Program(text, _type_name(checked.return_type().name()), run, self._given, self._optional)
+
+
+    def _compile(self, text: str) -> tuple[Any, Any]:
+        """To check types, and to run: structs have types in the one, and are plain objects in the other."""
+        checked = self._checker.compile(text)
+        return checked, checked if self._runner is self._checker else self._runner.compile(text)
 
 
 @lru_cache(maxsize=256)
@@ -111,6 +138,12 @@ def environment(variables: Variables) -> Environment:
 def compile_expression(text: str, variables: Variables) -> Program:
     """The program of an expression. Raises CompileError."""
     return environment(variables).compile(text)
+
+
+def _given_as(name: str, kind: VariableType) -> _Given:
+    if isinstance(kind, OptionalOf):
+        return ((_VALUE.format(name), kind.value), (_HAS.format(name), BOOL))
+    return ((name, kind),)
 
 
 def _declare(pool: Pool, kind: CelType) -> None:

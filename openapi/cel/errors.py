@@ -18,6 +18,9 @@ _SUFFIX = re.compile(r" \[[A-Z_]+\]$")
 _NO_KEY = re.compile(r'Key not found in map : "?(.*?)"?$')
 _OVERLOAD = re.compile(r"No matching overloads found : .*")
 _UNKNOWN_NAME = re.compile(r'No value with name "(.*)" found in Activation')
+_INDEX = re.compile(r"^Index error: index=(-?\d+) size=\d+$")
+_CONVERSION = re.compile(r"^(?:cannot convert )?(\w+) [tT]o (\w+)(?: conversion failed)?$")
+_TYPES = {"Timestamp": "google.protobuf.Timestamp", "Duration": "google.protobuf.Duration"}
 _BLOCK = re.compile(r"(?m)^(?=ERROR: <input>:)")
 _UNDECLARED = re.compile(
     r"ERROR: <input>:(\d+):(\d+): undeclared reference to '([\w.]+)\.(\w+)'(.*)\n \| (.*)\n \| \.*\^"
@@ -30,12 +33,30 @@ _TEXTS = {
 }
 
 
-def report(error: Exception) -> str:
-    """What the compiler said, without the library's own codes and without what only follows from other errors."""
+_POSITION = re.compile(r"ERROR: <input>:1:(\d+):(.*)\n \| (.*)\n \| \.*\^")
+_NO_SELECTION = re.compile(r"expression of type '([^']*)' cannot be the operand of a select operation")
+
+
+def report(error: Exception, opening: str = "") -> str:
+    """What the compiler said, without the library's own codes and without what only follows from other errors.
+
+    `opening` is what was put before the expression, and closed behind it.
+    """
     text = _STRUCT.sub(r"\1", _SUFFIX.sub("", _PREFIX.sub("", str(error), count=1), count=1))
+    text = _NO_SELECTION.sub(r"type '\1' does not support field selection", text)
+    if opening:
+        text = _POSITION.sub(lambda match: _shifted(match, opening), text)
     blocks = _BLOCK.split(text)
     firm = [block for block in blocks if "'*error*'" not in block]
     return "".join(_UNDECLARED.sub(_at_root, block) for block in firm).rstrip("\n") if firm else text
+
+
+def _shifted(match: re.Match[str], opening: str) -> str:
+    """A complaint about the expression alone."""
+    column, rest, source = match.groups()
+    start = max(int(column) - len(opening), 1)
+    source = source.removeprefix(opening)[: -opening.count("cel.bind(") or None]
+    return f"ERROR: <input>:1:{start}:{rest}\n | {source}\n | {'.' * (start - 1)}^"
 
 
 def _at_root(match: re.Match[str]) -> str:
@@ -52,4 +73,6 @@ def evaluation_text(text: str) -> str:
     text = _NO_KEY.sub(r"no such key: \1", text)
     text = _OVERLOAD.sub("no such overload", text)
     text = _UNKNOWN_NAME.sub(r"no such attribute(s): \1", text)
+    text = _INDEX.sub(r"index out of bounds: \1", text)
+    text = _CONVERSION.sub(lambda m: f"type conversion error from '{m[1].lower()}' to '{_TYPES.get(m[2], m[2])}'", text)
     return _TEXTS.get(text, text)

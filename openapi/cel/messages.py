@@ -53,6 +53,7 @@ _NAMED = {
 OPAQUE = (
     "JSONPatch",
     "Object",
+    "kubernetes.NamedFormat",
     "kubernetes.Quantity",
     "kubernetes.Semver",
     "kubernetes.URL",

@@ -39,4 +39,12 @@ class StructOf:
     fields: tuple[tuple[str, CelType], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class OptionalOf:
+    """A variable that may have no value. Only whole variables are optional."""
+
+    value: CelType
+
+
 CelType = str | ListOf | MapOf | StructOf
+VariableType = CelType | OptionalOf

@@ -28,13 +28,16 @@ from openapi.cel.types import (
     CelType,
     ListOf,
     MapOf,
+    OptionalOf,
     StructOf,
+    VariableType,
 )
 from openapi.custom.structural import EMBEDDED, INT_OR_STRING, LIST_KEYS, LIST_TYPE, PRESERVE, RULES, Schema
 from openapi.meta import field as fields
 from openapi.meta.field import FieldError, Verbatim, duplicate, forbidden, invalid, not_supported, required
 
 Rule = Mapping[str, Any]
+Variables = tuple[tuple[str, VariableType], ...]
 
 _REASONS = {
     "FieldValueDuplicate": fields.DUPLICATE,
@@ -200,11 +203,12 @@ def _validate_rule(rule: Rule, schema: Schema, path: str, *, is_root: bool, apar
     text, dynamic = rule.get("rule", ""), rule.get("messageExpression", "")
     if not text.strip():
         return
-    problem = _problem(text, schema, BOOL, is_root=is_root)
+    variables = _variables(rule, schema, is_root=is_root)
+    problem = _problem(text, variables, BOOL)
     if problem:
         yield invalid(f"{path}.rule", _shown(rule), problem)
     elif dynamic:
-        dynamic_problem = _problem(dynamic, schema, STRING, is_root=is_root)
+        dynamic_problem = _problem(dynamic, variables, STRING)
         if dynamic_problem:
             yield invalid(f"{path}.messageExpression", _shown(rule), f"messageExpression {dynamic_problem}")
     optional = rule.get("optionalOldSelf")
@@ -216,12 +220,12 @@ def _validate_rule(rule: Rule, schema: Schema, path: str, *, is_root: bool, apar
         yield invalid(f"{path}.optionalOldSelf", optional, "may not be set if oldSelf is not used in rule")
 
 
-def _problem(text: str, schema: Schema, wanted: str, *, is_root: bool) -> str:
+def _problem(text: str, variables: Variables, wanted: str) -> str:
     from openapi.cel.environment import compile_expression
     from openapi.cel.errors import CompileError
 
     try:
-        result = compile_expression(text, _variables(schema, is_root=is_root)).result_type
+        result = compile_expression(text, variables).result_type
     except CompileError as err:
         return f"compilation failed: {err}"
     if result == wanted:
@@ -229,9 +233,9 @@ def _problem(text: str, schema: Schema, wanted: str, *, is_root: bool) -> str:
     return "cel expression must evaluate to a bool" if wanted == BOOL else "must evaluate to a string"
 
 
-def _variables(schema: Schema, *, is_root: bool) -> tuple[tuple[str, CelType], ...]:
+def _variables(rule: Rule, schema: Schema, *, is_root: bool) -> Variables:
     kind = cel_type(schema, is_root=is_root)
-    return (("self", kind), ("oldSelf", kind))
+    return (("self", kind), ("oldSelf", OptionalOf(kind) if rule.get("optionalOldSelf") else kind))
 
 
 def _shown(rule: Rule) -> Verbatim:
@@ -270,7 +274,7 @@ def run_rules(
         if old is not None:
             given["oldSelf"] = cel_value(old, schema, is_root=is_root)
         for rule in rules:
-            if old is not None or not _uses_old(rule.get("rule", "")):
+            if old is not None or rule.get("optionalOldSelf") or not _uses_old(rule.get("rule", "")):
                 yield from _run_rule(rule, schema, given, path, is_root=is_root)
     if isinstance(value, dict):
         yield from _run_below(value, schema, old if isinstance(old, dict) else {}, path)
@@ -308,7 +312,7 @@ def _run_rule(
     from openapi.cel.errors import CompileError, EvaluationError
 
     text, shown, where = rule.get("rule", ""), schema.get("type", ""), path or "<nil>"
-    variables = _variables(schema, is_root=is_root)
+    variables = _variables(rule, schema, is_root=is_root)
     try:
         if compile_expression(text, variables).evaluate(given) is True:
             return

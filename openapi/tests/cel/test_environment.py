@@ -8,7 +8,7 @@ import pytest
 
 from openapi.cel.environment import compile_expression
 from openapi.cel.errors import CompileError, EvaluationError
-from openapi.cel.types import DYN, INT, STRING, ListOf, MapOf, StructOf
+from openapi.cel.types import DYN, INT, STRING, ListOf, MapOf, OptionalOf, StructOf
 
 SELF = StructOf("test.Self", (("n", INT), ("names", ListOf(STRING)), ("sizes", MapOf(INT)), ("any", DYN)))
 VARIABLES = (("object", DYN), ("self", SELF))
@@ -46,6 +46,18 @@ def problem(text: str) -> str:
         ("isSemver('1.02.3')", False),
         ("jsonpatch.escapeKey('a/b~c')", "a~1b~0c"),
         ("['b', 'a'].join('-')", "b-a"),
+        ("1 < 1.5 && 2.5 >= 2", True),
+        ("size('ab') > 1.5 || 1 < 0.5", True),
+        ("[3, 1].sort() == [1, 3] && ['a', 'b'].indexOf('b') == 1 && 'ab'.indexOf('b') == 1", True),
+        ("[[1], [2, [3]]].flatten() == [1, 2, [3]]", True),
+        ("[1, 1].distinct() + lists.range(2) + [1, 2, 3].slice(1, 2) + [5, 4].reverse()", [1, 0, 1, 2, 4, 5]),
+        ("[{'a': 2}, {'a': 1}].sortBy(x, x.a).map(x, x.a)", [1, 2]),
+        ("[1, 2].all(i, v, i < v) && {'a': 1}.exists(k, v, k == 'a' && v == 1)", True),
+        ("[4, 5].transformList(i, v, v > 4, [1].transformList(j, w, i + v + w + j))", [[7]]),
+        ("{'a': 1, 'b': 2}.transformMap(k, v, v > 1, k + string(v))", {"b": "b2"}),
+        ("[1, 2].existsOne(v, v == 1) && ![1, 1].existsOne(i, v, v == 1)", True),
+        ("format.dns1123Label().validate('A').hasValue() && !format.named('x').hasValue()", True),
+        ("format.named('uuid').value().validate('x').value()", ["does not match the UUID format"]),
     ],
 )
 def test_expressions_have_values(text: str, expected: Any) -> None:
@@ -77,6 +89,12 @@ def test_reports_point_at_the_place() -> None:
 
 
 def test_fields_that_a_struct_does_not_have_are_refused() -> None:
+    assert problem("self.n.x").startswith("ERROR: <input>:1:7: type 'int' does not support field selection\n")
+    assert problem("'a'.matches('[')").startswith("ERROR: <input>:1:13: invalid matches argument\n")
+    assert problem("duration('1x') == self.any").startswith("ERROR: <input>:1:10: invalid duration argument\n")
+    assert problem("[1, 'a'] == self.any") == (
+        "ERROR: <input>:1:5: expected type 'int' but found 'string'\n | [1, 'a'] == self.any\n | ....^"
+    )
     assert problem("self.nope").startswith("ERROR: <input>:1:5: undefined field 'nope'\n")
     assert value("self.names.all(n, n != '') && self.sizes.a == 1", self={"names": ["x"], "sizes": {"a": 1}}) is True
 
@@ -120,3 +138,13 @@ def test_kinds_of_values_share_functions(text: str, value: Any) -> None:
 def test_functions_insist_on_the_kinds_they_are_for(text: str) -> None:
     with pytest.raises(CompileError, match="found no matching overload for"):
         compile_expression(text, ())
+
+
+def test_an_optional_variable_may_have_no_value() -> None:
+    variables = (("self", STRING), ("oldSelf", OptionalOf(STRING)))
+    program = compile_expression("oldSelf.orValue('none') == self", variables)
+    assert program.evaluate({"self": "none"}) is True
+    assert program.evaluate({"self": "a", "oldSelf": "a"}) is True
+    with pytest.raises(CompileError) as raised:
+        compile_expression("self == oldSelf", variables)
+    assert str(raised.value).endswith("(string, optional_type(string))'\n | self == oldSelf\n | .....^")
