@@ -102,8 +102,8 @@ def test_fields_that_a_struct_does_not_have_are_refused() -> None:
 def test_object_literals_become_the_objects_they_stand_for() -> None:
     text = "Object{metadata: Object.metadata{labels: {'a': object.metadata.name}}}"
     assert value(text) == {"metadata": {"labels": {"a": "x"}}}
-    assert value("[JSONPatch{op: 'add', path: '/x', value: {'k': [1, true]}}]") == [
-        {"op": "add", "path": "/x", "value": {"k": [1, True]}}
+    assert value("[JSONPatch{op: 'add', path: '/x', value: {'k': [1, 2]}}]") == [
+        {"op": "add", "path": "/x", "value": {"k": [1, 2]}}
     ]
 
 
