@@ -36,26 +36,54 @@ class Evaluation:
             self._values["params"] = params
         self._has_params = has_params
         self._variables: Variables = variables_of(has_params)
+        self._failed: dict[str, str] = {}
 
     def define(self, definitions: Sequence[Struct]) -> None:
-        """Work out the policy's own variables, each from those before it. Raises EvaluationError."""
+        """Work out the policy's own variables, each from those before it. Raises EvaluationError.
+
+        One without a value is missed only by the expressions that come to ask for it.
+        """
         defined: list[tuple[str, str]] = []
         values: dict[str, Any] = {}
         for definition in definitions:
             name, text = definition["name"], definition["expression"]
             program = self._compile(text)
-            values[name] = program.evaluate(self._values)
+            try:
+                values[name] = program.evaluate(self._values)
+            except EvaluationError as err:
+                self._failed[name] = self._told(err)
             defined.append((name, program.result_type))
             self._variables = variables_of(self._has_params, tuple(defined))
             self._values["variables"] = values
 
     def holds(self, conditions: Sequence[Struct]) -> bool:
-        """Whether all match conditions are true. Raises EvaluationError."""
-        return all(self.run(condition["expression"]) is True for condition in conditions)
+        """Whether all match conditions are true; a false one outweighs errors. Raises EvaluationError."""
+        errors: list[str] = []
+        for condition in conditions:
+            text = condition["expression"].strip()
+            try:
+                if self.run(text) is not True:
+                    return False
+            except EvaluationError as err:
+                errors.append(f"expression '{text}' resulted in error: {err}")
+        if errors:
+            raise EvaluationError(errors[0] if len(errors) == 1 else f"[{', '.join(dict.fromkeys(errors))}]")
+        return True
 
     def run(self, text: str) -> Any:
         """The value of an expression as plain JSON. Raises EvaluationError."""
-        return self._compile(text).evaluate(self._values)
+        try:
+            return self._compile(text).evaluate(self._values)
+        except EvaluationError as err:
+            raise EvaluationError(self._told(err)) from err
+
+    def _told(self, error: EvaluationError) -> str:
+        """An error, or that of the variable whose value it misses."""
+        text = str(error)
+        name = text.removeprefix("no such key: ")
+        if name == text or name not in self._failed:
+            return text
+        return f'composited variable "{name}" fails to evaluate: {self._failed[name]}'
 
     def _compile(self, text: str) -> Program:
         from openapi.cel.environment import compile_expression  # Loading CEL takes a while: only who uses it pays.

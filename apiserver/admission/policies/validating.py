@@ -6,6 +6,7 @@ Follows: staging/src/k8s.io/apiserver/pkg/admission/plugin/policy/validating
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from apiserver.admission.lookup import Lookup, fact
@@ -22,6 +23,16 @@ Struct = Mapping[str, Any]
 GROUP = "admissionregistration.k8s.io"
 _CODES = {"Unauthorized": 401, "Forbidden": 403, "Invalid": 422, "RequestEntityTooLarge": 413}
 _MOST_MESSAGE = 5 * 1024
+_MOST_ANNOTATION = 10 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What a policy has against a request. `denies`: whatever the binding's actions."""
+
+    message: str
+    reason: str = "Invalid"
+    denies: bool = False
 
 
 class ValidatingAdmissionPolicy(Plugin):
@@ -53,8 +64,8 @@ class ValidatingAdmissionPolicy(Plugin):
             if not await self._matcher.matches(attributes, binding.get("matchResources")):
                 continue
             label = f"ValidatingAdmissionPolicy '{policy.name}' with binding '{entry.name}'"
-            for message, reason in await self._failures(attributes, spec, binding):
-                self._act(attributes, binding, label, message, reason, refusals)
+            for failure in await self._failures(attributes, policy.name, spec, binding):
+                self._act(attributes, binding, label, failure, refusals)
         if refusals:
             message, reason = refusals[0]
             error = forbidden(attributes, message)
@@ -67,11 +78,11 @@ class ValidatingAdmissionPolicy(Plugin):
         attributes: Attributes,
         binding: Struct,
         label: str,
-        message: str,
-        reason: str,
+        failure: Failure,
         refusals: list[tuple[str, str]],
     ) -> None:
-        for action in binding.get("validationActions") or ("Deny",):
+        message, reason = failure.message, failure.reason
+        for action in ("Deny",) if failure.denies else binding.get("validationActions") or ("Deny",):
             if action == "Deny":
                 refusals.append((f"{label} denied request: {message}", reason))
             elif action == "Warn":
@@ -79,37 +90,57 @@ class ValidatingAdmissionPolicy(Plugin):
             else:
                 attributes.annotations["validation.policy.admission.k8s.io/validation_failure"] = f"{label}: {message}"
 
-    async def _failures(self, attributes: Attributes, spec: Struct, binding: Struct) -> list[tuple[str, str]]:
-        """What fails, as messages with their reasons."""
+    async def _failures(self, attributes: Attributes, name: str, spec: Struct, binding: Struct) -> list[Failure]:
+        """What fails; what cannot be judged counts as the policy says."""
         namespace = await self._matcher.namespace_object(attributes)
-        found: list[tuple[str, str]] = []
+        found: list[Failure] = []
+        ignores = spec.get("failurePolicy") == "Ignore"
         try:
             for params in self._parameters.of(spec, binding, attributes):
                 run = Evaluation(attributes, namespace, params, has_params=spec.get("paramKind") is not None)
-                found += self._failed_validations(run, spec)
+                if not run.holds(spec.get("matchConditions") or ()):
+                    continue
+                run.define(spec.get("variables") or ())
+                found += _failed_validations(run, spec, ignores=ignores)
+                found += _failed_annotations(run, name, spec, attributes, ignores=ignores)
         except ParametersMissing as err:
-            found.append((f"failed to configure binding: {err}", "Invalid"))
+            found += [] if ignores else [Failure(f"failed to configure binding: {err}", denies=True)]
         except EvaluationError as err:
-            if spec.get("failurePolicy") != "Ignore":
-                found.append((str(err), "Invalid"))
+            found += [] if ignores else [Failure(str(err))]
         return found
 
-    def _failed_validations(self, run: Evaluation, spec: Struct) -> list[tuple[str, str]]:
-        if not run.holds(spec.get("matchConditions") or ()):
-            return []
-        run.define(spec.get("variables") or ())
-        found = []
-        for validation in spec.get("validations") or ():
-            text = validation["expression"].strip()
-            try:
-                if run.run(text) is True:
-                    continue
-            except EvaluationError as err:
-                if spec.get("failurePolicy") != "Ignore":
-                    found.append((f"expression '{text}' resulted in error: {err}", validation.get("reason", "Invalid")))
+
+def _failed_validations(run: Evaluation, spec: Struct, *, ignores: bool) -> list[Failure]:
+    found = []
+    for validation in spec.get("validations") or ():
+        text = validation["expression"].strip()
+        try:
+            if run.run(text) is True:
                 continue
-            found.append((_message(run, validation, text), validation.get("reason", "Invalid")))
-        return found
+        except EvaluationError as err:
+            if not ignores:
+                found.append(Failure(f"expression '{text}' resulted in error: {err}"))
+            continue
+        found.append(Failure(_message(run, validation, text), validation.get("reason") or "Invalid"))
+    return found
+
+
+def _failed_annotations(
+    run: Evaluation, name: str, spec: Struct, attributes: Attributes, *, ignores: bool
+) -> list[Failure]:
+    """Leave the policy's annotations for the audit; one without a value denies."""
+    found = []
+    for annotation in spec.get("auditAnnotations") or ():
+        text = annotation["valueExpression"].strip()
+        try:
+            value = run.run(text)
+        except EvaluationError as err:
+            if not ignores:
+                found.append(Failure(f"expression '{text}' resulted in error: {err}", denies=True))
+            continue
+        if isinstance(value, str) and value.strip():
+            attributes.annotations[f"{name}/{annotation['key']}"] = value.strip()[:_MOST_ANNOTATION]
+    return found
 
 
 def _message(run: Evaluation, validation: Struct, text: str) -> str:

@@ -134,3 +134,37 @@ async def test_a_webhook_out_of_reach_counts_as_its_failure_policy_says(
     await hook(client, "validating", where, failurePolicy=failure)
     answer = await client.ask("POST", MAPS, config("a"))
     assert answer.code == code
+
+
+DENIED = "ValidatingAdmissionPolicy 'p' with binding 'p' denied request: "
+MISSING = "no such key: data"
+N = {"name": "n", "expression": "size(object.data)"}
+M = {"name": "m", "expression": "variables.n + 1"}
+X_IS_EMPTY = {"name": "a", "expression": "object.data.x == ''"}
+X_TOLD = {"key": "k", "valueExpression": "string(object.data.x)"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "code", "text"),
+    [
+        ({"validations": [{"expression": "variables.m < 3", "reason": "Forbidden"}], "variables": [N, M]}, 422,
+         "expression 'variables.m < 3' resulted in error: composited variable \"m\" fails to evaluate: "
+         f'composited variable "n" fails to evaluate: {MISSING}'),
+        ({"validations": [{"expression": "!has(object.data) || variables.n > 1"}], "variables": [N]}, 201, ""),
+        ({"validations": [{"expression": "true"}],
+          "matchConditions": [X_IS_EMPTY]}, 422,
+         f"expression 'object.data.x == ''' resulted in error: {MISSING}"),
+        ({"validations": [{"expression": "false"}],
+          "matchConditions": [X_IS_EMPTY, {"name": "b", "expression": "false"}]}, 201, ""),
+        ({"auditAnnotations": [X_TOLD]}, 422,
+         f"expression 'string(object.data.x)' resulted in error: {MISSING}"),
+        ({"auditAnnotations": [X_TOLD], "failurePolicy": "Ignore"}, 201, ""),
+    ],
+)  # fmt: skip
+async def test_what_cannot_be_worked_out_counts_as_the_policy_says(
+    client: Client, spec: dict[str, Any], code: int, text: str
+) -> None:
+    await policy(client, "validatingadmission", spec, validationActions=["Deny"])
+    answer = await client.ask("POST", MAPS, {"metadata": {"name": "a"}})
+    assert answer.code == code
+    assert code == 201 or answer.json["message"] == f'configmaps "a" is forbidden: {DENIED}{text}'
