@@ -20,12 +20,11 @@ NODE_GRACE_S = 60.0
 def run_controllers(words: Sequence[str], ready: Ready) -> None:
     """Run the controllers until told to stop. Raises CommandError when that is not possible."""
     from controllers.main import run
-    from controllers.options import add_options, options_of
-    from controllers.table import UnknownController
+    from controllers.options import WrongOption, add_options, options_of
 
     parser = argparse.ArgumentParser(prog="wherry controllers", description="Run the controllers of a cluster.")
     add_options(parser)
-    with _told(UnknownController):
+    with _told(WrongOption):
         options = options_of(parser.parse_args(words))
         ready.wait_to_begin()
         _check(options.kubeconfig)

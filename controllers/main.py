@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from controllers.options import Options, add_options, options_of
+from controllers.options import Options, WrongOption, add_options, options_of
 from controllers.runtime.accounts import AccountClients, ClientOf, own_name
 from controllers.runtime.client import Client
 from controllers.runtime.controller import Runtime
@@ -22,7 +22,7 @@ from controllers.runtime.logs import configure
 from controllers.runtime.manager import Manager
 from controllers.runtime.metrics import Metrics
 from controllers.runtime.transport import open_transport
-from controllers.table import TABLE, UnknownController, select
+from controllers.table import TABLE, select
 from openapi.meta.times import now
 
 COMPONENT = "kube-controller-manager"
@@ -32,7 +32,7 @@ COMPONENT = "kube-controller-manager"
 async def serve(options: Options, on_ready: Callable[[], None], stop: asyncio.Event) -> None:
     """Run the chosen controllers until `stop` is set; `on_ready` is called once their stores are filled.
 
-    Raises UnknownController, LeadershipLost, OSError (health port), and what the kubeconfig's reading raises.
+    Raises WrongOption, LeadershipLost, OSError (health port), and what the kubeconfig's reading raises.
     """
     names = select(options.controllers)
     transport = await open_transport(options.kubeconfig)
@@ -102,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_options(parser)
     try:
         run(options_of(parser.parse_args(argv)), lambda: None)
-    except UnknownController as error:
+    except WrongOption as error:
         print(f"wherry controllers: {error}", file=sys.stderr)
         return 1
     except LeadershipLost as error:

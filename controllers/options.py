@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+
+
+class WrongOption(ValueError):
+    """Options that make no sense, alone or together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What `wherry controllers` is told. Files that are None leave out the controllers that need them.
+    """What `wherry controllers` is told: the flags by their names, durations in seconds (`_s`). Files that are None
+    leave out the controllers that need them; sizes of masks that are 0 are the usual ones.
 
     `controllers` are names of the table, `-name` to leave one out, `*` for all that are on by default.
     """
@@ -30,9 +35,17 @@ class Options:
     cluster_cidr: str = ""
     service_cluster_ip_range: str = ""
     allocate_node_cidrs: bool = False
+    node_cidr_mask_size: int = 0
+    node_cidr_mask_size_ipv4: int = 0
+    node_cidr_mask_size_ipv6: int = 0
     terminated_pod_gc_threshold: int = 12500
     node_monitor_grace_period_s: float = 50.0
     node_monitor_period_s: float = 5.0
+    node_startup_grace_period_s: float = 60.0
+    node_eviction_rate: float = 0.1
+    secondary_node_eviction_rate: float = 0.01
+    unhealthy_zone_threshold: float = 0.55
+    large_cluster_size_threshold: int = 50
     horizontal_pod_autoscaler_sync_period_s: float = 15.0
     verbosity: int = 0
 
@@ -58,37 +71,43 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--cluster-cidr", metavar="CIDR", default="", help="addresses of pods")
     add("--service-cluster-ip-range", metavar="CIDR", default="", help="addresses of services")
     _flag(parser, "--allocate-node-cidrs", default.allocate_node_cidrs, "give nodes ranges of addresses for their pods")
+    add("--node-cidr-mask-size", type=int, metavar="N", default=0, help="prefix of nodes' ranges, one family (24, 64)")
+    add("--node-cidr-mask-size-ipv4", type=int, metavar="N", default=0, help="default: 24")
+    add("--node-cidr-mask-size-ipv6", type=int, metavar="N", default=0, help="default: 64")
     add("--terminated-pod-gc-threshold", type=int, metavar="N", default=default.terminated_pod_gc_threshold)
     _duration(parser, "--node-monitor-grace-period", default.node_monitor_grace_period_s)
     _duration(parser, "--node-monitor-period", default.node_monitor_period_s)
+    _duration(parser, "--node-startup-grace-period", default.node_startup_grace_period_s)
+    _add_eviction_rates(parser)
     _duration(parser, "--horizontal-pod-autoscaler-sync-period", default.horizontal_pod_autoscaler_sync_period_s)
     add("-v", "--verbosity", type=int, metavar="N", default=0, help="0: warnings, 1: information, 2: everything")
 
 
-def options_of(arguments: argparse.Namespace) -> Options:
-    return Options(
-        kubeconfig=arguments.kubeconfig,
-        controllers=tuple(name.strip() for name in arguments.controllers.split(",") if name.strip()),
-        leader_elect=arguments.leader_elect,
-        leader_elect_lease_duration_s=arguments.leader_elect_lease_duration,
-        leader_elect_renew_deadline_s=arguments.leader_elect_renew_deadline,
-        leader_elect_retry_period_s=arguments.leader_elect_retry_period,
-        health_address=arguments.health_address,
-        health_port=arguments.health_port,
-        root_ca_file=arguments.root_ca_file,
-        cluster_signing_cert_file=arguments.cluster_signing_cert_file,
-        cluster_signing_key_file=arguments.cluster_signing_key_file,
-        service_account_private_key_file=arguments.service_account_private_key_file,
-        use_service_account_credentials=arguments.use_service_account_credentials,
-        cluster_cidr=arguments.cluster_cidr,
-        service_cluster_ip_range=arguments.service_cluster_ip_range,
-        allocate_node_cidrs=arguments.allocate_node_cidrs,
-        terminated_pod_gc_threshold=arguments.terminated_pod_gc_threshold,
-        node_monitor_grace_period_s=arguments.node_monitor_grace_period,
-        node_monitor_period_s=arguments.node_monitor_period,
-        horizontal_pod_autoscaler_sync_period_s=arguments.horizontal_pod_autoscaler_sync_period,
-        verbosity=arguments.verbosity,
+def _add_eviction_rates(parser: argparse.ArgumentParser) -> None:
+    default, add = Options(), parser.add_argument
+    text = "nodes of a zone that may be tainted for eviction in a second (default: 0.1)"
+    add("--node-eviction-rate", type=float, metavar="R", default=default.node_eviction_rate, help=text)
+    text = "the same where a large zone is unhealthy (default: 0.01)"
+    add(
+        "--secondary-node-eviction-rate",
+        type=float,
+        metavar="R",
+        default=default.secondary_node_eviction_rate,
+        help=text,
     )
+    text = "the share of nodes not ready that makes a zone unhealthy (default: 0.55)"
+    add("--unhealthy-zone-threshold", type=float, metavar="F", default=default.unhealthy_zone_threshold, help=text)
+    text = "zones of at most so many nodes are not evicted while unhealthy (default: 50)"
+    add(
+        "--large-cluster-size-threshold", type=int, metavar="N", default=default.large_cluster_size_threshold, help=text
+    )
+
+
+def options_of(arguments: argparse.Namespace) -> Options:
+    """What the flags of `add_options` were given as."""
+    values = {field.name: getattr(arguments, field.name.removesuffix("_s")) for field in fields(Options)}
+    words = (name.strip() for name in arguments.controllers.split(","))
+    return Options(**{**values, "controllers": tuple(filter(None, words))})
 
 
 def _duration(parser: argparse.ArgumentParser, flag: str, default_s: float) -> None:

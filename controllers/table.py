@@ -24,9 +24,9 @@ from controllers.horizontal_pod_autoscaler.controller import HorizontalControlle
 from controllers.job.controller import JobController
 from controllers.namespace.controller import NamespaceController
 from controllers.node_ipam.controller import node_ipam
-from controllers.node_lifecycle.controller import NodeLifecycleController
+from controllers.node_lifecycle.controller import node_lifecycle
 from controllers.node_ttl import NodeTtlController
-from controllers.options import Options
+from controllers.options import Options, WrongOption
 from controllers.persistentvolume.controller import VolumeBinder
 from controllers.pod_gc import PodGarbageCollector
 from controllers.replicaset.controller import ReplicaSetController, ReplicationController
@@ -68,9 +68,7 @@ TABLE: Mapping[str, Factory] = {
     "disruption-controller": lambda runtime, _options: DisruptionController(runtime),
     "resourcequota-controller": lambda runtime, _options: ResourceQuotaController(runtime),
     "node-ipam-controller": node_ipam,
-    "node-lifecycle-controller": lambda runtime, options: NodeLifecycleController(
-        runtime, options.node_monitor_grace_period_s, options.node_monitor_period_s
-    ),
+    "node-lifecycle-controller": node_lifecycle,
     "taint-eviction-controller": lambda runtime, _options: TaintEvictionController(runtime),
     "clusterrole-aggregation-controller": lambda runtime, _options: ClusterRoleAggregator(runtime),
     "pod-garbage-collector-controller": lambda runtime, options: PodGarbageCollector(
@@ -137,7 +135,7 @@ ALIASES: Mapping[str, str] = {
 """Older names that the flag still takes."""
 
 
-class UnknownController(ValueError):
+class UnknownController(WrongOption):
     """A name that no controller has."""
 
 

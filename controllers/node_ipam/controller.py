@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from ipaddress import ip_network
 from typing import ClassVar
 
-from controllers.node_ipam.ranges import Ranges, RangesExhausted
-from controllers.options import Options
+from controllers.node_ipam.ranges import NODE_PREFIX_IPV4, NODE_PREFIX_IPV6, Network, Ranges, RangesExhausted
+from controllers.options import Options, WrongOption
 from controllers.runtime.controller import Controller, For, Requeue, Runtime
 from controllers.runtime.errors import ApiError
 from controllers.runtime.kinds import NODES
@@ -31,9 +31,9 @@ class NodeIpamController(Controller):
     workers = 1
     watches: ClassVar = (For(NODES),)
 
-    def __init__(self, runtime: Runtime, networks: Sequence[str], reserved: Sequence[str]) -> None:
+    def __init__(self, runtime: Runtime, ranges_of_nodes: Sequence[Ranges], reserved: Sequence[str]) -> None:
         super().__init__(runtime)
-        self._ranges = [Ranges(ip_network(network, strict=False)) for network in networks]
+        self._ranges = ranges_of_nodes
         for ranges in self._ranges:
             for network in reserved:
                 ranges.occupy(network)
@@ -93,10 +93,44 @@ class NodeIpamController(Controller):
                 ranges.release(cidr)
 
 
+def prefixes_of(networks: Sequence[Network], options: Options) -> list[int]:
+    """How long the prefix of a node's range is in each network. Raises WrongOption."""
+    of_family = {4: options.node_cidr_mask_size_ipv4, 6: options.node_cidr_mask_size_ipv6}
+    versions = [network.version for network in networks]
+    if len(versions) != len(set(versions)):
+        raise WrongOption("--cluster-cidr: at most one range of each family")
+    if options.node_cidr_mask_size:
+        if len(versions) > 1:
+            raise WrongOption("usage of --node-cidr-mask-size is not allowed with dual-stack clusters")
+        if any(of_family.values()):
+            raise WrongOption(
+                "usage of --node-cidr-mask-size-ipv4 and --node-cidr-mask-size-ipv6 is not allowed if "
+                "--node-cidr-mask-size is set. For dual-stack clusters please unset it and use IPFamily specific flags"
+            )
+        return [options.node_cidr_mask_size]
+    for version, other in ((4, 6), (6, 4)):
+        if of_family[version] and version not in versions:
+            raise WrongOption(
+                f"usage of --node-cidr-mask-size-ipv{version} is not allowed for a single-stack IPv{other} cluster"
+            )
+    usual = {4: NODE_PREFIX_IPV4, 6: NODE_PREFIX_IPV6}
+    return [of_family[version] or usual[version] for version in versions]
+
+
 def node_ipam(runtime: Runtime, options: Options) -> NodeIpamController | None:
-    """The controller, if the options want ranges to be given out."""
+    """The controller, if the options want ranges to be given out. Raises WrongOption."""
     if not options.allocate_node_cidrs:
         return None
-    networks = [cidr.strip() for cidr in (options.cluster_cidr or DEFAULT_CIDR).split(",") if cidr.strip()]
-    reserved = [cidr.strip() for cidr in options.service_cluster_ip_range.split(",") if cidr.strip()]
-    return NodeIpamController(runtime, networks, reserved)
+    try:
+        networks = [ip_network(cidr, strict=False) for cidr in _listed(options.cluster_cidr or DEFAULT_CIDR)]
+        prefixes = prefixes_of(networks, options)
+        ranges = [Ranges(network, prefix) for network, prefix in zip(networks, prefixes, strict=True)]
+    except WrongOption:
+        raise
+    except ValueError as error:
+        raise WrongOption(f"--cluster-cidr: {error}") from error
+    return NodeIpamController(runtime, ranges, _listed(options.service_cluster_ip_range))
+
+
+def _listed(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]

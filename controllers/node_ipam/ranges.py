@@ -10,7 +10,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 Network = IPv4Network | IPv6Network
 
 NODE_PREFIX_IPV4, NODE_PREFIX_IPV6 = 24, 64
-_MOST_BITS = 16
+_MOST_BITS_IPV6 = 16
 
 
 class RangesExhausted(Exception):
@@ -20,9 +20,12 @@ class RangesExhausted(Exception):
 class Ranges:
     """The ranges of one network. Handed out in turn, so that one given back rests for as long as others are free."""
 
-    def __init__(self, network: Network) -> None:
-        prefix = NODE_PREFIX_IPV4 if network.version == 4 else NODE_PREFIX_IPV6
-        if not 0 <= prefix - network.prefixlen <= _MOST_BITS:
+    def __init__(self, network: Network, prefix: int) -> None:
+        """`prefix` is the length of that of each range. Raises ValueError where the network cannot be divided so."""
+        bits = prefix - network.prefixlen
+        if not 0 <= bits <= network.max_prefixlen - network.prefixlen or (
+            network.version == 6 and bits > _MOST_BITS_IPV6
+        ):
             raise ValueError(f"{network}: cannot be divided into ranges of /{prefix} for nodes")
         self.network = network
         self._prefix = prefix

@@ -16,7 +16,8 @@ from typing import ClassVar
 from controllers.node_lifecycle.health import Finding, Health, Patience, look
 from controllers.node_lifecycle.pods import mark_unready
 from controllers.node_lifecycle.taints import eviction_taints, older_labels, schedule_taints
-from controllers.node_lifecycle.zones import Zones, zone_of
+from controllers.node_lifecycle.zones import Pace, Zones, zone_of
+from controllers.options import Options
 from controllers.runtime.controller import Controller, For, Requeue, Runtime, Watches
 from controllers.runtime.errors import ApiError, Conflict, NotFound
 from controllers.runtime.informer import Change
@@ -47,12 +48,12 @@ class NodeLifecycleController(Controller):
 
     watches: ClassVar = (For(NODES), Watches(PODS, ready_pod))
 
-    def __init__(self, runtime: Runtime, grace_s: float, period_s: float) -> None:
-        self._patience = Patience(grace_s)
+    def __init__(self, runtime: Runtime, patience: Patience, period_s: float, pace: Pace) -> None:
+        self._patience = patience
         self._period_s = period_s
         self._known: dict[str, Health] = {}
         self._registered: dict[str, Object] = {}
-        self._zones = Zones()
+        self._zones = Zones(pace)
         self._waiting: dict[str, str] = {}
         self._pods_to_retry: set[str] = set()
         super().__init__(runtime)
@@ -215,6 +216,18 @@ class NodeLifecycleController(Controller):
         self._known = {
             name: Health(now, health.ready, health.heartbeat, health.renewal) for name, health in self._known.items()
         }
+
+
+def node_lifecycle(runtime: Runtime, options: Options) -> NodeLifecycleController:
+    """The controller as patient and as quick as the options say."""
+    patience = Patience(options.node_monitor_grace_period_s, options.node_startup_grace_period_s)
+    pace = Pace(
+        options.node_eviction_rate,
+        options.secondary_node_eviction_rate,
+        options.unhealthy_zone_threshold,
+        options.large_cluster_size_threshold,
+    )
+    return NodeLifecycleController(runtime, patience, options.node_monitor_period_s, pace)
 
 
 def _level(error: ApiError) -> int:

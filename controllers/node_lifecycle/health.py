@@ -41,7 +41,7 @@ class Patience:
     """How long a node may be silent, in seconds: a known one, and one that has never said anything."""
 
     grace_s: float
-    startup_s: float = 60.0
+    startup_s: float
 
 
 def look(node: View, renewal: str, known: Health | None, now: datetime, patience: Patience) -> Finding:

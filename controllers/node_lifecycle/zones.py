@@ -13,10 +13,19 @@ from typing import Literal
 
 from controllers.runtime.objects import View, labels_of
 
-EVICTION_PER_S, SECONDARY_PER_S = 0.1, 0.01
-LARGE_ZONE, UNHEALTHY_SHARE = 50, 0.55
-
 State = Literal["Normal", "PartialDisruption", "FullDisruption"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How many nodes of a zone may be tainted in a second, and in one that is unhealthy; the latter only where it has
+    more than `large_zone` nodes, for small ones stop. `unhealthy_share` of nodes that are not ready make it so.
+    """
+
+    per_s: float
+    unhealthy_per_s: float
+    unhealthy_share: float
+    large_zone: int
 
 
 def zone_of(node: View) -> str:
@@ -25,19 +34,19 @@ def zone_of(node: View) -> str:
     return f"{region}:\x00:{zone}" if region or zone else ""
 
 
-def state_of(ready: Sequence[bool]) -> State:
+def state_of(ready: Sequence[bool], pace: Pace) -> State:
     """The state of a zone whose nodes are ready or not."""
     bad = ready.count(False)
     if bad and bad == len(ready):
         return "FullDisruption"
-    return "PartialDisruption" if bad > 2 and bad / len(ready) >= UNHEALTHY_SHARE else "Normal"
+    return "PartialDisruption" if bad > 2 and bad / len(ready) >= pace.unhealthy_share else "Normal"
 
 
-def rate_of(state: State, size: int) -> float:
+def rate_of(state: State, size: int, pace: Pace) -> float:
     """How many nodes of the zone may be tainted a second; a dead zone beside healthy ones goes at full speed."""
     if state != "PartialDisruption":
-        return EVICTION_PER_S
-    return SECONDARY_PER_S if size > LARGE_ZONE else 0.0
+        return pace.per_s
+    return pace.unhealthy_per_s if size > pace.large_zone else 0.0
 
 
 @dataclass(slots=True)
@@ -65,18 +74,19 @@ class _Bucket:
 class Zones:
     """The states of all zones from one look to the next, and the pace of each."""
 
+    pace: Pace
     states: dict[str, State] = field(default_factory=dict)
     _buckets: dict[str, _Bucket] = field(default_factory=dict)
 
     def update(self, ready: Mapping[str, Sequence[bool]], now: datetime) -> Literal["", "stopped", "resumed"]:
         """Take in who is ready in each zone. `stopped`: now everything is down; `resumed`: it no longer is."""
-        new = {zone: state_of(nodes) for zone, nodes in ready.items()}
+        new = {zone: state_of(nodes, self.pace) for zone, nodes in ready.items()}
         old = {zone: state for zone, state in self.states.items() if zone in new}
         was_down = bool(old) and all(state == "FullDisruption" for state in old.values())
         is_down = bool(new) and all(state == "FullDisruption" for state in new.values())
         self.states = new
         for zone, nodes in ready.items():
-            self._set_rate(zone, 0.0 if is_down else rate_of(new[zone], len(nodes)), now)
+            self._set_rate(zone, 0.0 if is_down else rate_of(new[zone], len(nodes), self.pace), now)
         if is_down == was_down:
             return ""
         return "stopped" if is_down else "resumed"
