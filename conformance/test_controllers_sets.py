@@ -258,3 +258,17 @@ def test_a_failed_daemon_is_replaced(api: Api) -> None:
     eventually(lambda: victim not in api.names("failing") and len(api.names("failing")) == 3)
     found = eventually(lambda: {e for e in api.events("failing") if e[0] == "FailedDaemonPod"})
     assert {text.split(" on node ")[0] for _, text in found} == {f"Found failed daemon pod {api.namespace}/{victim}"}
+
+
+def test_a_daemon_set_keeps_one_revision_of_each_template(api: Api) -> None:
+    api.create(DAEMON_SETS, daemon_set("kept"))
+    [first] = eventually(lambda: api.list(REVISIONS, "app=kept"))
+    name = first["metadata"]["name"]
+    copied = {field: first["metadata"][field] for field in ("labels", "ownerReferences")}
+    label = {"controller-revision-hash": "other"}
+    copied = {**copied, "name": "kept-other", "labels": {**copied["labels"], **label}}
+    api.create(REVISIONS, {**first, "metadata": copied, "revision": 7})
+    eventually(lambda: [r["metadata"]["name"] for r in api.list(REVISIONS, "app=kept")] == ["kept-other"])
+    eventually(lambda: {p["metadata"]["labels"]["controller-revision-hash"] for p in api.pods("kept")} == {"other"})
+    api.delete(REVISIONS, "kept-other")
+    eventually(lambda: [r["metadata"]["name"] for r in api.list(REVISIONS, "app=kept")] == [name])

@@ -12,7 +12,7 @@ from typing import Any
 
 from controllers.daemonset.plan import Changes, Situation, describe, plan_nodes, plan_status, plan_update, situation
 from controllers.daemonset.pods import judge_of, node_of, pod_for_node
-from controllers.runtime.controller import Controller, For, Owns, Reads, Requeue, Runtime, Watches
+from controllers.runtime.controller import Controller, For, Owns, Requeue, Runtime, Watches
 from controllers.runtime.errors import ApiError, NotFound
 from controllers.runtime.informer import Change
 from controllers.runtime.kinds import CONTROLLER_REVISIONS, DAEMON_SETS, NODES, PODS
@@ -57,10 +57,10 @@ class DaemonSetController(Controller):
     name = "daemonset-controller"
     account = "daemon-set-controller"
 
-    def _would_adopt(self, pod: Object) -> Iterable[Key]:
-        for daemon_set in self.store(DAEMON_SETS).all(namespace_of(pod)):
+    def _would_adopt(self, orphan: Object) -> Iterable[Key]:
+        for daemon_set in self.store(DAEMON_SETS).all(namespace_of(orphan)):
             selector = from_label_selector(daemon_set["spec"].get("selector"))
-            if not selector.empty and selector.matches(labels_of(pod)):
+            if not selector.empty and selector.matches(labels_of(orphan)):
                 yield key_of(daemon_set)
 
     def _of_node(self, change: Change) -> Iterable[Key]:
@@ -77,12 +77,11 @@ class DaemonSetController(Controller):
         For(DAEMON_SETS),
         Owns(PODS, orphans=_would_adopt),
         Watches(NODES, keys=_of_node),
-        Reads(CONTROLLER_REVISIONS),
+        Owns(CONTROLLER_REVISIONS, orphans=_would_adopt),
     )
 
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(runtime)
-        self.store(CONTROLLER_REVISIONS).index_controllers()
         self._pods = PodControl(self.client, self.events)
         self._backoffs: dict[Key, dict[str, _Backoff]] = {}
 
@@ -112,12 +111,7 @@ class DaemonSetController(Controller):
 
     async def _sync_history(self, daemon_set: Object, selector: LabelSelector) -> tuple[Object, Sequence[Object], int]:
         """The revision of the present template, the older ones in order, and how many names were taken."""
-        store = self.store(CONTROLLER_REVISIONS)
-        candidates = [*store.controlled_by(uid_of(daemon_set)), *store.orphans(namespace_of(daemon_set))]
-        claims = plan_claims(daemon_set, selector, candidates)
-        claims = ClaimPlan([*claims.owned, *claims.release], claims.adopt, ())
-        owned = await claim(self.client, DAEMON_SETS, daemon_set, CONTROLLER_REVISIONS, claims)
-        revisions = history.in_order(owned)
+        revisions = await self._revisions(daemon_set, selector)
         data = history.data_of_template(daemon_set["spec"]["template"])
         collisions: int = (daemon_set.get("status") or {}).get("collisionCount", 0)
         wanted = history.plan_history(revisions, data)
@@ -129,7 +123,34 @@ class DaemonSetController(Controller):
             current, collisions = await history.create(
                 self.client, lambda taken: _new_revision(daemon_set, data, wanted.number, taken), collisions
             )
-        return current, [one for one in revisions if uid_of(one) != uid_of(current)], collisions
+        others = [one for one in revisions if uid_of(one) != uid_of(current)]
+        for one in others:
+            if one.get("data") == data:
+                await self._merge(daemon_set, one, into=current)
+        return current, [one for one in others if one.get("data") != data], collisions
+
+    async def _revisions(self, daemon_set: Object, selector: LabelSelector) -> list[Object]:
+        """The set's revisions in order, those adopted that nobody owns; each has the label that tells its pods."""
+        store = self.store(CONTROLLER_REVISIONS)
+        candidates = [*store.controlled_by(uid_of(daemon_set)), *store.orphans(namespace_of(daemon_set))]
+        claims = plan_claims(daemon_set, selector, candidates)
+        claims = ClaimPlan([*claims.owned, *claims.release], claims.adopt, ())
+        owned = await claim(self.client, DAEMON_SETS, daemon_set, CONTROLLER_REVISIONS, claims)
+        for place, one in enumerate(owned):
+            if history.REVISION_LABEL not in labels_of(one):
+                labels = {**labels_of(one), history.REVISION_LABEL: name_of(one)}
+                changed = {**one, "metadata": {**one["metadata"], "labels": labels}}
+                owned[place] = await self.client.update(CONTROLLER_REVISIONS, changed)
+        return history.in_order(owned)
+
+    async def _merge(self, daemon_set: Object, duplicate: Object, *, into: View) -> None:
+        """Two revisions of one template: the pods of one become the other's, and it goes."""
+        old, new = (labels_of(one).get(history.REVISION_LABEL, "") for one in (duplicate, into))
+        for pod in self.store(PODS).controlled_by(uid_of(daemon_set)):
+            if old != new and labels_of(pod).get(history.REVISION_LABEL) == old:
+                patch = {"metadata": {"labels": {history.REVISION_LABEL: new}}}
+                await self.client.patch(PODS, namespace_of(pod), name_of(pod), patch)
+        await history.delete(self.client, [duplicate])
 
     async def _claim_pods(self, daemon_set: Object, selector: LabelSelector) -> list[Object]:
         store = self.store(PODS)
