@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from controllers.runtime.controller import Controller, Reads, Requeue, Runtime
@@ -21,7 +22,7 @@ from openapi.meta.times import format_time
 log = logging.getLogger(__name__)
 
 PERIOD_S = 20.0
-QUARANTINE_S = 40.0
+QUARANTINE = timedelta(seconds=40)
 OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 _ENDED = ("Succeeded", "Failed")
 
@@ -78,6 +79,18 @@ def _is_lost(node: View | None) -> bool:
     return not is_ready and any(taint["key"] == OUT_OF_SERVICE for taint in node["spec"].get("taints") or ())
 
 
+class Quarantine:
+    """Since when nodes are missing; one that is back begins anew."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, datetime] = {}
+
+    def over(self, missing: Iterable[str], now: datetime) -> list[str]:
+        """Those of the missing nodes that have been missing for long enough."""
+        self._since = {name: self._since.get(name, now) for name in missing}
+        return sorted(name for name, since in self._since.items() if now - since >= QUARANTINE)
+
+
 class PodGarbageCollector(Controller):
     name = "pod-garbage-collector-controller"
     account = "pod-garbage-collector"
@@ -87,7 +100,7 @@ class PodGarbageCollector(Controller):
     def __init__(self, runtime: Runtime, threshold: int) -> None:
         super().__init__(runtime)
         self._threshold = threshold
-        self._missing_since: dict[str, float] = {}
+        self._quarantine = Quarantine()
 
     def background(self) -> Iterable[Coroutine[Any, Any, None]]:
         return (self._sweep_for_ever(),)
@@ -97,10 +110,11 @@ class PodGarbageCollector(Controller):
 
     async def _sweep_for_ever(self) -> None:
         while True:
-            await self._sweep()
+            await self.sweep()
             await asyncio.sleep(PERIOD_S)
 
-    async def _sweep(self) -> None:
+    async def sweep(self) -> None:
+        """One look at all pods and nodes."""
         pods = self.store(PODS).all()
         nodes = {name_of(node): node for node in self.store(NODES).all()}
         garbage = find_garbage(pods, nodes, self._threshold)
@@ -113,12 +127,8 @@ class PodGarbageCollector(Controller):
 
     async def _gone(self, missing: frozenset[str]) -> set[str]:
         """The nodes that have been missing for long enough, and that the server does not have."""
-        now = asyncio.get_running_loop().time()
-        self._missing_since = {name: self._missing_since.get(name, now) for name in missing}
         gone = set()
-        for name, since in self._missing_since.items():
-            if now - since < QUARANTINE_S:
-                continue
+        for name in self._quarantine.over(missing, self.clock()):
             try:
                 await self.client.get(NODES, "", name)
             except NotFound:

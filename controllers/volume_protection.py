@@ -25,20 +25,11 @@ from controllers.runtime.objects import (
     namespace_of,
     uid_of,
 )
+from controllers.workloads.pod_indexes import BY_CLAIM, claims_of, index_by_claim
 from openapi.catalog import Resource
 
 CLAIM_FINALIZER = "kubernetes.io/pvc-protection"
 VOLUME_FINALIZER = "kubernetes.io/pv-protection"
-BY_CLAIM = "claim"
-
-
-def claim_names(pod: View) -> Iterable[str]:
-    """The names of the claims behind a pod's volumes, those of generic ephemeral volumes too."""
-    for volume in pod["spec"].get("volumes") or ():
-        if volume.get("persistentVolumeClaim"):
-            yield volume["persistentVolumeClaim"]["claimName"]
-        elif volume.get("ephemeral") is not None:
-            yield f"{name_of(pod)}-{volume['name']}"
 
 
 def uses(pod: View, claim: View) -> bool:
@@ -113,7 +104,7 @@ class ClaimProtection(Controller):
     )
 
     def __init__(self, runtime: Runtime) -> None:
-        runtime.informers.get(PODS).store.add_index(BY_CLAIM, lambda pod: [str(key) for key in _claims(pod)])
+        index_by_claim(runtime.informers.get(PODS).store)
         super().__init__(runtime)
 
     async def reconcile(self, key: Key) -> Requeue | None:
@@ -158,5 +149,4 @@ class VolumeProtection(Controller):
 
 
 def _claims(pod: View) -> Iterable[Key]:
-    namespace = namespace_of(pod)
-    return [Key(namespace, name) for name in claim_names(pod)]
+    return [Key(*text.split("/")) for text in claims_of(pod)]

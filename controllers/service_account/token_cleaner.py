@@ -99,7 +99,7 @@ class LegacyTokenCleaner(Controller):
 
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(runtime)
-        self._secrets = runtime.informers.filtered(SECRETS, f"type={TYPE}").store
+        self.secrets = runtime.informers.filtered(SECRETS, f"type={TYPE}").store
 
     def background(self) -> Iterable[Coroutine[Any, Any, None]]:
         return (self._sweep_daily(),)
@@ -110,19 +110,20 @@ class LegacyTokenCleaner(Controller):
     async def _sweep_daily(self) -> None:
         while True:
             try:
-                await self._sweep()
+                await self.sweep()
             except ApiError as error:
                 log.warning("legacy tokens not looked at: %s", error)
             await asyncio.sleep(SYNC_S)
 
-    async def _sweep(self) -> None:
+    async def sweep(self) -> None:
+        """One look at all token Secrets. Raises ApiError."""
         now = self.clock()
         tracking = await self.client.get(CONFIG_MAPS, *TRACKING)
         since = _day((tracking.get("data") or {}).get("since", ""))
         if since is None or now.date() < since + timedelta(days=1) + UNUSED:
             return
         mounted: dict[str, frozenset[str]] = {}
-        for secret in self._secrets.all():
+        for secret in self.secrets.all():
             namespace = namespace_of(secret)
             if namespace not in mounted:
                 used = (secrets_of_pod(pod) for pod in self.store(PODS).all(namespace))

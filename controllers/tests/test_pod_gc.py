@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from controllers.pod_gc import OUT_OF_SERVICE, failed_status, find_garbage
+from controllers.pod_gc import OUT_OF_SERVICE, PodGarbageCollector, failed_status, find_garbage
+from controllers.runtime.kinds import PODS
+from controllers.tests.scripted import Server
 
 Object = dict[str, Any]
 
@@ -45,3 +47,26 @@ def test_pod_that_has_ended_keeps_its_phase() -> None:
         "observedGeneration": 2,
         "conditions": [{"type": "DisruptionTarget", "observedGeneration": 2}],
     }
+
+
+async def test_pods_of_a_vanished_node_go_after_a_quarantine_that_a_return_ends() -> None:
+    server = Server()
+    collector = PodGarbageCollector(server.runtime(), 0)
+    lost = pod("p", node="gone", namespace="n", uid="u", resourceVersion="1", generation=1)
+    collector.store(PODS).put(lost)
+    await collector.sweep()
+    server.wait(39)
+    await collector.sweep()
+    assert server.calls == []
+    server.objects["/api/v1/nodes/gone"] = {"metadata": {"name": "gone"}}
+    server.wait(1)
+    await collector.sweep()
+    assert server.calls == []
+    del server.objects["/api/v1/nodes/gone"]
+    await collector.sweep()
+    [(patch, path, body), (delete, deleted, options)] = server.calls
+    assert (patch, path) == ("PATCH", "/api/v1/namespaces/n/pods/p/status")
+    assert body["status"]["phase"] == "Failed"
+    condition = body["status"]["conditions"][0]
+    assert (condition["reason"], condition["message"]) == ("DeletionByPodGC", "PodGC: node no longer exists")
+    assert (delete, deleted, options["gracePeriodSeconds"]) == ("DELETE", "/api/v1/namespaces/n/pods/p", 0)

@@ -17,8 +17,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from controllers.certificates.approving import permissions
 from controllers.certificates.authority import Authority, lifetime, validity
-from controllers.certificates.cleaner import ends_at
+from controllers.certificates.cleaner import CleanerController, ends_at
 from controllers.certificates.requests import parse, refusal
+from controllers.runtime.controller import Requeue
+from controllers.runtime.kinds import CERTIFICATE_SIGNING_REQUESTS
+from controllers.runtime.objects import Key
+from controllers.tests.scripted import Server
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CLIENT = ("digital signature", "client auth")
@@ -129,3 +133,18 @@ def test_request_ends_an_hour_after_its_decision_or_after_a_day(conditions: list
     found = [{"type": kind, "lastUpdateTime": f"2026-01-01T{hour:02}:00:00Z"} for kind, hour in conditions]
     asked = {"metadata": {"creationTimestamp": "2026-01-01T00:00:00Z"}, "status": {"conditions": found}}
     assert ends_at(asked) == NOW + timedelta(hours=hours)
+
+
+async def test_a_request_is_cleaned_once_it_is_over_and_not_another_of_its_name() -> None:
+    server = Server()
+    cleaner = CleanerController(server.runtime())
+    created = server.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    metadata = {"name": "r", "uid": "u", "creationTimestamp": created, "resourceVersion": "1"}
+    cleaner.store(CERTIFICATE_SIGNING_REQUESTS).put({"metadata": metadata, "spec": {}})
+    key = Key("", "r")
+    assert await cleaner.reconcile(key) == Requeue(24 * 3600)
+    server.wait(24 * 3600)
+    assert await cleaner.reconcile(key) is None
+    [(method, path, options)] = server.calls
+    assert (method, path) == ("DELETE", "/apis/certificates.k8s.io/v1/certificatesigningrequests/r")
+    assert options["preconditions"] == {"uid": "u"}

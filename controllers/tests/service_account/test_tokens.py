@@ -7,8 +7,17 @@ from typing import Any
 
 import pytest
 
-from controllers.service_account.token_cleaner import INVALID_SINCE, LAST_USED, Verdict, judge, secrets_of_pod
+from controllers.runtime.kinds import SERVICE_ACCOUNTS
+from controllers.service_account.token_cleaner import (
+    INVALID_SINCE,
+    LAST_USED,
+    LegacyTokenCleaner,
+    Verdict,
+    judge,
+    secrets_of_pod,
+)
 from controllers.service_account.tokens import lacking
+from controllers.tests.scripted import Server
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 ACCOUNT = {"metadata": {"name": "a", "uid": "u"}, "secrets": [{"name": "s"}]}
@@ -77,3 +86,33 @@ def test_secrets_of_a_pod_are_found_wherever_they_are() -> None:
         }
     }
     assert secrets_of_pod(pod) == {"pull", "mounted", "projected", "published", "key", "all"}
+
+
+async def test_old_tokens_are_marked_and_later_deleted_once_their_use_was_tracked_for_long_enough() -> None:
+    server = Server()
+    server.now = NOW
+    cleaner = LegacyTokenCleaner(server.runtime())
+    cleaner.store(SERVICE_ACCOUNTS).put(
+        {"metadata": {**ACCOUNT["metadata"], "namespace": "n"}, "secrets": [{"name": "s"}]}
+    )
+    old = secret()
+    old["metadata"] |= {"uid": "s", "resourceVersion": "7", "annotations": {"kubernetes.io/service-account.name": "a"}}
+    cleaner.secrets.put(old)
+    tracking = "/api/v1/namespaces/kube-system/configmaps/kube-apiserver-legacy-service-account-token-tracking"
+    server.objects[tracking] = {"metadata": {}, "data": {"since": days_ago(365)}}
+    await cleaner.sweep()
+    assert server.calls == []
+    server.wait(24 * 3600)
+    await cleaner.sweep()
+    [(method, path, patch)] = server.calls
+    assert (method, path) == ("PATCH", "/api/v1/namespaces/n/secrets/s")
+    assert patch["metadata"] == {"uid": "s", "labels": {INVALID_SINCE: days_ago(-1)}}
+    cleaner.secrets.put({**old, "metadata": {**old["metadata"], "labels": {INVALID_SINCE: days_ago(-1)}}})
+    server.wait(366 * 24 * 3600)
+    await cleaner.sweep()
+    method, path, options = server.calls[-1]
+    assert (method, path, options["preconditions"]) == (
+        "DELETE",
+        "/api/v1/namespaces/n/secrets/s",
+        {"resourceVersion": "7"},
+    )
