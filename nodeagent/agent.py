@@ -24,6 +24,7 @@ from nodeagent.pods.spec import CONFIG_MIRROR, CONFIG_SEEN, CONFIG_SOURCE, View
 from nodeagent.pods.worker import PodWorker
 from nodeagent.runtime.protocol import Container, RuntimeFailure, State
 from nodeagent.sources import ApiSources
+from nodeagent.volumes.csi.driver import DriverFailure, NoDriver
 from nodeagent.volumes.setup import Volumes
 
 log = logging.getLogger(__name__)
@@ -141,6 +142,11 @@ class NodeAgent:
         else:
             self._add(pod)
 
+    def wake_all(self) -> None:
+        """Something has changed that any pod may wait for."""
+        for worker in self._workers.values():
+            worker.wake()
+
     def _on_object(self, uid: str) -> None:
         """Something that a pod is configured by has changed."""
         worker = self._workers.get(uid)
@@ -244,8 +250,13 @@ class NodeAgent:
                 if sandbox.uid == uid:
                     await runtime.stop_sandbox(sandbox.id)
                     await runtime.remove_sandbox(sandbox.id)
-            await self._parts.volumes.take_down(uid)
+            try:
+                await self._parts.volumes.try_take_down(uid)
+            except (DriverFailure, NoDriver, OSError) as failure:
+                log.warning("volumes not taken down: %s", failure, extra={"uid": uid})
+                continue
             del self._orphans[uid]
+        await self._parts.volumes.collect()
 
 
 def _kept_grace_s(container: Container) -> int:

@@ -43,6 +43,11 @@ from nodeagent.runtime.simulated import SimulatedRuntime
 from nodeagent.runtimes import NodeRuntime, bridge, cgroup_root, containerd_paths
 from nodeagent.sources import ApiSources
 from nodeagent.volumes.claims import Claims
+from nodeagent.volumes.csi.api import CsiApi
+from nodeagent.volumes.csi.attachment import Attachments
+from nodeagent.volumes.csi.node_info import NodeInfo
+from nodeagent.volumes.csi.registration import Drivers
+from nodeagent.volumes.csi.volumes import CsiVolumes
 from nodeagent.volumes.persistent import PersistentVolumes
 from nodeagent.volumes.setup import Volumes
 from nodeagent.volumes.simulated import SimulatedVolumes
@@ -86,8 +91,12 @@ class Node:
         facts = NodeFacts(name, machine.addresses, allocatable_of(machine))
         sources = ApiSources(client, around.services, around.objects, self._read_file)
         make_volumes = Volumes if options.runtime == "containerd" else SimulatedVolumes
-        persistent = PersistentVolumes(lambda: self._keeper.node)
-        self._volumes = make_volumes(options.root, sources, Claims(sources), persistent, facts)
+        self._drivers = Drivers(
+            options.root / "plugins_registry", NodeInfo(client, name), lambda: self._agent.wake_all()
+        )
+        self._csi = self._csi_volumes(sources) if options.runtime == "containerd" else None
+        persistent = PersistentVolumes(lambda: self._keeper.node, self._csi)
+        self._volumes = make_volumes(options.root, sources, Claims(sources), persistent, facts, self._csi)
         tools = self._tools(sources, facts)
         own_pods = fleet.node(name) if fleet is not None else pods
         parts = NodeParts(name, tools, self._volumes, sources, self._publisher, self._keeper, own_pods)
@@ -121,6 +130,7 @@ class Node:
                     if options.runtime == "containerd":
                         group.create_task(self._care.run(), name="care")
                         group.create_task(self._mirrors.run(), name="static pods")
+                        group.create_task(self._drivers.run(), name="CSI drivers")
                     on_ready()
 
                 await self._agent.run(started)
@@ -137,6 +147,13 @@ class Node:
         await asyncio.gather(self._events.flush(FLUSH_S), self._publisher.flush(FLUSH_S))
         for writer in writers:
             writer.cancel()
+
+    def _csi_volumes(self, sources: ApiSources) -> CsiVolumes:
+        api = CsiApi(self._around.client, self.name)
+        attachments = Attachments(api, lambda: self._keeper.node, self._keeper.wake)
+        told = PodEvents(self._events.recorder(COMPONENT))
+        folder = self._around.options.root
+        return CsiVolumes(folder, self._drivers, api, attachments, sources.token_status, told.pod)
 
     def _tools(self, sources: ApiSources, facts: NodeFacts) -> Tools:
         told = PodEvents(self._events.recorder(COMPONENT))
@@ -165,7 +182,9 @@ class Node:
             if self._network_problem:
                 readiness = replace(readiness, network=False, network_message=self._network_problem)
             version = f"{runtime.name}://{await runtime.version()}"
-            return NodeState(readiness, version, await runtime.images(), self._care.pressures, port)
+            used = self._csi.in_use() if self._csi is not None else ()
+            images = await runtime.images()
+            return NodeState(readiness, version, images, self._care.pressures, port, used)
         except RuntimeFailure as failure:
             return NodeState(Readiness(False, False, str(failure)), f"{runtime.name}://unknown", port=port)
 

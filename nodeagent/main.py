@@ -21,7 +21,9 @@ from nodeagent.options import AgentOptions
 from nodeagent.pods.fleet import PodFleet
 from nodeagent.pods.tell import COMPONENT
 from nodeagent.runtimes import open_runtime
-from nodeagent.volumes import provisioner
+from nodeagent.volumes import mounting, provisioner
+
+log = logging.getLogger(__name__)
 
 Ready = Callable[[], None]
 
@@ -54,6 +56,11 @@ async def _run(options: AgentOptions, on_ready: Ready) -> None:
 async def _serve(options: AgentOptions, on_ready: Ready) -> None:
     """Identity, machine and runtime; then the nodes, until cancelled."""
     machine = await asyncio.to_thread(_machine, options)
+    if options.runtime == "containerd":
+        try:
+            mounting.make_shared(options.root)
+        except OSError as error:
+            log.warning("mounts of containers are not seen by others: %s", error)
     first_runtime = await open_runtime(options)
     async with AsyncExitStack() as stack:
         kubeconfig, approver = options.kubeconfig, None

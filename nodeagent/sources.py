@@ -8,7 +8,7 @@ Follows: pkg/kubelet/token/token_manager.go
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from controllers.runtime.client import Client
@@ -38,7 +38,7 @@ KEPT_OBJECTS = 1000
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    text: str
+    status: Mapping[str, str]
     fresh_until: float
 
 
@@ -86,10 +86,14 @@ class ApiSources:
         return str(found.get("handler", ""))
 
     async def token(self, pod: View, audience: str, lifetime_s: int) -> str:
+        return (await self.token_status(pod, audience, lifetime_s))["token"]
+
+    async def token_status(self, pod: View, audience: str, lifetime_s: int) -> Mapping[str, str]:
+        """`token` and `expirationTimestamp` of a token that is still fresh. Raises ConfigProblem."""
         key = (spec.uid_of(pod), audience, lifetime_s)
         known = self._tokens.get(key)
         if known is not None and known.fresh_until > time.time():
-            return known.text
+            return known.status
         metadata = pod["metadata"]
         account = pod["spec"].get("serviceAccountName") or "default"
         bound = {"kind": "Pod", "apiVersion": "v1", "name": metadata["name"], "uid": metadata["uid"]}
@@ -107,14 +111,14 @@ class ApiSources:
             answer = await self._client.create(SERVICE_ACCOUNTS, request, name=account, subresource="token")
         except ApiError as error:
             if known is not None:
-                return known.text
+                return known.status
             message = f'failed to fetch token: {error.message}'
             raise ConfigProblem(message) from error
         status = answer["status"]
         left_s = parse_time(status["expirationTimestamp"]).timestamp() - time.time()
         fresh_until = time.time() + min(left_s * TOKEN_LIFE_SHARE, TOKEN_LONGEST_S)
-        self._tokens[key] = _Token(status["token"], fresh_until)
-        return str(status["token"])
+        self._tokens[key] = _Token(status, fresh_until)
+        return self._tokens[key].status
 
     async def trust_bundle(self, source: View) -> str | None:
         """The certificates of a ClusterTrustBundle by name, or of all bundles of a signer with certain labels."""

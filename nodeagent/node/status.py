@@ -48,6 +48,7 @@ class NodeState:
     images: Sequence[Image] = ()
     pressures: frozenset[str] = field(default_factory=frozenset)
     port: int = 10250
+    volumes_in_use: Sequence[str] = ()
 
 
 def capacity_of(machine: Machine, max_pods: int = MAX_PODS) -> dict[str, str]:
@@ -122,6 +123,7 @@ def make_node_status(name: str, machine: Machine, state: NodeState, old: View, n
             "systemUUID": machine.system_uuid,
         },
         "runtimeHandlers": [{"name": "", "features": {}}],
+        "volumesInUse": list(state.volumes_in_use) or None,
     }
     return status
 

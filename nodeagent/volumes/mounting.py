@@ -5,9 +5,11 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-MS_BIND, MS_REC, MS_RDONLY = 4096, 16384, 1
+MS_BIND, MS_REC, MS_RDONLY, MS_SHARED = 4096, 16384, 1, 1 << 20
 MNT_DETACH = 2
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -34,6 +36,36 @@ def mount_tmpfs(target: Path, size_bytes: int = 0) -> None:
         mount("tmpfs", target, "tmpfs", options=f"size={size_bytes}" if size_bytes else "")
 
 
+def make_shared(folder: Path) -> None:
+    """Have mounts below the folder be seen by containers that ask for that, and theirs here. Raises OSError.
+
+    Follows: k8s.io/mount-utils hostutil MakeRShared
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = os.path.realpath(folder)
+    inside = [found for found in _mounts() if path == found.path or path.startswith(f"{found.path.rstrip('/')}/")]
+    if inside and max(inside, key=lambda found: len(found.path)).is_shared:
+        return
+    mount(path, Path(path), "", MS_BIND | MS_REC)
+    mount("", Path(path), "", MS_SHARED | MS_REC)
+
+
+class _Mount(NamedTuple):
+    path: str
+    is_shared: bool
+
+
+def _mounts() -> Iterator[_Mount]:
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        fields = line.split(" ")
+        yield _Mount(_plain(fields[4]), any(field.startswith("shared:") for field in fields[6:fields.index("-")]))
+
+
+def _plain(path: str) -> str:
+    """As the kernel escapes paths in its lists."""
+    return path.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\")
+
+
 def is_mount_point(path: Path) -> bool:
     return str(path) in mount_points(path)
 
@@ -43,7 +75,7 @@ def mount_points(below: Path) -> list[str]:
     prefix = f"{below}/"
     found = []
     for line in Path("/proc/self/mounts").read_text().splitlines():
-        target = line.split(" ")[1].replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\")
+        target = _plain(line.split(" ")[1])
         if target == str(below) or target.startswith(prefix):
             found.append(target)
     return sorted(found, key=len, reverse=True)

@@ -12,18 +12,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nodeagent.pods.admit import matches_terms
-from nodeagent.pods.spec import View
+from nodeagent.pods.spec import View, mounted_volumes
 from nodeagent.volumes import host_path, ownership
 from nodeagent.volumes.claims import Bound
+from nodeagent.volumes.csi.volumes import CsiVolumes
 from nodeagent.volumes.problem import MAP_DEVICE, NEW_MOUNTER, NODE_AFFINITY, Unprocessed, VolumeProblem
 from nodeagent.volumes.volume import Volume
 
 
 class PersistentVolumes:
-    """`node` is the Node object as it is known at the time."""
+    """`node` is the Node object as it is known at the time. Without `csi` there are no volumes of drivers."""
 
-    def __init__(self, node: Callable[[], View]) -> None:
+    def __init__(self, node: Callable[[], View], csi: CsiVolumes | None = None) -> None:
         self._node = node
+        self._csi = csi
 
     async def set_up(self, pod: View, name: str, bound: Bound) -> Volume:
         """The volume `name` of the pod. Raises VolumeProblem."""
@@ -36,12 +38,12 @@ class PersistentVolumes:
             return Volume(name, Path(source["path"]), readonly=bound.readonly)
         if "local" in spec:
             return _set_up_local(pod, name, bound)
+        if "csi" in spec and self._csi is not None:
+            return await self._csi.set_up_claim(pod, name, bound)
         text = f'failed to get Plugin from volumeSpec for volume "{bound.name}" err=no volume plugin matched'
         raise Unprocessed(name, text)
 
     def _check_mode(self, pod: View, name: str, bound: Bound) -> None:
-        from nodeagent.pods.spec import mounted_volumes
-
         mounts, devices = mounted_volumes(pod)
         mode = "Block" if bound.is_block else "Filesystem"
         if name in mounts and bound.is_block:

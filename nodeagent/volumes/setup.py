@@ -8,6 +8,7 @@ Follows: pkg/kubelet/volumemanager
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,11 +18,15 @@ from nodeagent.pods.environment import ConfigProblem, NodeFacts
 from nodeagent.pods.spec import View
 from nodeagent.volumes import atomic, host_path, mounting, ownership, payload
 from nodeagent.volumes.claims import Claims
+from nodeagent.volumes.csi.driver import DriverFailure, NoDriver
+from nodeagent.volumes.csi.volumes import CsiVolumes
 from nodeagent.volumes.payload import ProjectedSources
 from nodeagent.volumes.persistent import PersistentVolumes
 from nodeagent.volumes.problem import Unprocessed, VolumeProblem, VolumesNotReady
 from nodeagent.volumes.volume import Volume
 from openapi.meta.quantity import Quantity
+
+log = logging.getLogger(__name__)
 
 _FOLDERS = {
     "configMap": "kubernetes.io~configmap",
@@ -33,15 +38,24 @@ _FOLDERS = {
 _FROM_OBJECTS = ("configMap", "secret", "downwardAPI", "projected")
 _IN_MEMORY = ("secret", "downwardAPI", "projected")
 EVERYONE = 0o777
+RETRY_S = (0.5, 122.0)
 
 
 class Volumes:
     """The volumes of a node's pods below `root` (`<root>/pods/<uid>/volumes`)."""
 
     def __init__(
-        self, root: Path, sources: ProjectedSources, claims: Claims, persistent: PersistentVolumes, node: NodeFacts
+        self,
+        root: Path,
+        sources: ProjectedSources,
+        claims: Claims,
+        persistent: PersistentVolumes,
+        node: NodeFacts,
+        csi: CsiVolumes | None = None,
     ) -> None:
         self._root = root
+        self._csi = csi
+        self._ready: dict[tuple[str, str], Volume] = {}
         self._sources = sources
         self._claims = claims
         self._persistent = persistent
@@ -78,8 +92,32 @@ class Volumes:
             return VolumeProblem(volume["name"], f"{error.strerror}: {error.filename}")
 
     async def take_down(self, uid: str) -> None:
-        """Remove everything that the pod had here; what it had elsewhere (claims, host paths) stays."""
+        """Remove everything that the pod had here; what it had elsewhere (claims, host paths) stays.
+
+        Drivers are asked until they have unmounted what is theirs.
+        """
+        wait_s = RETRY_S[0]
+        while True:
+            try:
+                await self.try_take_down(uid)
+                return
+            except (DriverFailure, NoDriver, OSError) as failure:
+                log.warning("volumes not taken down: %s", failure, extra={"uid": uid})
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, RETRY_S[1])
+
+    async def try_take_down(self, uid: str) -> None:
+        """Once. Raises DriverFailure, NoDriver, OSError."""
+        if self._csi is not None:
+            await self._csi.take_down(uid)
+        for key in [key for key in self._ready if key[0] == uid]:
+            del self._ready[key]
         await asyncio.to_thread(mounting.remove_with_mounts, self.pod_folder(uid))
+
+    async def collect(self) -> None:
+        """Let go of what no pod has any more."""
+        if self._csi is not None:
+            await self._csi.unstage_unused()
 
     def known_pods(self) -> list[str]:
         """The uids of pods that have something here."""
@@ -103,7 +141,9 @@ class Volumes:
         if "image" in volume:
             return Volume(name, Path(), readonly=True, image=volume["image"].get("reference", ""))
         if "persistentVolumeClaim" in volume or "ephemeral" in volume:
-            return await self._persistent.set_up(pod, name, await self._claims.bound(pod, volume))
+            return await self._set_up_claim(pod, volume)
+        if "csi" in volume and self._csi is not None:
+            return await self._csi.set_up_inline(pod, volume)
         for kind in _FROM_OBJECTS:
             if kind in volume:
                 return await self._set_up_from_objects(pod, volume, kind, ips)
@@ -111,6 +151,18 @@ class Volumes:
             return self._set_up_empty(pod, volume)
         text = f'failed to get Plugin from volumeSpec for volume "{name}" err=no volume plugin matched'
         raise Unprocessed(name, text)
+
+    async def _set_up_claim(self, pod: View, volume: View) -> Volume:
+        key = (spec.uid_of(pod), volume["name"])
+        try:
+            bound = await self._claims.bound(pod, volume)
+            found = self._ready[key] = await self._persistent.set_up(pod, volume["name"], bound)
+        except (Unprocessed, ConfigProblem):
+            if key not in self._ready:
+                raise
+            # What is mounted stays so, whatever becomes of the claim meanwhile.
+            return self._ready[key]
+        return found
 
     async def _set_up_from_objects(self, pod: View, volume: View, kind: str, ips: Sequence[str]) -> Volume:
         folder = self.folder(spec.uid_of(pod), kind, volume["name"])

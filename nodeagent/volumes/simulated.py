@@ -29,6 +29,9 @@ class SimulatedVolumes(Volumes):
     async def take_down(self, uid: str) -> None:
         """There is nothing to take down."""
 
+    async def try_take_down(self, uid: str) -> None:
+        """There is nothing to take down."""
+
     def known_pods(self) -> list[str]:
         return []
 

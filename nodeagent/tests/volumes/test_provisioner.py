@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from controllers.runtime.accounts import own_name
 from controllers.runtime.client import Client
 from controllers.runtime.controller import Runtime
 from controllers.runtime.events import EventSink
@@ -42,7 +43,7 @@ class Bench:
         self.server = Record()
         client = Client(self.server, "test")  # type: ignore[arg-type]
         self.informers = Informers(client)
-        runtime = Runtime(client, self.informers, EventSink(client, now), Metrics(), now)
+        runtime = Runtime(client, own_name(client), self.informers, EventSink(client, now), Metrics(), now)
         self.provisioner = LocalPathProvisioner(runtime, ["n"], folder, has_files=True)
         self.informers.get(STORAGE_CLASSES).store.put(storage_class())
 
