@@ -115,7 +115,7 @@ class Node:
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Until cancelled; what has happened until then is still written."""
         options, approver = self._around.options, self._around.approver
-        host = AgentHost(self.name, options, self._runtime, self._agent)
+        host = AgentHost(self.name, options, self._runtime, self._agent, self._volumes)
         self._port = await self._door.open(host, options.port if options.count == 1 else 0)
         try:
             async with asyncio.TaskGroup() as group:

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nodeagent.agent import NodeAgent
 from nodeagent.options import AgentOptions
+from nodeagent.pods import spec
 from nodeagent.pods.worker import PodWorker
 from nodeagent.runtime.protocol import Runtime
+from nodeagent.volumes.setup import Volumes
+from nodeagent.volumes.usage import VolumeUsage
 
 View = Mapping[str, Any]
+
+MEASURE_S = 60.0
 
 
 class AgentHost:
     """Fulfils `nodeagent.server.host.Host`."""
 
-    def __init__(self, name: str, options: AgentOptions, runtime: Runtime, agent: NodeAgent) -> None:
+    def __init__(
+        self, name: str, options: AgentOptions, runtime: Runtime, agent: NodeAgent, volumes: Volumes
+    ) -> None:
         self._name = name
         self._options = options
         self._runtime = runtime
         self._agent = agent
+        self._volumes = volumes
+        self._usage: Mapping[str, Sequence[VolumeUsage]] = {}
+        self._measured_at = -math.inf
 
     @property
     def node_name(self) -> str:
@@ -36,6 +49,15 @@ class AgentHost:
     def pod(self, namespace: str, name: str) -> View | None:
         worker = self._agent.worker(namespace, name)
         return _with_status(worker) if worker is not None else None
+
+    async def volume_usage(self) -> Mapping[str, Sequence[VolumeUsage]]:
+        """Not measured anew each time: that goes through all files."""
+        if time.monotonic() - self._measured_at > MEASURE_S:
+            self._measured_at = time.monotonic()
+            pods = [worker.pod for worker in self._agent.workers if not worker.is_finished]
+            found = await asyncio.gather(*(self._volumes.usage(pod) for pod in pods))
+            self._usage = {spec.uid_of(pod): usages for pod, usages in zip(pods, found, strict=True)}
+        return self._usage
 
     def configuration(self) -> View:
         options = self._options

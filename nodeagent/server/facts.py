@@ -52,8 +52,10 @@ class Facts:
         return _json({"kubeletconfig": self._host.configuration()})
 
     async def summary(self, request: web.Request) -> web.Response:
-        make = cpu_and_memory if request.query.get("only_cpu_and_memory") in ("true", "1") else make_summary
-        return _json(make(self._host.node_name, self._host.pods(), await self._readings.read()))
+        name, pods, reading = self._host.node_name, self._host.pods(), await self._readings.read()
+        if request.query.get("only_cpu_and_memory") in ("true", "1"):
+            return _json(cpu_and_memory(name, pods, reading))
+        return _json(make_summary(name, pods, reading, await self._host.volume_usage()))
 
     async def metrics(self, request: web.Request) -> web.Response:
         return _metrics(self._host.metrics())

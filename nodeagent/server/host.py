@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from nodeagent.runtime.protocol import Runtime
+from nodeagent.volumes.usage import VolumeUsage
 
 Object = dict[str, Any]
 View = Mapping[str, Any]
@@ -23,6 +24,9 @@ class Host(Protocol):
     def pods(self) -> Sequence[View]: ...
 
     def pod(self, namespace: str, name: str) -> View | None: ...
+
+    async def volume_usage(self) -> Mapping[str, Sequence[VolumeUsage]]:
+        """What the volumes of pods hold, by the uids of the pods."""
 
     def configuration(self) -> View:
         """The agent's settings, in the fields of a KubeletConfiguration."""

@@ -1,6 +1,6 @@
 """`/stats/summary`: what the node, its pods and their containers use, as one object. Pure.
 
-What nobody measures here (network, volumes, logs) is left out rather than told as nothing.
+What nobody measures here (network, logs) is left out rather than told as nothing.
 Follows: pkg/kubelet/server/stats/summary.go; k8s.io/kubelet/pkg/apis/stats/v1alpha1/types.go
 """
 
@@ -8,19 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from nodeagent.runtime.protocol import Usage
 from nodeagent.server.host import Object, View
 from nodeagent.server.machine_usage import DiskUsage
 from nodeagent.server.readings import MACHINE, Reading
+from nodeagent.volumes.usage import VolumeUsage
 from openapi.meta.times import format_time
 
 _NANOS = 1_000_000_000
 
 
-def make_summary(node_name: str, pods: Sequence[View], reading: Reading) -> Object:
-    """The whole object; pods without running containers are in it too."""
+def make_summary(
+    node_name: str,
+    pods: Sequence[View],
+    reading: Reading,
+    volumes: Mapping[str, Sequence[VolumeUsage]] = MappingProxyType({}),
+) -> Object:
+    """The whole object; pods without running containers are in it too. `volumes` by the uids of pods."""
     told = [_pod(pod, usages, reading) for pod, usages in by_pod(pods, reading)]
+    for item in told:
+        reference, at = item["podRef"], _time(reading.machine.timestamp_ns)
+        found = [_volume(volume, reference["namespace"], at) for volume in volumes.get(reference["uid"], ())]
+        if found:
+            item["volume"] = found
     return {"node": _node(node_name, reading), "pods": told}
 
 
@@ -34,6 +46,22 @@ def cpu_and_memory(node_name: str, pods: Sequence[View], reading: Reading) -> Ob
 def _without_disks(pod: View) -> Object:
     containers = [{name: item[name] for name in item if name != "rootfs"} for item in pod["containers"]]
     return {**pod, "containers": containers}
+
+
+def _volume(usage: VolumeUsage, namespace: str, at: str) -> Object:
+    made: Object = {
+        "time": at,
+        "availableBytes": usage.available,
+        "capacityBytes": usage.capacity,
+        "usedBytes": usage.used,
+        "inodesFree": usage.inodes_free,
+        "inodes": usage.inodes,
+        "inodesUsed": usage.inodes_used,
+        "name": usage.name,
+    }
+    if usage.claim:
+        made["pvcRef"] = {"name": usage.claim, "namespace": namespace}
+    return made
 
 
 def by_pod(pods: Sequence[View], reading: Reading) -> Iterator[tuple[View, Sequence[Usage]]]:

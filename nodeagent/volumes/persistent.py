@@ -73,4 +73,4 @@ def _set_up_local(pod: View, name: str, bound: Bound) -> Volume:
         raise VolumeProblem(bound.name, "only directory and block device are supported", step)
     if not bound.readonly:
         ownership.apply(pod, path)
-    return Volume(name, path, readonly=bound.readonly)
+    return Volume(name, path, readonly=bound.readonly, is_file_system=True)

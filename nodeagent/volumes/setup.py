@@ -16,13 +16,14 @@ from pathlib import Path
 from nodeagent.pods import spec
 from nodeagent.pods.environment import ConfigProblem, NodeFacts
 from nodeagent.pods.spec import View
-from nodeagent.volumes import atomic, host_path, mounting, ownership, payload
+from nodeagent.volumes import atomic, host_path, mounting, ownership, payload, usage
 from nodeagent.volumes.claims import Claims
 from nodeagent.volumes.csi.driver import DriverFailure, NoDriver
 from nodeagent.volumes.csi.volumes import CsiVolumes
 from nodeagent.volumes.payload import ProjectedSources
 from nodeagent.volumes.persistent import PersistentVolumes
 from nodeagent.volumes.problem import Unprocessed, VolumeProblem, VolumesNotReady
+from nodeagent.volumes.usage import VolumeUsage
 from nodeagent.volumes.volume import Volume
 from openapi.meta.quantity import Quantity
 
@@ -123,6 +124,34 @@ class Volumes:
         """The uids of pods that have something here."""
         folder = self._root / "pods"
         return [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+
+    async def usage(self, pod: View) -> Sequence[VolumeUsage]:
+        """What the pod's volumes hold, of those of which that can be told."""
+        mounts, _ = spec.mounted_volumes(pod)
+        chosen = [volume for volume in pod["spec"].get("volumes") or () if volume["name"] in mounts]
+        found = await asyncio.gather(*(self._usage(pod, volume) for volume in chosen))
+        return [usage for usage in found if usage is not None]
+
+    async def _usage(self, pod: View, volume: View) -> VolumeUsage | None:
+        uid, name = spec.uid_of(pod), volume["name"]
+        try:
+            kind = next((kind for kind in _FOLDERS if kind in volume), None)
+            if kind is not None:
+                return await asyncio.to_thread(usage.measure_folder, name, self.folder(uid, kind, name))
+            ready = self._ready.get((uid, name))
+            claim = (volume.get("persistentVolumeClaim") or {}).get("claimName") or ""
+            if "ephemeral" in volume:
+                claim = f"{pod['metadata']['name']}-{name}"
+            if self._csi is not None and (ready is not None or "csi" in volume):
+                own_name = ready.path.parent.name if ready is not None else name
+                answer = await self._csi.usage(uid, own_name)
+                if answer is not None:
+                    return usage.told_by_driver(name, answer, claim)
+            if ready is not None and ready.is_file_system:
+                return await asyncio.to_thread(usage.measure_file_system, name, ready.path, claim)
+        except OSError:
+            return None
+        return None
 
     def read_file(self, pod: View, volume: str, path: str) -> str | None:
         """A file in an emptyDir of the pod, if it is there and stays inside."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from nodeagent.pods.spec import View
 from nodeagent.volumes import payload
 from nodeagent.volumes.setup import Volumes
+from nodeagent.volumes.usage import VolumeUsage
 from nodeagent.volumes.volume import Volume
 
 
@@ -31,6 +32,9 @@ class SimulatedVolumes(Volumes):
 
     async def try_take_down(self, uid: str) -> None:
         """There is nothing to take down."""
+
+    async def usage(self, pod: View) -> Sequence[VolumeUsage]:
+        return ()
 
     def known_pods(self) -> list[str]:
         return []

@@ -10,10 +10,11 @@ from pathlib import Path
 class Volume:
     """`path` is a folder, a file or a device of the node. `readonly` is so for every container.
 
-    An image volume has a reference instead of a path.
+    An image volume has a reference instead of a path. `is_file_system`: the path leads to a disk of its own.
     """
 
     name: str
     path: Path
     readonly: bool = False
     image: str = ""
+    is_file_system: bool = False

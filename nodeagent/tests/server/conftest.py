@@ -95,6 +95,9 @@ class FakeHost:
             "status": {"startTime": "2026-01-01T00:00:00Z", "containerStatuses": [status]},
         }
 
+    async def volume_usage(self) -> dict[str, Any]:
+        return {}
+
     def configuration(self) -> dict[str, Any]:
         return {"kind": "KubeletConfiguration"}
 

@@ -11,6 +11,7 @@ from nodeagent.server.exposition import cadvisor_metrics, resource_metrics
 from nodeagent.server.machine_usage import DiskUsage, MachineUsage, read_machine_usage
 from nodeagent.server.readings import MACHINE, Reading, Readings
 from nodeagent.server.summary import make_summary
+from nodeagent.volumes.usage import VolumeUsage
 
 S = 10**9
 AT = 1_800_000_000 * S
@@ -52,6 +53,16 @@ def test_what_one_container_does_not_tell_the_pod_does_not_either() -> None:
     (pod,) = make_summary("n", [POD], reading(usage("a", S, 100), usage("b", None, 50)))["pods"]
     assert pod["cpu"] == {"time": "2027-01-15T08:00:00Z"}
     assert "cpu" not in make_summary("n", [POD], reading())["pods"][0]
+
+
+def test_a_pod_tells_what_its_volumes_hold() -> None:
+    volumes = {"u": [VolumeUsage("v", 1000, 600, 400, 100, 60, 40, "c"), VolumeUsage("e", 9, 8, 1, 7, 6, 1)]}
+    (pod,) = make_summary("n", [POD], reading(), volumes)["pods"]
+    claimed, empty = pod["volume"]
+    assert (claimed["name"], claimed["pvcRef"]) == ("v", {"name": "c", "namespace": "ns"})
+    assert (claimed["capacityBytes"], claimed["availableBytes"], claimed["usedBytes"]) == (1000, 600, 400)
+    assert (claimed["inodes"], claimed["inodesFree"], claimed["inodesUsed"]) == (100, 60, 40)
+    assert "pvcRef" not in empty
 
 
 def test_ended_containers_use_nothing() -> None:

@@ -182,3 +182,19 @@ async def test_running_pods_keep_files_whose_source_is_gone(tmp_path: Path) -> N
     await volumes.set_up(pod, ())
     assert (path / "a").read_text() == "2"
     assert (path / "a").stat().st_mode & 0o777 == 0o400
+
+
+async def test_volumes_tell_what_they_hold(tmp_path: Path) -> None:
+    sources = FakeSources()
+    sources.bind("c", {"local": {"path": str(tmp_path)}})
+    pod = pod_with(
+        {"name": "e", "emptyDir": {}},
+        {"name": "v", "persistentVolumeClaim": {"claimName": "c"}},
+        {"name": "h", "hostPath": {"path": "/tmp"}},
+    )
+    volumes = make_volumes(tmp_path / "root", sources)
+    path = (await volumes.set_up(pod, ()))["e"].path
+    (path / "file").write_bytes(b"x" * 10_000)
+    empty, claimed = await volumes.usage(pod)
+    assert (empty.name, empty.inodes_used) == ("e", 2) and 10_000 <= empty.used < 100_000
+    assert (claimed.name, claimed.claim) == ("v", "c") and claimed.capacity > claimed.used > 0
