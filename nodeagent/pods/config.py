@@ -139,7 +139,7 @@ def container_config(pod: View, container: View, facts: ContainerFacts, settings
     devices: list[Device] = []
     if settings.has_files:
         (log_folder(settings, pod) / name).mkdir(parents=True, exist_ok=True, mode=0o755)
-        mounts, devices = _mounts(pod, container, facts)
+        mounts, devices = _mounts(container, facts)
         mounts += _managed_files(pod, container, facts, settings)
     return ContainerConfig(
         name=name,
@@ -185,7 +185,7 @@ def _annotations(pod: View, container: View, attempt: int) -> dict[str, str]:
     return found
 
 
-def _mounts(pod: View, container: View, facts: ContainerFacts) -> tuple[list[Mount], list[Device]]:
+def _mounts(container: View, facts: ContainerFacts) -> tuple[list[Mount], list[Device]]:
     devices = []
     for device in container.get("volumeDevices") or ():
         volume = facts.volumes[device["name"]]
@@ -202,7 +202,7 @@ def _mounts(pod: View, container: View, facts: ContainerFacts) -> tuple[list[Mou
         found.append(
             Mount(
                 path,
-                _part_of(pod, container, mount, volume, sub_path),
+                _part_of(container, mount, volume, sub_path),
                 readonly,
                 _PROPAGATION[mount.get("mountPropagation") or "None"],
                 recursive_readonly=_is_recursive(mount, facts.can_recursive_readonly),
@@ -225,22 +225,30 @@ def _absolute(path: str) -> str:
 
 
 def _sub_path(mount: View, environment: Mapping[str, str]) -> str:
+    """Raises ConfigProblem."""
     expression = mount.get("subPathExpr")
     if not expression:
         return str(mount.get("subPath") or "")
-    unknown = unknown_names(expression, environment)
+    given = {name: value for name, value in environment.items() if value}
+    unknown = sorted(set(unknown_names(expression, given)))
     if unknown:
-        raise ConfigProblem(f"missing value for {unknown[0]}")
+        raise ConfigProblem(f"missing value for {', '.join(unknown)}")
     return expand(expression, environment)
 
 
-def _part_of(pod: View, container: View, mount: View, volume: Volume, sub_path: str) -> str:
+def _part_of(container: View, mount: View, volume: Volume, sub_path: str) -> str:
+    """The path of the part of the volume that is to be mounted. Raises ConfigProblem."""
     if not sub_path:
         return str(volume.path)
+    if sub_path.startswith("/"):
+        raise ConfigProblem(f"error SubPath `{sub_path}` must not be an absolute path")
+    if ".." in sub_path.split("/"):
+        raise ConfigProblem(f"unable to provision SubPath `{sub_path}`: must not contain '..'")
+    what = "prepare subPath" if (volume.path / sub_path).exists() else "create subPath directory"
     try:
         return str(resolve(volume.path, sub_path))
     except (Escape, OSError) as error:
-        what = "prepare subPath" if isinstance(error, Escape) else "create subPath directory"
+        # What exactly is wrong would tell things about the node.
         where = f'volumeMount "{mount["name"]}" of container "{container["name"]}"'
         raise ConfigProblem(f"failed to {what} for {where}") from error
 

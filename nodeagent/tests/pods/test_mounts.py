@@ -1,0 +1,72 @@
+"""Where the parts of volumes lie that containers mount, and what keeps them from being mounted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodeagent.pods.config import ContainerFacts, NodeSettings, container_config
+from nodeagent.pods.environment import ConfigProblem
+from nodeagent.runtime.protocol import Dns, Image, Mount
+from nodeagent.tests.pods.samples import make_pod
+from nodeagent.volumes.volume import Volume
+
+IMAGE = Image("sha256:1", (), (), 1)
+ENVIRONMENT = {"NAME": "sub", "UP": "../up", "ROOT": "/root", "EMPTY": ""}
+
+
+def mounted(root: Path, *, volume: Volume | None = None, can: bool = False, **fields: Any) -> Mount:
+    """What becomes of a mount of the volume `v` with these fields."""
+    folder = root / "v"
+    folder.mkdir(exist_ok=True)
+    container = {"name": "c", "volumeMounts": [{"name": "v", "mountPath": "/v", **fields}]}
+    facts = ContainerFacts(
+        attempt=0,
+        image=IMAGE,
+        environment=ENVIRONMENT,
+        volumes={"v": volume or Volume("v", folder)},
+        ips=(),
+        can_recursive_readonly=can,
+    )
+    settings = NodeSettings(root, root / "logs", "cluster.local", (), Dns((), (), ()), 1 << 30)
+    config = container_config(make_pod([container]), container, facts, settings)
+    return next(mount for mount in config.mounts if mount.container_path == "/v")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"subPathExpr": "$(NOPE)/$(EMPTY)/$(NOPE)"}, "missing value for EMPTY, NOPE"),
+        ({"subPathExpr": "$(ROOT)"}, "error SubPath `/root` must not be an absolute path"),
+        ({"subPathExpr": "$(UP)"}, "unable to provision SubPath `../up`: must not contain '..'"),
+        ({"subPath": "out/passwd"}, 'failed to prepare subPath for volumeMount "v" of container "c"'),
+        ({"subPath": "out/new"}, 'failed to create subPath directory for volumeMount "v" of container "c"'),
+        (
+            {"readOnly": True, "recursiveReadOnly": "Enabled"},
+            'failed to resolve recursive read-only mode: volume "v" requested recursive read-only mode, but it is not '
+            "supported by the runtime",
+        ),
+    ],
+)
+def test_what_keeps_a_part_from_being_mounted(tmp_path: Path, fields: dict[str, Any], message: str) -> None:
+    (tmp_path / "v").mkdir()
+    (tmp_path / "v" / "out").symlink_to("/etc")
+    with pytest.raises(ConfigProblem) as caught:
+        mounted(tmp_path, **fields)
+    assert str(caught.value) == message
+
+
+def test_parts_are_made_and_found(tmp_path: Path) -> None:
+    assert mounted(tmp_path, subPathExpr="a/$(NAME)").host_path == str(tmp_path / "v" / "a" / "sub")
+    (tmp_path / "v" / "file").write_text("")
+    assert mounted(tmp_path, subPath="file").host_path == str(tmp_path / "v" / "file")
+
+
+@pytest.mark.parametrize(("mode", "can", "recursive"), [("Enabled", True, True), ("IfPossible", False, False)])
+def test_what_is_below_is_read_only_too_where_that_works(
+    tmp_path: Path, mode: str, can: bool, recursive: bool
+) -> None:
+    mount = mounted(tmp_path, can=can, readOnly=True, recursiveReadOnly=mode)
+    assert (mount.readonly, mount.recursive_readonly) == (True, recursive)
