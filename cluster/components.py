@@ -31,7 +31,7 @@ def _controllers(options: ClusterOptions, home: Home) -> list[str]:
     pki = home.pki
     return [
         *("controllers", "--kubeconfig", str(home.component_kubeconfig("controllers"))),
-        *("--leader-elect", _many(options)),
+        *_candidate("controllers", options),
         *("--root-ca-file", str(pki / "ca.crt")),
         *("--cluster-signing-cert-file", str(pki / "ca.crt"), "--cluster-signing-key-file", str(pki / "ca.key")),
         *("--service-account-private-key-file", str(pki / "sa.key")),
@@ -44,10 +44,10 @@ def _controllers(options: ClusterOptions, home: Home) -> list[str]:
 
 def _scheduler(options: ClusterOptions, home: Home) -> list[str]:
     """Without health, whose port would be one for all clusters of a machine."""
-    elect = "--leader-elect" if options.etcd_servers else "--no-leader-elect"
     given = ("--config", str(options.scheduler_config)) if options.scheduler_config else ()
     kubeconfig = str(home.component_kubeconfig("scheduler"))
-    return ["scheduler", "--kubeconfig", kubeconfig, elect, "--health-port", "-1", *given]
+    candidate = _candidate("scheduler", options)
+    return ["scheduler", "--kubeconfig", kubeconfig, *candidate, "--health-port", "-1", *given]
 
 
 def _nodeagent(options: ClusterOptions, home: Home) -> list[str]:
@@ -74,9 +74,11 @@ def _node_name(options: ClusterOptions) -> str:
     return "node" if options.nodes > 1 else NAME
 
 
-def _many(options: ClusterOptions) -> str:
-    """Whether others may run beside: only over etcd, so that elsewhere nobody waits for a lease to run out."""
-    return "true" if options.etcd_servers else "false"
+def _candidate(name: str, options: ClusterOptions) -> Sequence[str]:
+    """As whom it stands for leader. Over etcd others may stand too; else it is the only one there is, and a name that
+    stays lets it go on at once where one that was killed has left off.
+    """
+    return () if options.etcd_servers else ("--leader-elect-identity", f"wherry_{name}")
 
 
 COMPONENTS: tuple[Component, ...] = (

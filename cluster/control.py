@@ -108,7 +108,8 @@ def _show(home: Home) -> bool:
         print(f"runtime     {running.runtime}")
     for name, pid in running.components.items():
         restarts = running.restarts.get(name, 0)
-        print(f"{name:<11} pid {pid}" + (f", started again {restarts} times" if restarts else ""))
+        again = f", started again {restarts} time{'s' if restarts > 1 else ''}" if restarts else ""
+        print(f"{name:<11} pid {pid}{again}")
     return is_ready
 
 

@@ -76,7 +76,7 @@ def _elector(options: Options, client: Client) -> Elector:
         options.leader_elect_renew_deadline_s,
         options.leader_elect_retry_period_s,
     )
-    return Elector(client, "kube-system", COMPONENT, new_identity(), now, times)
+    return Elector(client, "kube-system", COMPONENT, options.leader_elect_identity or new_identity(), now, times)
 
 
 def run(options: Options, on_ready: Callable[[], None]) -> None:

@@ -6,6 +6,8 @@ import argparse
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from controllers.runtime.leader import IDENTITY_HELP
+
 
 class WrongOption(ValueError):
     """Options that make no sense, alone or together."""
@@ -25,6 +27,7 @@ class Options:
     leader_elect_lease_duration_s: float = 15.0
     leader_elect_renew_deadline_s: float = 10.0
     leader_elect_retry_period_s: float = 2.0
+    leader_elect_identity: str = ""
     health_address: str = "127.0.0.1"
     health_port: int = -1
     root_ca_file: Path | None = None
@@ -60,6 +63,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     _duration(parser, "--leader-elect-lease-duration", default.leader_elect_lease_duration_s)
     _duration(parser, "--leader-elect-renew-deadline", default.leader_elect_renew_deadline_s)
     _duration(parser, "--leader-elect-retry-period", default.leader_elect_retry_period_s)
+    add("--leader-elect-identity", metavar="NAME", default="", help=IDENTITY_HELP)
     add("--health-address", metavar="IP", default=default.health_address, help="where /healthz and /metrics listen")
     add("--health-port", type=int, metavar="N", default=default.health_port, help="-1: none, 0: any (default: -1)")
     add("--root-ca-file", type=Path, metavar="FILE", help="CA bundle to publish to every namespace")

@@ -150,7 +150,7 @@ def test_a_component_that_ends_by_itself_is_started_again(tmp_path: Path, compon
             assert time.monotonic() < deadline
         after = running(tmp_path)
         assert after["server"] == before["server"] and after["components"][component] != before["components"][component]
-        assert ", started again 1 times" in wherry("status", "--data-dir", tmp_path).stdout
+        assert ", started again 1 time\n" in wherry("status", "--data-dir", tmp_path).stdout
 
 
 def test_objects_in_memory_end_with_their_api_server(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ from openapi.meta.times import Clock, format_micro_time
 
 log = logging.getLogger(__name__)
 
+IDENTITY_HELP = "as whom to hold the lease; a process that has its holder's name goes on at once (default: a new name)"
+
 
 @dataclass(frozen=True, slots=True)
 class LeaseTimes:

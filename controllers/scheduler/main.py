@@ -18,7 +18,7 @@ from controllers.runtime.client import Client
 from controllers.runtime.events import EventSink
 from controllers.runtime.health import HealthServer
 from controllers.runtime.informer import Informers
-from controllers.runtime.leader import Elector, LeadershipLost, LeaseTimes, new_identity
+from controllers.runtime.leader import IDENTITY_HELP, Elector, LeadershipLost, LeaseTimes, new_identity
 from controllers.runtime.logs import configure
 from controllers.runtime.metrics import Metrics
 from controllers.runtime.transport import Transport, open_transport
@@ -46,6 +46,7 @@ class Options:
     health_address: str = "127.0.0.1"
     health_port: int = HEALTH_PORT
     verbosity: int = 0
+    identity: str = ""
 
 
 class _Stop(Exception):
@@ -109,7 +110,7 @@ def _elector(options: Options, client: Client) -> Elector:
     settings = options.configuration.leader_election
     namespace = settings.get("resourceNamespace") or "kube-system"
     name = settings.get("resourceName") or COMPONENT
-    return Elector(client, namespace, name, new_identity(), now, options.lease_times)
+    return Elector(client, namespace, name, options.identity or new_identity(), now, options.lease_times)
 
 
 def run(options: Options, on_ready: Callable[[], None]) -> None:
@@ -137,6 +138,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--leader-elect", action=argparse.BooleanOptionalAction, default=True)
     for flag in ("lease-duration", "renew-deadline", "retry-period"):
         parser.add_argument(f"--leader-elect-{flag}", type=duration, metavar="DURATION", help="such as 15s or 1m30s")
+    parser.add_argument("--leader-elect-identity", default="", metavar="NAME", help=IDENTITY_HELP)
     parser.add_argument("--health-address", default="127.0.0.1", metavar="IP")
     parser.add_argument("--health-port", type=int, default=HEALTH_PORT, metavar="PORT", help="-1 serves no health")
     parser.add_argument("-v", "--verbosity", type=int, default=0, metavar="LEVEL")
@@ -154,6 +156,7 @@ def options_of(arguments: argparse.Namespace) -> Options:
         arguments.health_address,
         arguments.health_port,
         arguments.verbosity,
+        arguments.leader_elect_identity,
     )
 
 
