@@ -23,7 +23,7 @@ from openapi.schema.apply import ApplyConflict, ApplyError, apply
 from openapi.schema.decode import DecodeError, decode
 from openapi.schema.defaults import apply_defaults
 from openapi.schema.gojson import JSONSyntaxError
-from openapi.schema.gotext import go_value
+from openapi.schema.gotext import go_value, in_go_order
 from openapi.schema.jsonpatch import InvalidPatch, JsonPatchError, TooManyOperations, json_patch
 from openapi.schema.load import schema_for
 from openapi.schema.merge import StrategicMergeError, strategic_merge
@@ -243,24 +243,6 @@ def _invalid_patch(shown: str, why: str) -> status.StatusError:
     )
 
 
-_META_ORDER = (
-    "name", "generateName", "namespace", "selfLink", "uid", "resourceVersion", "generation", "creationTimestamp",
-    "deletionTimestamp", "deletionGracePeriodSeconds", "labels", "annotations", "ownerReferences", "finalizers",
-    "managedFields",
-)  # fmt: skip
-_OWNER_ORDER = ("manager", "operation", "apiVersion", "time", "fieldsType", "fieldsV1", "subresource")
-
-
-def _ordered(obj: Object, order: tuple[str, ...]) -> Object:
-    known = {name: obj[name] for name in order if name in obj}
-    return {**known, **{k: v for k, v in obj.items() if k not in known}}
-
-
-def _sorted_fields(entry: Object) -> Object:
-    fields = orjson.dumps(entry.get("fieldsV1"), option=orjson.OPT_SORT_KEYS)
-    return {**entry, "fieldsV1": orjson.loads(fields)} if "fieldsV1" in entry else entry
-
-
 def _patched_text(current: Object, document: Any, media: str) -> str:
     """The patched document for a message. Made anew: decoding has changed the one that it refused."""
     return _json_text(_patched(current, document, media))
@@ -270,13 +252,6 @@ def _json_text(obj: Any) -> str:
     """A patched document as messages show it: top-level fields by name, metadata in the order of its type."""
     if isinstance(obj, dict):
         obj = {k: obj[k] for k in sorted(obj)}
-        meta = obj.get("metadata")
-        if isinstance(meta, dict):
-            meta = _ordered(meta, _META_ORDER)
-            if isinstance(meta.get("managedFields"), list):
-                meta["managedFields"] = [
-                    _ordered(_sorted_fields(m), _OWNER_ORDER) if isinstance(m, dict) else m
-                    for m in meta["managedFields"]
-                ]
-            obj["metadata"] = meta
+        if isinstance(obj.get("metadata"), dict):
+            obj["metadata"] = in_go_order(obj["metadata"])
     return orjson.dumps(obj).decode()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import orjson
+
 from openapi.meta.field import quote
 
 
@@ -65,3 +67,32 @@ def _float(value: float) -> str:
         return f"{digits}e{'-' if exponent < 0 else '+'}{abs(exponent):02d}"
     count = len(digits.lstrip("-").replace(".", ""))
     return f"{value:.{max(count - 1 - exponent, 0)}f}"
+
+
+_META_ORDER = (
+    "name", "generateName", "namespace", "selfLink", "uid", "resourceVersion", "generation", "creationTimestamp",
+    "deletionTimestamp", "deletionGracePeriodSeconds", "labels", "annotations", "ownerReferences", "finalizers",
+    "managedFields",
+)  # fmt: skip
+_OWNER_ORDER = ("manager", "operation", "apiVersion", "time", "fieldsType", "fieldsV1", "subresource")
+
+
+def _ordered(obj: dict[str, Any], order: tuple[str, ...]) -> dict[str, Any]:
+    known = {name: obj[name] for name in order if name in obj}
+    return {**known, **{k: v for k, v in obj.items() if k not in known}}
+
+
+def _sorted_fields(entry: dict[str, Any]) -> dict[str, Any]:
+    fields = orjson.dumps(entry.get("fieldsV1"), option=orjson.OPT_SORT_KEYS)
+    return {**entry, "fieldsV1": orjson.loads(fields)} if "fieldsV1" in entry else entry
+
+
+def in_go_order(meta: dict[str, Any]) -> dict[str, Any]:
+    """An object's metadata with its fields in the order of their Go type, as JSON in messages shows them."""
+    shown = _ordered(meta, _META_ORDER)
+    owners = shown.get("managedFields")
+    if isinstance(owners, list):
+        shown["managedFields"] = [
+            _ordered(_sorted_fields(each), _OWNER_ORDER) if isinstance(each, dict) else each for each in owners
+        ]
+    return shown

@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import orjson
+
 from apiserver.auth.attributes import Attributes
 from apiserver.auth.authorizer import Authorizer
 from apiserver.resources.strategy import User, WriteContext
 from openapi.meta import status
-from openapi.meta.field import FieldError, forbidden, invalid, required
+from openapi.meta.field import FieldError, Verbatim, forbidden, invalid, required
 from openapi.meta.metadata import validate_label_name
 from openapi.meta.names import is_label_value
 from openapi.meta.selectors import SelectorError, parse_field_selector, parse_label_selector
+from openapi.schema.gotext import in_go_order
 
 Object = dict[str, Any]
 
@@ -176,7 +179,7 @@ def _metadata_errors(obj: Object, allowed: tuple[str, ...]) -> Iterator[FieldErr
     meta = obj.get("metadata") or {}
     if any(field not in allowed and field != "managedFields" and value for field, value in meta.items()):
         text = "must be empty except for namespace" if allowed else "must be empty"
-        yield invalid("metadata", meta, text)
+        yield invalid("metadata", Verbatim(orjson.dumps(in_go_order(meta)).decode()), text)
 
 
 def _selector_errors(spec: Mapping[str, Any]) -> Iterator[FieldError]:
