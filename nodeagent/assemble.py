@@ -23,6 +23,7 @@ from nodeagent.network.dns import parse_resolv_conf
 from nodeagent.network.routes import overlap, read_routes
 from nodeagent.node.cgroups import Cgroups
 from nodeagent.node.keeper import NodeKeeper
+from nodeagent.node.log_rotation import LogRotation
 from nodeagent.node.machine import Machine
 from nodeagent.node.status import NodeState, allocatable_of
 from nodeagent.objects import WatchedObjects
@@ -110,6 +111,7 @@ class Node:
             add=self._agent.add_static,
             remove=self._agent.remove_static,
         )
+        self._logs = LogRotation(opened.runtime, lambda: self._agent.workers, options.log_limits)
         self._care = NodeCare(tools, self._volumes, lambda: self._agent.workers, self._keeper.wake)
 
     async def run(self, on_ready: Callable[[], None]) -> None:
@@ -131,6 +133,7 @@ class Node:
                         group.create_task(self._care.run(), name="care")
                         group.create_task(self._mirrors.run(), name="static pods")
                         group.create_task(self._drivers.run(), name="CSI drivers")
+                        group.create_task(self._logs.run(), name="log rotation")
                     on_ready()
 
                 await self._agent.run(started)

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from nodeagent.node.old_logs import LogLimits
+from openapi.meta.quantity import Quantity
+
 CLUSTER_DNS = "10.96.0.10"
 CLUSTER_DOMAIN = "cluster.local"
 
@@ -39,6 +42,7 @@ class AgentOptions:
     cluster_domain: str = CLUSTER_DOMAIN
     labels: dict[str, str] = field(default_factory=dict)
     count: int = 1
+    log_limits: LogLimits = field(default_factory=LogLimits)
 
     @property
     def socket(self) -> Path | None:
@@ -80,6 +84,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--cluster-dns", default=CLUSTER_DNS, metavar="IPS", help=f"name servers for pods (default: {CLUSTER_DNS})")
     add("--cluster-domain", default=CLUSTER_DOMAIN, metavar="NAME", help="domain of services (default: cluster.local)")
     add("--node-labels", default="", metavar="K=V,…", help="labels of the node")
+    add("--container-log-max-size", default="10Mi", metavar="SIZE", help="put a larger log aside (default: 10Mi)")
+    add("--container-log-max-files", type=int, default=5, metavar="N", help="files kept of a log (default: 5)")
     add("--count", type=int, default=1, metavar="N", help="simulated nodes in this process, named NAME-0 and so on")
 
 
@@ -105,4 +111,7 @@ def options_of(arguments: argparse.Namespace) -> AgentOptions:
         cluster_domain=arguments.cluster_domain,
         labels={key: value for key, _, value in pairs},
         count=arguments.count,
+        log_limits=LogLimits(
+            Quantity.parse(arguments.container_log_max_size).value, arguments.container_log_max_files
+        ),
     )

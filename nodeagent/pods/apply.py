@@ -6,6 +6,7 @@ Follows: pkg/kubelet/kuberuntime/kuberuntime_manager.go SyncPod, kuberuntime_con
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import Protocol
 
 from nodeagent.network.hosts import NameTooLong
 from nodeagent.node.cgroups import Cgroups, limits_of
+from nodeagent.node.old_logs import remove_log
 from nodeagent.pods import config, environment, restart, security, spec
 from nodeagent.pods.environment import ConfigProblem, NodeFacts, Sources
 from nodeagent.pods.images import ImageProblem, Images
@@ -204,6 +206,8 @@ class Applier:
         await self._post_start(pod, container, container_id, place)
         for old in attempts[KEPT_ATTEMPTS:]:
             await tools.runtime.remove_container(old.id)
+            if tools.settings.has_files:
+                await asyncio.to_thread(remove_log, old.log_path)
 
     async def _image(self, pod: View, container: View, place: _Place) -> Image:
         def tell(kind: str, reason: str, message: str) -> None:

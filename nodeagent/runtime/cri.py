@@ -163,6 +163,9 @@ class CriRuntime:
     async def update_container(self, id: str, resources: Resources) -> None:
         await self._call("UpdateContainerResources", container_id=id, linux=_resources(resources))
 
+    async def reopen_log(self, id: str) -> None:
+        await self._call("ReopenContainerLog", container_id=id)
+
     async def exec(self, id: str, command: Sequence[str], timeout_s: int) -> ExecResult:
         limit = timeout_s + CALL_TIMEOUT_S if timeout_s else None
         answer = await self._call("ExecSync", timeout_s=limit, container_id=id, cmd=command, timeout=timeout_s)

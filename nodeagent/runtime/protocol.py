@@ -336,6 +336,9 @@ class Runtime(Protocol):
 
     async def update_container(self, id: str, resources: Resources) -> None: ...
 
+    async def reopen_log(self, id: str) -> None:
+        """Go on writing the container's log to a new file: the old one has been renamed."""
+
     async def exec(self, id: str, command: Sequence[str], timeout_s: int) -> ExecResult:
         """Run a command to its end. Raises Timeout when `timeout_s` (0: no limit) was not enough."""
 

@@ -222,6 +222,9 @@ class SimulatedRuntime:
         item = self._find(id)
         item.container = replace(item.container, resources=resources)
 
+    async def reopen_log(self, id: str) -> None:
+        """Nothing is written to files."""
+
     async def exec(self, id: str, command: Sequence[str], timeout_s: int) -> ExecResult:
         """Commands do nothing; they succeed as probes do."""
         return ExecResult(0 if self.probe_succeeds(id) else 1, b"", b"")
