@@ -233,3 +233,7 @@ def state(pod: Object, name: str = "") -> Object:
 
 def is_true(pod: Object, condition: str) -> bool:
     return any(c["type"] == condition and c["status"] == "True" for c in pod["status"].get("conditions") or ())
+
+
+def has_condition(pod: Object, condition: str) -> bool:
+    return any(c["type"] == condition for c in pod["status"].get("conditions") or ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -11,13 +12,16 @@ from pathlib import Path
 import pytest
 
 from conformance.kubectl import columns
-from conformance.machines import Lab, box, container, is_true, mounts, once, pod, state
+from conformance.machines import Lab, Object, box, container, has_condition, is_true, mounts, once, pod, state
 from conformance.processes import eventually
 
 STEADY = "echo one; echo two >&2; echo three; trap 'exit 0' TERM; while :; do sleep 0.2; done"
 COUNTING = "i=0; trap 'exit 0' TERM; while :; do i=$((i+1)); echo line $i; sleep 0.3; done"
 SERVER = "mkdir -p /tmp/www; echo hello > /tmp/www/index.html; exec httpd -f -p 8080 -h /tmp/www"
 READER = "while read -r line; do echo \"got $line\"; done; sleep 60"
+# Over 10 MiB, then little more.
+TALK = "yes a line to be rotated away | head -c 11000000; trap 'exit 0' TERM; while :; do echo on; sleep 0.5; done"
+SMALL = {"limits": {"cpu": "100m", "memory": "32Mi"}, "requests": {"cpu": "50m", "memory": "32Mi"}}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -25,10 +29,13 @@ def pods(lab: Lab) -> None:
     lab.make(
         pod("steady", "sh", "-c", STEADY),
         pod("counting", "sh", "-c", COUNTING),
-        pod("server", "sh", "-c", SERVER),
+        pod("server", "sh", "-c", SERVER, main={"resources": {"requests": {"cpu": "100m"}}}),
         pod("reader", "sh", "-c", READER, main={"stdin": True}, terminationGracePeriodSeconds=0),
         pod("two", others=[box("second")]),
         once("over", "echo done; exit 3"),
+        pod("talkative", "sh", "-c", TALK),
+        pod("resized", main={"resources": SMALL, "resizePolicy": [
+            {"resourceName": "memory", "restartPolicy": "RestartContainer"}]}),
         pod("gone", volumes=[{"name": "v", "emptyDir": {}}, {"name": "m", "emptyDir": {"medium": "Memory"}}]),
     )
 
@@ -211,3 +218,45 @@ def test_a_pod_deleted_by_force_leaves_nothing_either(lab: Lab) -> None:
     lab("delete", "pod", "two", "--force", "--grace-period=0")
     assert lab.api.find("v1/pods", "two") is None
     lab.assert_nothing_is_left(uid)
+
+
+def _resize(lab: Lab, resources: Object) -> None:
+    patch = {"spec": {"containers": [{"name": "main", "resources": resources}]}}
+    lab("patch", "pod", "resized", "--subresource=resize", "--patch", json.dumps(patch))
+
+
+def test_resources_are_changed_in_place(lab: Lab) -> None:
+    id = container(lab.running("resized"))["containerID"]
+    more = {"limits": {"cpu": "200m"}, "requests": {"cpu": "60m"}}
+    _resize(lab, more)
+    limits, requests = '{"cpu":"200m","memory":"32Mi"}', '{"cpu":"60m","memory":"32Mi"}'
+    told = f'{{"name":"main","resources":{{"limits":{limits},"requests":{requests}}}}}'
+    for reason, text in (("ResizeStarted", "started"), ("ResizeCompleted", "completed")):
+        lab.api.await_event("resized", reason, f'Pod resize {text}: {{"containers":[{told}],"generation":2}}')
+    eventually(lambda: container(lab.pod("resized"))["resources"]["limits"]["cpu"] == "200m")
+    assert container(lab.pod("resized"))["containerID"] == id
+    quota = "cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us /sys/fs/cgroup/cpu.max 2>/dev/null"
+    assert lab.kubectl.attempt("exec", "resized", "--", "sh", "-c", quota).stdout.split()[0] == "20000"
+    eventually(lambda: not has_condition(lab.pod("resized"), "PodResizeInProgress"))
+
+
+def test_resources_that_take_a_restart_and_those_for_which_there_is_no_room(lab: Lab) -> None:
+    lab.running("resized")
+    _resize(lab, {"limits": {"memory": "48Mi"}, "requests": {"memory": "48Mi"}})
+    lab.api.await_event("resized", "Killing", "Container main resize requires restart")
+    assert container(lab.restarted("resized"))["resources"]["limits"]["memory"] == "48Mi"
+    # The other one has a little of it.
+    all_cpus = int(lab("get", "nodes", "-o", "jsonpath={.items[0].status.allocatable.cpu}"))
+    _resize(lab, {"limits": {"cpu": str(all_cpus)}, "requests": {"cpu": f"{all_cpus * 1000 - 50}m"}})
+    eventually(lambda: has_condition(lab.pod("resized"), "PodResizePending"))
+    [message] = [text for reason, text in lab.api.events("resized") if reason == "ResizeDeferred"]
+    assert message.startswith("Pod resize Deferred: ") and "Node didn't have enough resource: cpu" in message
+    assert container(lab.pod("resized"))["resources"]["limits"]["cpu"] == "200m"
+
+
+def test_a_log_that_grows_large_is_put_aside(lab: Lab) -> None:
+    uid = lab.running("talkative")["metadata"]["uid"]
+    [folder] = (lab.ctr.root / "logs").glob(f"*_{uid}/main")
+    eventually(lambda: list(folder.glob("0.log.*")), 30)
+    eventually(lambda: "on\n" in lab("logs", "talkative"), 10)
+    assert len(lab("logs", "talkative")) < 1_000_000

@@ -192,6 +192,9 @@ class NodeAgent:
         self._workers.pop(uid, None)
         self._tasks.pop(uid, None)
         self._parts.sources.forget(uid)
+        for other in self._workers.values():
+            if other.waits_for_room:
+                other.wake()
 
     # -- the runtime -------------------------------------------------------------------------------------------
 

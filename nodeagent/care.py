@@ -103,9 +103,9 @@ class NodeCare:
         if message:
             self._evict(worker, message)
 
-    def _evict(self, worker: PodWorker, message: str) -> None:
+    def _evict(self, worker: PodWorker, message: str, *, for_the_node: bool = False) -> None:
         self._tools.events.pod(worker.pod, "Warning", scratch.EVICTED, message)
-        worker.fail(scratch.EVICTED, message, GRACE_S)
+        worker.fail(scratch.EVICTED, message, GRACE_S, disruption=message if for_the_node else "")
 
     # -- the whole node ----------------------------------------------------------------------------------------
 
@@ -132,7 +132,7 @@ class NodeCare:
         use = {spec.uid_of(worker.pod): _used(worker, threshold, usage) for worker in running}
         by_uid = {spec.uid_of(worker.pod): worker for worker in running}
         for pod in eviction.victims([worker.pod for worker in running], threshold, use)[:1]:
-            self._evict(by_uid[spec.uid_of(pod)], eviction.message(pod, threshold, signal, use))
+            self._evict(by_uid[spec.uid_of(pod)], eviction.message(pod, threshold, signal, use), for_the_node=True)
 
     @staticmethod
     def _missing(crossed: Sequence[Threshold], signals: Mapping[str, Signal]) -> int:

@@ -17,6 +17,17 @@ RESIZE = ("PodResizePending", "PodResizeInProgress")
 OWNED = (*RESIZE, "PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
 """Conditions that the agent writes, in their order; all others belong to somebody else and stay."""
 
+SHARED = ("DisruptionTarget",)
+"""Conditions that others write too; the agent only ever adds them."""
+
+
+def disruption(pod: View, old: View, message: str, now: datetime) -> list[Object]:
+    """That the node ends the pod for its own sake; none where somebody has said so before."""
+    if any(item["type"] in SHARED for item in old.get("conditions") or ()):
+        return []
+    item = {"type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet", "message": message}
+    return [_complete(item, None, pod, now)]
+
 
 def has_network(pod: View, state: PodState) -> bool:
     """Whether there is a sandbox in which containers can be started."""
@@ -49,7 +60,7 @@ def _complete(item: Object, before: View | None, pod: View, now: datetime) -> Ob
     changed = before is None or before.get("status") != item["status"] or not before.get("lastTransitionTime")
     time = format_time(now) if changed or before is None else before["lastTransitionTime"]
     found: Object = {"type": item["type"]}
-    generation = pod["metadata"].get("generation")
+    generation = item.get("observedGeneration") or pod["metadata"].get("generation")
     if generation:
         found["observedGeneration"] = generation
     found |= {"status": item["status"], "lastProbeTime": None, "lastTransitionTime": time}

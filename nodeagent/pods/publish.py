@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from controllers.runtime.client import Client
 from controllers.runtime.errors import ApiError, Conflict, Forbidden, NotFound
@@ -137,15 +138,23 @@ def _is_about(pod: View, pending: _Pending) -> bool:
     return pending.uid in (pod["metadata"]["uid"], mirrored)
 
 
+def _by_type(value: Any) -> Any:
+    """Conditions are the same in any order."""
+    is_conditions = isinstance(value, list) and value and isinstance(value[0], dict) and "type" in value[0]
+    return {item["type"]: item for item in value} if is_conditions else value
+
+
 def status_patch(pod: View, status: View) -> Object:
     """The merge patch that makes the pod's status `status`, but for the conditions of others, which stay."""
     old = pod.get("status") or {}
     foreign = [item for item in old.get("conditions") or () if item["type"] not in conditions.OWNED]
     own = [item for item in status.get("conditions") or () if item["type"] in conditions.OWNED]
     wanted = dict(status)
-    if foreign or own:
-        wanted["conditions"] = foreign + own
-    patch: Object = {name: value for name, value in wanted.items() if old.get(name) != value}
+    known = {item["type"] for item in foreign}
+    added = [c for c in status.get("conditions") or () if c["type"] in conditions.SHARED and c["type"] not in known]
+    if foreign or own or added:
+        wanted["conditions"] = foreign + own + added
+    patch: Object = {name: value for name, value in wanted.items() if _by_type(old.get(name)) != _by_type(value)}
     for name in ("reason", "message"):
         if old.get(name) and name not in wanted:
             patch[name] = None

@@ -20,8 +20,8 @@ Allocated = Mapping[str, View]
 
 
 def resources_by_name(pod: View) -> dict[str, View]:
-    """The resources that the spec gives to each container."""
-    return {container["name"]: container.get("resources") or {} for container in spec.all_containers(pod)}
+    """The resources that the spec gives to each container, ephemeral ones aside, which have none."""
+    return {c["name"]: c.get("resources") or {} for c in (*spec.init_containers(pod), *spec.containers(pod))}
 
 
 def with_allocated(pod: View, allocated: Allocated) -> View:
@@ -68,5 +68,22 @@ def _amounts(resources: View, name: str) -> tuple[int, int]:
     return request, limit
 
 
-def pending_condition(refused: tuple[str, str]) -> Object:
-    return {"type": "PodResizePending", "status": "True", "reason": refused[0], "message": refused[1]}
+def amounts(resources: View) -> tuple[tuple[int, int], ...]:
+    """Requests and limits of all that can be changed in place, in thousandths."""
+    return tuple(_amounts(resources, name) for name in RESIZABLE)
+
+
+def memory_limit(resources: View) -> int:
+    """In bytes; 0 where there is none."""
+    return _amounts(resources, "memory")[1] // 1000
+
+
+def pending_condition(refused: tuple[str, str], generation: int) -> Object:
+    found: Object = {"type": "PodResizePending", "status": "True", "reason": refused[0], "message": refused[1]}
+    return found | {"observedGeneration": generation}
+
+
+def progress_condition(error: str, generation: int) -> Object:
+    """That resources are being applied; with `error` where that did not work."""
+    found: Object = {"type": "PodResizeInProgress", "status": "True", "observedGeneration": generation}
+    return found | ({"reason": "Error", "message": error} if error else {})

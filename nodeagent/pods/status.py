@@ -43,7 +43,8 @@ class StatusFacts:
 
     `old` is the status that the agent last made or found. `reasons` are by container name; `failure` a reason and
     message with which the pod has been failed (deadline, eviction). `allocated` are the resources of containers that
-    the node has agreed to, by name; `resize` are conditions about a change of them.
+    the node has agreed to, by name, `applied` those that they have now, by id; `resize` are conditions about a change
+    of them. `disruption` says why the node ends the pod for its own sake.
     """
 
     runtime_name: str
@@ -56,7 +57,9 @@ class StatusFacts:
     is_terminal: bool = False
     host_ips: Sequence[str] = ()
     allocated: Mapping[str, View] = field(default_factory=dict)
+    applied: Mapping[str, View] = field(default_factory=dict)
     resize: Sequence[View] = ()
+    disruption: str = ""
 
 
 def make_status(pod: View, state: PodState, facts: StatusFacts) -> Object:
@@ -90,6 +93,8 @@ def make_status(pod: View, state: PodState, facts: StatusFacts) -> Object:
     status["conditions"] = conditions.make_conditions(
         pod, status, old, has_network=has_network, now=facts.now, resize=facts.resize
     )
+    if facts.disruption and phase == "Failed":
+        status["conditions"] += conditions.disruption(pod, old, facts.disruption, facts.now)
     for field_name in ("nominatedNodeName", "resize", "resourceClaimStatuses"):
         if old.get(field_name):
             status[field_name] = old[field_name]
@@ -198,7 +203,7 @@ def _container_status(pod: View, container: View, state: PodState, facts: Status
     _apply_wait_reason(pod, status, container, state, facts, sort)
     _add_readiness(status, container, attempts[0] if attempts else None, facts, sort)
     if attempts or "terminated" in status["state"]:
-        status["resources"] = _resources(container, facts)
+        status["resources"] = _resources(container, facts, attempts[0].id if attempts else "")
     allocated = (facts.allocated.get(name) or container.get("resources") or {}).get("requests")
     if allocated and attempts and sort != "ephemeral":
         status["allocatedResources"] = dict(allocated)
@@ -332,8 +337,8 @@ def _add_readiness(
         status["ready"] = not has_probe or facts.verdict("readiness", latest.id) is Verdict.SUCCESS
 
 
-def _resources(container: View, facts: StatusFacts) -> Object:
-    given = facts.allocated.get(container["name"]) or container.get("resources") or {}
+def _resources(container: View, facts: StatusFacts, id: str) -> Object:
+    given = facts.applied.get(id) or facts.allocated.get(container["name"]) or container.get("resources") or {}
     return {name: dict(value) for name, value in given.items() if name in ("limits", "requests") and value}
 
 

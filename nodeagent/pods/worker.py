@@ -12,17 +12,17 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 
-from nodeagent.node.cgroups import limits_of
-from nodeagent.pods import config, resize, resources, spec
+from nodeagent.pods import config, spec
 from nodeagent.pods.apply import Applier, Tools
-from nodeagent.pods.conditions import OWNED
+from nodeagent.pods.conditions import OWNED, SHARED
 from nodeagent.pods.last_words import last_words
-from nodeagent.pods.plan import Kill, Plan, plan_pod
+from nodeagent.pods.plan import plan_pod
 from nodeagent.pods.probes import PodProbes, Running
 from nodeagent.pods.publish import Publisher, status_patch
+from nodeagent.pods.resizing import Resizing, Room
 from nodeagent.pods.spec import Object, View
 from nodeagent.pods.state import Observer, PodState
 from nodeagent.pods.status import StatusFacts, make_status, rejected_status, terminated_status
@@ -45,9 +45,6 @@ SETTLE_S = 1.0
 DEADLINE = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
 
 
-Room = Callable[[View], tuple[str, str] | None]
-"""Whether the node has room for a pod that asks for other resources than before: None, or why not."""
-
 
 class PodWorker:
     """Runs one pod. Everything but `run` may be called at any time and returns at once."""
@@ -58,10 +55,7 @@ class PodWorker:
         """Nothing of the pod runs any more, and nothing will."""
         self._tools = tools
         self._volumes = volumes
-        self._room = room
-        self._allocated: resize.Allocated = resize.resources_by_name(pod)
-        self._applied: dict[str, View] = {}
-        self._refused: tuple[str, str] | None = None
+        self._resizing = Resizing(pod, tools, room)
         self._publisher = publisher
         self._observer = Observer(tools.runtime)
         self._applier = Applier(tools, self._show_sandbox)
@@ -70,6 +64,7 @@ class PodWorker:
         self._state = PodState()
         self._failure: tuple[str, str] | None = None
         self._kill_grace_s: int | None = None
+        self._disruption = ""
         self._is_gone = False
         self._wake = asyncio.Event()
         self._wake.set()
@@ -98,9 +93,9 @@ class PodWorker:
         self._interrupt.set()
         self.wake()
 
-    def fail(self, reason: str, message: str, grace_s: int | None = None) -> None:
-        """End the pod: it is evicted."""
-        self._failure, self._kill_grace_s = (reason, message), grace_s
+    def fail(self, reason: str, message: str, grace_s: int | None = None, disruption: str = "") -> None:
+        """End the pod: it is evicted. `disruption` says why, where that is for the sake of the node."""
+        self._failure, self._kill_grace_s, self._disruption = (reason, message), grace_s, disruption
         self._interrupt.set()
         self.wake()
 
@@ -172,7 +167,7 @@ class PodWorker:
         try:
             await self._look()
             self._check_deadline()
-            self._allocate()
+            self._resizing.allocate(self.pod, self._state)
             self._report()
             if self._must_end():
                 return 0.0
@@ -194,7 +189,7 @@ class PodWorker:
         self._volume_wait_s = VOLUME_RETRY_S[0]
         pod = self.allocated_pod
         plan = plan_pod(pod, self._state, self._probes.verdict)
-        await self._resize(pod, plan)
+        is_resized = await self._resizing.apply(pod, self._state, plan)
         before = dict(self._applier.reasons)
         await self._applier.apply(pod, self._state, plan, volumes)
         if plan.kill_pod or plan.kill or plan.start or plan.start_init or plan.start_ephemeral:
@@ -202,6 +197,8 @@ class PodWorker:
                 await self._look()
                 self._report()
                 return self._applier.retry_s
+            return 0.0
+        if is_resized:
             return 0.0
         return random.uniform(*RESYNC_S) if self._applier.retry_s is None else self._applier.retry_s
 
@@ -228,44 +225,15 @@ class PodWorker:
         await self._look()
         self._report()
 
-    # -- resources ---------------------------------------------------------------------------------------------
-
     @property
     def allocated_pod(self) -> View:
         """The pod with the resources that the node has agreed to."""
-        return resize.with_allocated(self.pod, self._allocated)
+        return self._resizing.pod(self.pod)
 
-    def _allocate(self) -> None:
-        """Agree to what the spec asks, if there is room."""
-        wanted = resize.resources_by_name(self.pod)
-        self._refused = None
-        if wanted != self._allocated:
-            self._refused = self._room(self.pod)
-            if self._refused is None:
-                self._allocated = wanted
-
-    async def _resize(self, pod: View, plan: Plan) -> None:
-        """Bring running containers to their resources, by the runtime or by a restart."""
-        tools = self._tools
-        killed = {kill.container.id for kill in plan.kill}
-        for container in (*spec.containers(pod), *spec.init_containers(pod)):
-            latest = self._state.latest(container["name"])
-            if latest is None or latest.state is not State.RUNNING or latest.id in killed or plan.kill_pod:
-                continue
-            wanted = container.get("resources") or {}
-            known = self._applied.setdefault(latest.id, wanted)
-            if known == wanted:
-                continue
-            self._applied[latest.id] = wanted
-            if resize.needs_restart(container, known, wanted):
-                message = f"Container {container['name']} resize requires restart"
-                plan.kill.append(Kill(latest, message, "resize"))
-                plan.start.append(container["name"])
-                continue
-            if tools.cgroups is not None:
-                tools.cgroups.apply(config.cgroup_parent(tools.settings, pod), limits_of(pod))
-            settings = resources.container_resources(pod, container, tools.settings.memory_bytes)
-            await tools.runtime.update_container(latest.id, settings)
+    @property
+    def waits_for_room(self) -> bool:
+        """Whether other resources are asked for than the node has room for now."""
+        return self._resizing.is_deferred
 
     # -- the status --------------------------------------------------------------------------------------------
 
@@ -282,10 +250,14 @@ class PodWorker:
             shown["phase"] = old_phase
             for name in ("reason", "message"):
                 shown.pop(name, None)
+            shown["conditions"] = [c for c in status["conditions"] if c["type"] not in SHARED or c in self._shared()]
             self._pending_failure(status)
         if shown != self._status:
             self._status = shown
             self._publisher.publish(self.pod, shown)
+
+    def _shared(self) -> list[Object]:
+        return [c for c in (self.pod.get("status") or {}).get("conditions") or () if c["type"] in SHARED]
 
     def _pending_failure(self, status: View) -> None:
         if self._failure is None and status.get("phase") == "Failed" and status.get("reason"):
@@ -302,8 +274,10 @@ class PodWorker:
             failure=self._failure,
             is_terminal=is_terminal,
             host_ips=self._tools.node.host_ips,
-            allocated=self._allocated,
-            resize=[resize.pending_condition(self._refused)] if self._refused is not None else (),
+            allocated=self._resizing.allocated,
+            applied=self._resizing.applied,
+            resize=self._resizing.conditions(),
+            disruption=self._disruption,
         )
 
     def _old_status(self) -> Object:

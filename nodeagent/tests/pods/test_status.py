@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from nodeagent.pods.plan import Verdict
+from nodeagent.pods.publish import status_patch
 from nodeagent.pods.state import PodState
 from nodeagent.pods.status import StatusFacts, WaitReason, make_status, rejected_status, terminated_status
 from nodeagent.tests.pods.samples import Object, ended, make_pod, make_sandbox, make_state, nothing_probed, running
@@ -151,3 +152,18 @@ def test_last_words_share_the_room() -> None:
     words = {f"c{n}-0": "x" * 4096 for n in range(4)}
     found = make_status(pod, state, replace(FACTS, last_words=words))["containerStatuses"]
     assert [len(item["state"]["terminated"]["message"]) for item in found] == [3072] * 4
+
+
+def test_who_is_ended_for_the_nodes_sake_is_told_so_once() -> None:
+    facts = replace(FACTS, failure=("Evicted", "low on memory"), disruption="low on memory", is_terminal=True)
+    pod = make_pod([{"name": "a"}])
+    status = make_status(pod, make_state(ended("a", 137)), facts)
+    target = status["conditions"][-1]
+    assert {name: target[name] for name in ("type", "status", "reason", "message")} == {
+        "type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet", "message": "low on memory",
+    }  # fmt: skip
+    patch = status_patch({**pod, "status": {"conditions": status["conditions"][:-1]}}, status)
+    assert patch["conditions"] == status["conditions"]
+    assert "conditions" not in status_patch({**pod, "status": {"conditions": status["conditions"][::-1]}}, status)
+    again = make_status(pod, make_state(ended("a", 137)), replace(facts, old=status))
+    assert [item["type"] for item in again["conditions"]].count("DisruptionTarget") == 1
