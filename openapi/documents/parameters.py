@@ -34,6 +34,9 @@ _RESOURCE_VERSION_MATCH = Parameter(
 _SEND_INITIAL_EVENTS = Parameter(
     "sendInitialEvents", "boolean", "Begin the watch with the objects that are there, and mark their end by a bookmark."
 )
+_SHARD_SELECTOR = Parameter(
+    "shardSelector", "string", "A part of the list, by hash ranges. Only for the alpha gate ShardedListAndWatch."
+)
 _TIMEOUT = Parameter("timeoutSeconds", "integer", "The longest time that a list or watch may take.")
 _BOOKMARKS = Parameter(
     "allowWatchBookmarks", "boolean", "Ask a watch for BOOKMARK events, which tell how far it has come."
@@ -67,6 +70,7 @@ LIST = (
     _RESOURCE_VERSION,
     _RESOURCE_VERSION_MATCH,
     _SEND_INITIAL_EVENTS,
+    _SHARD_SELECTOR,
     _TIMEOUT,
     _WATCH,
 )
@@ -86,6 +90,7 @@ DELETE_COLLECTION = (
     _RESOURCE_VERSION,
     _RESOURCE_VERSION_MATCH,
     _SEND_INITIAL_EVENTS,
+    _SHARD_SELECTOR,
     _TIMEOUT,
 )
 
