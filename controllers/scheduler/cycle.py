@@ -15,6 +15,7 @@ import numpy as np
 
 from controllers.scheduler.framework import (
     ALL,
+    SKIP,
     Bools,
     Cycle,
     Diagnosis,
@@ -29,12 +30,13 @@ from controllers.scheduler.framework import (
     Rows,
     SchedulingError,
     Score,
-    Skip,
 )
 
 NO_NODES = "no nodes available to schedule pods"
 FEWEST_SAMPLED = 100
 """So many feasible nodes are always ranked, whatever percentage is enough."""
+FEW_CHANGES = 4
+"""So few changed rows are looked at one by one: for them arrays cost more than they save."""
 MANY_CHANGES = 64
 """With more changed rows than this a fresh look at all of them costs less."""
 
@@ -108,14 +110,14 @@ def _pre_filter(cycle: Cycle, diagnosis: Diagnosis) -> frozenset[str] | None:
     """Ask the plugins about the pod itself. The names of the only nodes left, if they limit them."""
     limit: frozenset[str] | None = None
     limiting: set[str] = set()
-    for plugin in cycle.profile.of(PreFilter):  # type: ignore[type-abstract]
+    for plugin in _concerned(cycle):
         try:
             answer = plugin.pre_filter(cycle)
         except SchedulingError as error:
             raise SchedulingError(f'running PreFilter plugin "{plugin.name}": {error}') from error
         if answer is None:
             continue
-        if isinstance(answer, Skip):
+        if answer is SKIP:
             cycle.skipped.add(plugin.name)
         elif isinstance(answer, Only):
             limit = answer.names if limit is None else limit & answer.names
@@ -133,6 +135,18 @@ def _pre_filter(cycle: Cycle, diagnosis: Diagnosis) -> frozenset[str] | None:
         diagnosis.absent = len(cycle.snapshot.rows) - sum(name in cycle.snapshot.rows for name in limit)
         diagnosis.absent_reason = f"node(s) didn't satisfy plugin(s) [{' '.join(sorted(limiting))}]"
     return limit
+
+
+def _concerned(cycle: Cycle) -> tuple[PreFilter, ...]:
+    """The plugins that may have something to say about such pods; the others are noted as skipped."""
+    key = (cycle.profile, "concerned")
+    known: tuple[tuple[PreFilter, ...], frozenset[str]] | None = cycle.template.memo.get(key)
+    if known is None:
+        plugins = cycle.profile.of(PreFilter)  # type: ignore[type-abstract]
+        concerned = tuple(plugin for plugin in plugins if plugin.concerns(cycle.template))
+        known = cycle.template.memo[key] = (concerned, frozenset(p.name for p in plugins if p not in concerned))
+    cycle.skipped |= known[1]
+    return known[0]
 
 
 def _no_common_node(limiting: Iterable[str]) -> str:
@@ -166,7 +180,12 @@ def _node_view(cycle: Cycle) -> NodeView:
     changed = None if view is None or len(view.failing) != snapshot.size else snapshot.changed_since(view.position)
     if view is None or changed is None or len(changed) > MANY_CHANGES:
         return _new_view(cycle)
-    if changed:
+    if changed and len(changed) <= FEW_CHANGES:
+        for row in set(changed):
+            if not _refresh_row(cycle, view, row):
+                return _new_view(cycle)
+        view.position = snapshot.position
+    elif changed:
         rows = np.array(sorted(set(changed)))
         view.failing[rows] = _node_failing(cycle, rows)
         view.total[rows] = _node_total(cycle, rows)
@@ -178,6 +197,29 @@ def _node_view(cycle: Cycle) -> NodeView:
                 return _new_view(cycle)
         view.position = snapshot.position
     return view
+
+
+def _refresh_row(cycle: Cycle, view: NodeView, row: int) -> bool:
+    """Look anew at one row; False where that does not do."""
+    profile = cycle.profile
+    view.failing[row] = not cycle.snapshot.alive[row] or any(
+        plugin.per_node and plugin.name not in cycle.skipped and plugin.fails(cycle, row)
+        for plugin in profile.of(Filter)  # type: ignore[type-abstract]
+    )
+    total, index = 0, 0
+    for plugin in profile.of(NodeScore):  # type: ignore[type-abstract]
+        score = plugin.row_score(cycle, row)
+        if not plugin.is_normalized:
+            total += (score or 0) * profile.weight(plugin)
+            continue
+        kept = view.raw[index]
+        if (kept is None) != (score is None):
+            return False
+        if kept is not None and score is not None:
+            kept[row] = score
+        index += 1
+    view.total[row] = total
+    return True
 
 
 def _new_view(cycle: Cycle) -> NodeView:

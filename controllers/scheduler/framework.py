@@ -138,6 +138,10 @@ class PreEnqueue(Plugin):
 
 
 class PreFilter(Plugin):
+    def concerns(self, template: Template) -> bool:
+        """Whether it may have anything to say about such pods: asked once per workload, so that it may be left out."""
+        return True
+
     @abstractmethod
     def pre_filter(self, cycle: Cycle) -> PreFilterAnswer:
         """Look at the pod before any node."""
@@ -147,6 +151,10 @@ class Filter(Plugin):
     @abstractmethod
     def filter(self, cycle: Cycle, rows: Rows) -> Iterable[Rejection]:
         """Which of the rows do not do, and why."""
+
+    def fails(self, cycle: Cycle, row: int) -> bool:
+        """Whether one row does not do: as `filter`, for plugins that tell it faster of one."""
+        return any(bool(rejection.failing[0]) for rejection in self.filter(cycle, np.array([row])))
 
 
 class PostFilter(Plugin):
@@ -171,6 +179,11 @@ class NodeScore(Plugin):
     @abstractmethod
     def raw_score(self, cycle: Cycle, rows: Rows) -> Ints | None:
         """Points for each row; None: no opinion about such pods."""
+
+    def row_score(self, cycle: Cycle, row: int) -> int | None:
+        """As `raw_score`, of one row."""
+        scores = self.raw_score(cycle, np.array([row]))
+        return None if scores is None else int(scores[0])
 
     def normalize(self, scores: Ints) -> Ints:
         """The points of the feasible rows, brought to 0..MAX_SCORE."""

@@ -26,7 +26,7 @@ from controllers.scheduler.framework import (
     normalize,
     rejected,
 )
-from controllers.scheduler.pod import PREFERRED, REQUIRED, PodInfo
+from controllers.scheduler.pod import PREFERRED, REQUIRED, PodInfo, Template
 from controllers.scheduler.selection import NodeSelection, NodeTerm
 from controllers.scheduler.world import World
 
@@ -45,6 +45,9 @@ class NodeAffinity(PreFilter, Filter, NodeScore):
         added = args.get("addedAffinity") or {}
         self._added = NodeSelection.of_selector(added.get(REQUIRED)) if added.get(REQUIRED) else None
         self._added_preferred = tuple((t["weight"], NodeTerm(t["preference"])) for t in added.get(PREFERRED) or ())
+
+    def concerns(self, template: Template) -> bool:
+        return not template.selection.everywhere or self._added is not None
 
     def pre_filter(self, cycle: Cycle) -> PreFilterAnswer:
         selection = cycle.template.selection
@@ -69,6 +72,16 @@ class NodeAffinity(PreFilter, Filter, NodeScore):
             failing = failing & ~enforced
         found += rejected(failing, REASON, final=True)
         return found
+
+    def fails(self, cycle: Cycle, row: int) -> bool:
+        if self._added is not None:
+            return super().fails(cycle, row)
+        return not cycle.snapshot.selected(cycle.template)[row]
+
+    def row_score(self, cycle: Cycle, row: int) -> int | None:
+        if not cycle.template.preferred_nodes and not self._added_preferred:
+            return None
+        return super().row_score(cycle, row)
 
     def raw_score(self, cycle: Cycle, rows: Rows) -> Ints | None:
         """The weights of the preferred terms that hold."""

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from controllers.scheduler.framework import (
-    SKIP,
     ClusterEvent,
     Cycle,
     Filter,
@@ -21,7 +20,7 @@ from controllers.scheduler.framework import (
     Rejection,
     Rows,
 )
-from controllers.scheduler.pod import PodInfo
+from controllers.scheduler.pod import PodInfo, Template
 
 RESTART_ALL = "RestartAllContainersOnContainerExits"
 USER_NAMESPACES = "UserNamespacesHostNetworkSupport"
@@ -33,14 +32,14 @@ View = Mapping[str, Any]
 class NodeDeclaredFeatures(PreFilter, Filter):
     name = "NodeDeclaredFeatures"
 
+    def concerns(self, template: Template) -> bool:
+        return bool(features_of(template.spec))
+
     def pre_filter(self, cycle: Cycle) -> PreFilterAnswer:
-        wanted = cycle.template.memo.get(self.name)
-        if wanted is None:
-            wanted = cycle.template.memo[self.name] = features_of(cycle.template.spec)
-        return None if wanted else SKIP
+        return None
 
     def filter(self, cycle: Cycle, rows: Rows) -> Iterable[Rejection]:
-        wanted: tuple[str, ...] = cycle.template.memo[self.name]
+        wanted = features_of(cycle.template.spec)
         snapshot = cycle.snapshot
         by_reason: dict[str, Any] = {}
         for row in np.arange(snapshot.size)[rows]:

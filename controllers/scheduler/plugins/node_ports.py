@@ -16,7 +16,7 @@ from controllers.scheduler.framework import (
     Rows,
     rejected,
 )
-from controllers.scheduler.pod import PodInfo
+from controllers.scheduler.pod import PodInfo, Template
 from controllers.scheduler.resources import HostPort
 
 REASON = "node(s) didn't have free ports for the requested pod ports"
@@ -31,6 +31,9 @@ def clash(one: HostPort, other: HostPort) -> bool:
 
 class NodePorts(PreFilter, Filter):
     name = "NodePorts"
+
+    def concerns(self, template: Template) -> bool:
+        return bool(template.ports)
 
     def pre_filter(self, cycle: Cycle) -> PreFilterAnswer:
         return None if cycle.template.ports else SKIP

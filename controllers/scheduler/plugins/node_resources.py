@@ -6,6 +6,7 @@ requested_to_capacity_ratio,resource_allocation}.go
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -76,6 +77,18 @@ class NodeResourcesFit(Filter, NodeScore):
                 found.append(Rejection(short, f"Insufficient {name}", False))
         return found
 
+    def fails(self, cycle: Cycle, row: int) -> bool:
+        snapshot = cycle.snapshot
+        if snapshot.pod_count[row] >= snapshot.resources[PODS].allocatable[row]:
+            return True
+        by_devices = backed_by_devices(cycle.template, self.world)
+        for name, wanted in self._wanted(cycle.template):
+            resource = snapshot.resource(name)
+            offered = int(resource.allocatable[row])
+            if offered - int(resource.requested[row]) < wanted and (offered > 0 or name not in by_devices):
+                return True
+        return False
+
     def _wanted(self, template: Template) -> Iterable[tuple[str, int]]:
         if not self._ignored and not self._ignored_groups:
             return template.requests.items()
@@ -99,6 +112,21 @@ class NodeResourcesFit(Filter, NodeScore):
             total += share * weight
             weights += (offered > 0) * weight
         return total // np.maximum(weights, 1)
+
+    def row_score(self, cycle: Cycle, row: int) -> int | None:
+        if self._strategy == "RequestedToCapacityRatio":
+            return super().row_score(cycle, row)
+        total, weights = 0, 0
+        for name, weight in self._weights:
+            usage = used_on(cycle, row, name, with_defaults=True)
+            if usage is None:
+                continue
+            offered, requested = usage
+            part = requested if self._strategy == "MostAllocated" else offered - requested
+            if offered > 0:
+                total += min(max(part, 0), offered) * MAX_SCORE // offered * weight
+                weights += weight
+        return total // max(weights, 1)
 
     def _by_shape(self, cycle: Cycle, rows: Rows) -> Ints:
         total = np.zeros(cycle.snapshot.size, dtype=np.float64)[rows]
@@ -177,6 +205,22 @@ class NodeResourcesBalancedAllocation(NodeScore):
             return None
         return ((1 - _deviation(fractions, present)) * MAX_SCORE).astype(np.int64)
 
+    def row_score(self, cycle: Cycle, row: int) -> int | None:
+        if not any(cycle.template.requests.get(name) for name in self._names):
+            return None
+        usages = [used_on(cycle, row, name, with_defaults=False) for name in self._names]
+        known = [usage for usage in usages if usage is not None]
+        fractions = [min(requested / offered, 1.0) for offered, requested in known if offered > 0]
+        return int((1 - _deviation_of(fractions)) * MAX_SCORE) if known else None
+
+
+def _deviation_of(fractions: Sequence[float]) -> float:
+    if len(fractions) == 2:
+        return abs(fractions[0] - fractions[1]) / 2
+    number = max(len(fractions), 1)
+    mean = sum(fractions) / number
+    return math.sqrt(sum((fraction - mean) ** 2 for fraction in fractions) / number)
+
 
 def _deviation(fractions: list[NDArray[np.float64]], present: list[NDArray[np.bool_]]) -> NDArray[np.float64]:
     """The standard deviation of each row's fractions, of those that are present."""
@@ -188,6 +232,20 @@ def _deviation(fractions: list[NDArray[np.float64]], present: list[NDArray[np.bo
     mean = (values * there).sum(axis=0) / number
     deviation: NDArray[np.float64] = np.sqrt((((values - mean) ** 2) * there).sum(axis=0) / number)
     return deviation
+
+
+def used_on(cycle: Cycle, row: int, name: str, *, with_defaults: bool) -> tuple[int, int] | None:
+    """As `used`, of one row."""
+    snapshot, template = cycle.snapshot, cycle.template
+    resource = snapshot.resource(name)
+    if with_defaults and name == CPU:
+        return int(resource.allocatable[row]), int(snapshot.scoring_cpu[row]) + template.scoring_cpu
+    if with_defaults and name == MEMORY:
+        return int(resource.allocatable[row]), int(snapshot.scoring_memory[row]) + template.scoring_memory
+    wanted = template.requests.get(name, 0)
+    if not wanted and is_scalar(name):
+        return None
+    return int(resource.allocatable[row]), int(resource.requested[row]) + wanted
 
 
 def used(cycle: Cycle, rows: Rows, name: str, *, with_defaults: bool) -> tuple[Ints, Ints] | None:

@@ -22,6 +22,9 @@ class NodeUnschedulable(Filter):
             return ()
         return rejected(failing, REASON, final=True)
 
+    def fails(self, cycle: Cycle, row: int) -> bool:
+        return bool(cycle.snapshot.unschedulable[row]) and not tolerated(CORDONED, cycle.template.tolerations)
+
     def wakes(self, event: ClusterEvent, pod: PodInfo) -> bool:
         if event.resource == "pod":
             return "tolerations" in event.fields

@@ -22,7 +22,7 @@ from controllers.scheduler.framework import (
     rejected,
 )
 from controllers.scheduler.plugins.storage import class_of
-from controllers.scheduler.pod import PodInfo
+from controllers.scheduler.pod import PodInfo, Template
 from controllers.scheduler.world import World
 
 REASON = "node(s) exceed max volume count"
@@ -37,6 +37,9 @@ class NodeVolumeLimits(PreFilter, Filter):
     def __init__(self, args: Mapping[str, Any], world: World) -> None:
         super().__init__(args, world)
         self._on_row: dict[int, tuple[tuple[int, ...], frozenset[Handle]]] = {}
+
+    def concerns(self, template: Template) -> bool:
+        return bool(template.volume_claims)
 
     def pre_filter(self, cycle: Cycle) -> PreFilterAnswer:
         handles = self._handles(cycle.pod)

@@ -37,6 +37,12 @@ class TaintToleration(Filter, NodeScore):
         failing = cycle.snapshot.untolerated(cycle.template.tolerations)
         return () if failing is None else rejected(failing[rows], REASON, final=True)
 
+    def fails(self, cycle: Cycle, row: int) -> bool:
+        return bool(cycle.snapshot.taints.rows) and super().fails(cycle, row)
+
+    def row_score(self, cycle: Cycle, row: int) -> int | None:
+        return super().row_score(cycle, row) if cycle.snapshot.taints.rows else 0
+
     def raw_score(self, cycle: Cycle, rows: Rows) -> Ints | None:
         """The number of taints that would rather not have the pod."""
         tolerations = [t for t in cycle.template.tolerations if t.effect in ("", PREFER)]

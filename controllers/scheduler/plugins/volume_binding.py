@@ -45,7 +45,7 @@ from controllers.scheduler.plugins.storage import (
     volume_mask,
     waits_for_pod,
 )
-from controllers.scheduler.pod import PodInfo
+from controllers.scheduler.pod import PodInfo, Template
 from controllers.scheduler.resources import amount
 from controllers.scheduler.snapshot import Snapshot
 from controllers.scheduler.world import World
@@ -86,6 +86,9 @@ class VolumeBinding(PreFilter, Filter, Reserve, PreBind):
     def __init__(self, args: Mapping[str, Any], world: World) -> None:
         super().__init__(args, world)
         self._timeout_s = float(args.get("bindTimeoutSeconds", DEFAULT_TIMEOUT_S))
+
+    def concerns(self, template: Template) -> bool:
+        return bool(template.volume_claims)
 
     def pre_filter(self, cycle: Cycle) -> PreFilterAnswer:
         if not cycle.template.volume_claims:

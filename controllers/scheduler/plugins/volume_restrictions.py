@@ -22,7 +22,7 @@ from controllers.scheduler.framework import (
     Rows,
     rejected,
 )
-from controllers.scheduler.pod import PodInfo
+from controllers.scheduler.pod import PodInfo, Template
 
 CONFLICT = "node(s) had no available disk"
 IN_USE = (
@@ -35,6 +35,9 @@ _DISKS = ("gcePersistentDisk", "awsElasticBlockStore", "rbd", "iscsi")
 
 class VolumeRestrictions(PreFilter, Filter):
     name = "VolumeRestrictions"
+
+    def concerns(self, template: Template) -> bool:
+        return bool(template.volumes)
 
     def pre_filter(self, cycle: Cycle) -> PreFilterAnswer:
         exclusive: list[tuple[str, str]] = []

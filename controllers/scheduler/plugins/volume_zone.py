@@ -23,7 +23,7 @@ from controllers.scheduler.framework import (
     rejected,
 )
 from controllers.scheduler.plugins.storage import claims_of, class_of
-from controllers.scheduler.pod import PodInfo
+from controllers.scheduler.pod import PodInfo, Template
 
 REASON = "node(s) had no available volume zone"
 ZONE, REGION = "topology.kubernetes.io/zone", "topology.kubernetes.io/region"
@@ -35,6 +35,9 @@ SEPARATOR = "__"
 
 class VolumeZone(PreFilter, Filter):
     name = "VolumeZone"
+
+    def concerns(self, template: Template) -> bool:
+        return bool(template.volume_claims)
 
     def pre_filter(self, cycle: Cycle) -> PreFilterAnswer:
         wanted: list[tuple[str, tuple[str, ...]]] = []

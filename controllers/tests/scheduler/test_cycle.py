@@ -244,3 +244,47 @@ def test_a_node_must_declare_what_a_pod_asks_of_its_agent() -> None:
         "0/1 nodes are available: 1 node declared features check failed - unsatisfied requirements: "
         "RestartAllContainersOnContainerExits."
     )
+
+
+STRATEGIES: list[dict[str, Any]] = [
+    {},
+    {"type": "MostAllocated", "resources": [{"name": "cpu", "weight": 3}, {"name": "example.com/x", "weight": 1}]},
+    {
+        "type": "RequestedToCapacityRatio",
+        "resources": [{"name": "cpu", "weight": 1}],
+        "requestedToCapacityRatio": {"shape": [{"utilization": 0, "score": 10}, {"utilization": 100, "score": 0}]},
+    },
+]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=["least", "most", "ratio"])
+def test_a_row_that_is_looked_at_alone_gets_what_all_rows_get(strategy: dict[str, Any]) -> None:
+    resources = [{"name": name, "weight": 1} for name in ("cpu", "memory", "example.com/x")]
+    configuration = {
+        "pluginConfig": [
+            {"name": "NodeResourcesFit", "args": {"scoringStrategy": strategy} if strategy else {}},
+            {"name": "NodeResourcesBalancedAllocation", "args": {"resources": resources}},
+        ]
+    }
+    soft = [{"key": "k", "effect": "PreferNoSchedule"}]
+    nodes = [
+        node("a", taints=soft, **{"example.com/x": "4"}),
+        node("b", cpu="2"),
+        node("c", labels={"x": "1"}),
+        node("d"),
+    ]
+    kept, fresh = (Cluster(*nodes, configuration=configuration) for _ in range(2))
+    preferred = {"weight": 5, "preference": expression("x", "In", "1")}
+    near = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [preferred]}}
+    asking = pod("p", requests={"cpu": "500m", "memory": "1Gi"}, affinity=near)
+    demanding = pod("q", requests={"cpu": "700m", "example.com/x": "1"})
+    for number in range(12):
+        for each in (asking, demanding):
+            kept.feasible(each)  # so that only the changed row is new
+            assert kept.scores(each) == Cluster.scores(fresh, each)
+        on = "abcd"[number % 4]
+        running = pod(f"r{number}", requests={"cpu": "600m", "memory": f"{number}00Mi"})
+        kept.run(running, on)
+        fresh = Cluster(*nodes, configuration=configuration)
+        for earlier in kept.world.snapshot.pods.values():
+            fresh.run(dict(earlier.obj), earlier.node)
