@@ -22,11 +22,17 @@ class SchedulerMetrics:
             buckets=_BUCKETS,
             registry=registry,
         )
+        self._known: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
         self._victims = Counter("scheduler_preemption_victims", "Pods taken away for others.", registry=registry)
 
     def attempt(self, result: str, profile: str, duration_s: float) -> None:
-        self._attempts.labels(result, profile).inc()
-        self._durations.labels(result, profile).observe(duration_s)
+        known = self._known.get((result, profile))
+        if known is None:  # to look the labels up costs more than to count
+            known = self._attempts.labels(result, profile), self._durations.labels(result, profile)
+            self._known[(result, profile)] = known
+        attempts, durations = known
+        attempts.inc()
+        durations.observe(duration_s)
 
     def victims(self, number: int) -> None:
         self._victims.inc(number)

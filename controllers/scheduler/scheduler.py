@@ -11,7 +11,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -172,13 +172,16 @@ class Scheduler:
             return
         node = self.world.snapshot.names[choose(cycle, rows, extra, self._rng)]
         self._assume(pod, node)
-        for plugin in profile.of(Reserve):  # type: ignore[type-abstract]
-            refusal = plugin.reserve(cycle, node)
-            if refusal is not None:
-                self._forget(cycle, node)
-                message = fit_message(1, {refusal.reason: 1})
-                self._failed(queued, profile, "Unschedulable", message, "", plugins={plugin.name})
-                return
+        try:
+            refused = _reserve(cycle, node)
+        except BaseException:
+            self._forget(cycle, node)
+            raise
+        if refused is not None:
+            self._forget(cycle, node)
+            name, reason = refused
+            self._failed(queued, profile, "Unschedulable", fit_message(1, {reason: 1}), "", plugins={name})
+            return
         self.queue.decided(queued)
         self._start(self._bind(queued, cycle, node, started))
 
@@ -233,20 +236,10 @@ class Scheduler:
         binder = ApiBinder(self._client, self._informers, self.recorder)
         preparing = [plugin for plugin in profile.of(PreBind) if plugin.will_act(cycle)]  # type: ignore[type-abstract]
         try:
-            if pod.uid in self._writing:
-                await self._writing[pod.uid]  # an earlier failure must not be told after the success
-            if preparing and pod.nominated != node:
-                await self._announce(pod, node)
-            for plugin in preparing:
-                with named_errors(f'running PreBind plugin "{plugin.name}"'):
-                    await plugin.pre_bind(cycle, node, binder)
-            if not await self._extenders.bind(pod, node):
-                for binding in profile.of(Bind):  # type: ignore[type-abstract]
-                    with named_errors(f'running Bind plugin "{binding.name}"'):
-                        if await binding.bind(cycle, node, binder):
-                            break
-        except SchedulingError as error:
-            log.info("pod not bound: %s", error, extra={"pod": pod.key, "node": node})
+            await self._carry_out(cycle, node, binder, preparing)
+        except Exception as error:
+            is_expected = isinstance(error, SchedulingError)
+            log.info("pod not bound: %s", error, exc_info=not is_expected, extra={"pod": pod.key, "node": node})
             for plugin in preparing:
                 await plugin.roll_back(cycle, node, binder)
             self._forget(cycle, node)
@@ -258,6 +251,23 @@ class Scheduler:
         self.metrics.attempt("scheduled", profile.scheduler_name, time.perf_counter() - started)
         note = f"Successfully assigned {pod.namespace}/{pod.name} to {node}"
         self.recorder.record(pod.obj, "Normal", "Scheduled", "Binding", note, profile.scheduler_name)
+
+    async def _carry_out(self, cycle: Cycle, node: str, binder: ApiBinder, preparing: Sequence[PreBind]) -> None:
+        """Prepare the pod's way and bind it. Raises SchedulingError."""
+        pod = cycle.pod
+        if pod.uid in self._writing:
+            await self._writing[pod.uid]  # an earlier failure must not be told after the success
+        if preparing and pod.nominated != node:
+            await self._announce(pod, node)
+        for plugin in preparing:
+            with named_errors(f'running PreBind plugin "{plugin.name}"'):
+                await plugin.pre_bind(cycle, node, binder)
+        if await self._extenders.bind(pod, node):
+            return
+        for binding in cycle.profile.of(Bind):  # type: ignore[type-abstract]
+            with named_errors(f'running Bind plugin "{binding.name}"'):
+                if await binding.bind(cycle, node, binder):
+                    return
 
     async def _announce(self, pod: PodInfo, node: str) -> None:
         """Show where the pod will run, for it may take long until it is bound."""
@@ -434,6 +444,16 @@ class Scheduler:
 
 _EVERY_NODE_EVENT = frozenset(("NodeUnschedulable",))
 """Who answers for a pod that found no node at all: any usable one helps."""
+
+
+def _reserve(cycle: Cycle, node: str) -> tuple[str, str] | None:
+    """Let the plugins note what the pod takes; who refused, and why. Raises SchedulingError."""
+    for plugin in cycle.profile.of(Reserve):  # type: ignore[type-abstract]
+        with named_errors(f'running Reserve plugin "{plugin.name}"'):
+            refusal = plugin.reserve(cycle, node)
+        if refusal is not None:
+            return plugin.name, refusal.reason
+    return None
 
 
 @contextmanager
