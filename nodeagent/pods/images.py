@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import orjson
 
 from nodeagent.pods import spec
-from nodeagent.pods.environment import Sources
+from nodeagent.pods.environment import ConfigProblem, Sources
 from nodeagent.pods.restart import Backoff
 from nodeagent.pods.spec import View
 from nodeagent.runtime.protocol import Credentials, Image, Runtime, RuntimeFailure, SandboxConfig
@@ -146,11 +146,29 @@ class Images:
         registry, path = _split_domain(reference.partition("@")[0])
         found = []
         for item in pod["spec"].get("imagePullSecrets") or ():
-            secret = await self._sources.secret(pod["metadata"]["namespace"], item.get("name", ""))
+            try:
+                secret = await self._sources.secret(pod["metadata"]["namespace"], item.get("name", ""))
+            except ConfigProblem:
+                # Others may do, or none be needed.
+                continue
             for server, auth in _auths(secret or {}).items():
                 if matches_server(server, registry, path):
                     found.append(_credentials_of(server, auth))
         return found
+
+
+async def missing_secrets(pod: View, sources: Sources) -> list[str]:
+    """The pull secrets that the pod names and that cannot be had."""
+    missing = []
+    for item in pod["spec"].get("imagePullSecrets") or ():
+        name = item.get("name")
+        try:
+            found = await sources.secret(pod["metadata"]["namespace"], name) if name else {}
+        except ConfigProblem:
+            found = None
+        if found is None:
+            missing.append(name)
+    return missing
 
 
 def matches_server(server: str, registry: str, path: str) -> bool:

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from nodeagent.pods.images import InvalidReference, matches_server, with_tag
+from nodeagent.pods.images import InvalidReference, matches_server, missing_secrets, with_tag
+from nodeagent.tests.pods.samples import make_pod
+from nodeagent.tests.volumes.fakes import FakeSources
 
 
 @pytest.mark.parametrize(
@@ -37,3 +39,10 @@ def test_credentials_go_with_their_registry() -> None:
     assert matches_server("r.test/team", "r.test", "team/app")
     assert not matches_server("r.test/team", "r.test", "other/app")
     assert matches_server("*.r.test", "a.r.test", "x")
+
+
+async def test_pull_secrets_that_cannot_be_had_are_named() -> None:
+    sources = FakeSources()
+    sources.secrets["there"] = {"data": {}}
+    pod = make_pod([{"name": "c"}], imagePullSecrets=[{"name": "a"}, {"name": "there"}, {}, {"name": "b"}])
+    assert await missing_secrets(pod, sources) == ["a", "b"]
