@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from conformance.images import IMAGE
 from conformance.machines import Lab, Object, box, once, pod
 from conformance.processes import eventually
 
@@ -176,6 +177,20 @@ def test_the_default_class_keeps_data_for_a_claim(lab: Lab) -> None:
     lab("delete", "persistentvolumeclaim", "data")
     eventually(lambda: lab.api.find(VOLUMES, volume) is None)
     assert not folder.exists()
+
+
+def test_the_files_of_an_image_are_a_volume(lab: Lab) -> None:
+    source = {"image": {"reference": IMAGE, "pullPolicy": "IfNotPresent"}}
+    script = "ls /v /sub; touch /v/x 2>&1; /v/bin/busybox true || echo not run"
+    mounts = [{"name": "v", "mountPath": "/v"}, {"name": "v", "mountPath": "/sub", "subPath": "etc"}]
+    lab.make(using("image", script, source, volumeMounts=mounts))
+    printed = lab.output("image").splitlines()
+    assert {"bin", "etc", "passwd"} <= set(printed)
+    assert "Read-only file system" in printed[-1] or "Read-only file system" in printed[-2]
+    uid = lab.uid("image")
+    lab("delete", "pod", "image")
+    lab.assert_nothing_is_left(uid)
+    assert uid not in lab.ctr("snapshots", "list")
 
 
 def test_mounts_are_seen_by_those_who_ask(lab: Lab) -> None:

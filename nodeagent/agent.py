@@ -24,8 +24,7 @@ from nodeagent.pods.spec import CONFIG_MIRROR, CONFIG_SEEN, CONFIG_SOURCE, View
 from nodeagent.pods.worker import PodWorker
 from nodeagent.runtime.protocol import Container, RuntimeFailure, State
 from nodeagent.sources import ApiSources
-from nodeagent.volumes.csi.driver import DriverFailure, NoDriver
-from nodeagent.volumes.setup import Volumes
+from nodeagent.volumes.setup import TAKE_DOWN_FAILURES, Volumes
 
 log = logging.getLogger(__name__)
 
@@ -255,7 +254,7 @@ class NodeAgent:
                     await runtime.remove_sandbox(sandbox.id)
             try:
                 await self._parts.volumes.try_take_down(uid)
-            except (DriverFailure, NoDriver, OSError) as failure:
+            except TAKE_DOWN_FAILURES as failure:
                 log.warning("volumes not taken down: %s", failure, extra={"uid": uid})
                 continue
             del self._orphans[uid]

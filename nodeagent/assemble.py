@@ -49,8 +49,9 @@ from nodeagent.volumes.csi.attachment import Attachments
 from nodeagent.volumes.csi.node_info import NodeInfo
 from nodeagent.volumes.csi.registration import Drivers
 from nodeagent.volumes.csi.volumes import CsiVolumes
+from nodeagent.volumes.image import ImageVolumes
 from nodeagent.volumes.persistent import PersistentVolumes
-from nodeagent.volumes.setup import Volumes
+from nodeagent.volumes.setup import Owned, Volumes
 from nodeagent.volumes.simulated import SimulatedVolumes
 from openapi.meta.times import now
 
@@ -97,7 +98,9 @@ class Node:
         )
         self._csi = self._csi_volumes(sources) if options.runtime == "containerd" else None
         persistent = PersistentVolumes(lambda: self._keeper.node, self._csi)
-        self._volumes = make_volumes(options.root, sources, Claims(sources), persistent, facts, self._csi)
+        self._image_volumes = ImageVolumes(options.root, self._runtime)
+        owned = Owned(self._image_volumes, self._csi)
+        self._volumes = make_volumes(options.root, sources, Claims(sources), persistent, facts, owned)
         tools = self._tools(sources, facts)
         own_pods = fleet.node(name) if fleet is not None else pods
         parts = NodeParts(name, tools, self._volumes, sources, self._publisher, self._keeper, own_pods)
@@ -164,6 +167,7 @@ class Node:
             runtime=self._runtime,
             events=told,
             images=Images(self._runtime, sources),
+            image_volumes=self._image_volumes,
             stopper=Stopper(self._runtime, told),
             backoff=Backoff(),
             sources=sources,

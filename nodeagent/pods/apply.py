@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from nodeagent.network.hosts import NameTooLong
@@ -28,6 +29,7 @@ from nodeagent.pods.status import WaitReason
 from nodeagent.pods.stop import Stopper
 from nodeagent.pods.tell import PodEvents
 from nodeagent.runtime.protocol import Image, Runtime, RuntimeFailure, SandboxConfig, State
+from nodeagent.volumes.image import ImageVolumes
 from nodeagent.volumes.volume import Volume
 
 log = logging.getLogger(__name__)
@@ -61,6 +63,7 @@ class Tools:
     runtime: Runtime
     events: PodEvents
     images: Images
+    image_volumes: ImageVolumes
     stopper: Stopper
     backoff: Backoff
     sources: Sources
@@ -253,24 +256,30 @@ class Applier:
         )
 
     async def _with_images(self, pod: View, container: View, place: _Place) -> Mapping[str, Volume]:
-        """The volumes, those of images by the ids of images that are on the node."""
+        """The volumes; those of images are mounted now, as their images come with the pod's credentials."""
         volumes = dict(place.volumes)
         for mount in container.get("volumeMounts") or ():
             volume = volumes[mount["name"]]
             if volume.image:
-                source = next(v for v in pod["spec"]["volumes"] if v["name"] == volume.name)["image"]
-
-                def tell(kind: str, reason: str, message: str) -> None:
-                    self._tools.events.pod(pod, kind, reason, message)
-
-                policy = source.get("pullPolicy") or "IfNotPresent"
-                try:
-                    image = await self._tools.images.ensure(pod, volume.image, policy, place.sandbox, tell)
-                except ImageProblem as problem:
-                    self._warn(pod, container, f"Error: {problem.reason}")
-                    raise StartProblem(problem.reason, problem.message) from problem
-                volumes[volume.name] = Volume(volume.name, volume.path, readonly=True, image=image.id)
+                path = await self._mount_image(pod, container, volume, place)
+                volumes[volume.name] = Volume(volume.name, path, readonly=True)
         return volumes
+
+    async def _mount_image(self, pod: View, container: View, volume: Volume, place: _Place) -> Path:
+        def tell(kind: str, reason: str, message: str) -> None:
+            self._tools.events.pod(pod, kind, reason, message)
+
+        source = next(item for item in pod["spec"]["volumes"] if item["name"] == volume.name)["image"]
+        policy = source.get("pullPolicy") or "IfNotPresent"
+        try:
+            image = await self._tools.images.ensure(pod, volume.image, policy, place.sandbox, tell)
+            return await self._tools.image_volumes.mount(pod, volume.name, image.id)
+        except ImageProblem as problem:
+            self._warn(pod, container, f"Error: {problem.reason}")
+            raise StartProblem(problem.reason, problem.message) from problem
+        except (RuntimeFailure, OSError) as failure:
+            self._warn(pod, container, f"Error: {failure}")
+            raise StartProblem("CreateContainerError", str(failure)) from failure
 
     async def _post_start(self, pod: View, container: View, container_id: str, place: _Place) -> None:
         hook = (container.get("lifecycle") or {}).get("postStart")

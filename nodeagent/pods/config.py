@@ -196,9 +196,6 @@ def _mounts(container: View, facts: ContainerFacts) -> tuple[list[Mount], list[D
         readonly = bool(mount.get("readOnly")) or volume.readonly
         path = _absolute(mount["mountPath"])
         sub_path = _sub_path(mount, facts.environment)
-        if volume.image:
-            found.append(Mount(path, readonly=True, image=volume.image, image_sub_path=sub_path))
-            continue
         found.append(
             Mount(
                 path,

@@ -10,13 +10,14 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from nodeagent.runtime import protocol
+from nodeagent.runtime import protocol, snapshots
 from nodeagent.runtime.cri_messages import messages
 from nodeagent.runtime.protocol import (
     Container,
     ContainerConfig,
     Credentials,
     ExecResult,
+    FileSystem,
     Image,
     Missing,
     Namespaces,
@@ -204,6 +205,20 @@ class CriRuntime:
     async def remove_image(self, reference: str) -> None:
         await self._image_call("RemoveImage", image={"image": reference})
 
+    async def view_image(self, id: str, key: str) -> Sequence[FileSystem]:
+        answer = await self._image_call("ImageStatus", image={"image": id}, verbose=True)
+        layers = json.loads(answer.info.get("info") or "{}").get("chainID")
+        if not layers:
+            raise RuntimeFailure(f"the runtime does not tell the layers of image {id}")
+        return await snapshots.view(self._channel, await self._snapshotter(), layers, key)
+
+    async def drop_view(self, key: str) -> None:
+        await snapshots.drop(self._channel, await self._snapshotter(), key)
+
+    async def _snapshotter(self) -> str:
+        settings = await self.settings()
+        return str((settings.get("containerd") or {}).get("snapshotter") or snapshots.DEFAULT_SNAPSHOTTER)
+
     # -- news --------------------------------------------------------------------------------------------------
 
     async def news(self) -> AsyncIterator[None]:
@@ -380,8 +395,6 @@ def _mount(mount: protocol.Mount) -> dict[str, Any]:
         "propagation": mount.propagation.value,
         "recursive_read_only": mount.recursive_readonly,
     }
-    if mount.image:
-        found |= {"image": {"image": mount.image}, "image_sub_path": mount.image_sub_path}
     return found
 
 

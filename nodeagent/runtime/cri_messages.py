@@ -19,7 +19,7 @@ VersionResponse version=1 runtime_name=2 runtime_version=3 runtime_api_version=4
 DNSConfig servers*=1 searches*=2 options*=3
 PortMapping protocol:int32=1 container_port:int32=2 host_port:int32=3 host_ip=4
 Mount container_path=1 host_path=2 readonly:bool=3 selinux_relabel:bool=4 propagation:int32=5 \
-recursive_read_only:bool=8 image:ImageSpec=9 image_sub_path=10
+recursive_read_only:bool=8
 NamespaceOption network:int32=1 pid:int32=2 ipc:int32=3 target_id=4
 Int64Value value:int64=1
 UInt64Value value:uint64=1

@@ -127,15 +127,13 @@ class SandboxConfig:
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A file or folder of the node in a container; or, where `image` is set, the files of an image."""
+    """A file or folder of the node in a container."""
 
     container_path: str
-    host_path: str = ""
+    host_path: str
     readonly: bool = False
     propagation: Propagation = Propagation.PRIVATE
     recursive_readonly: bool = False
-    image: str = ""
-    image_sub_path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +241,15 @@ class Image:
     uid: int | None = None
     username: str = ""
     pinned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileSystem:
+    """What to give to mount(2)."""
+
+    type: str
+    source: str
+    options: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,6 +363,11 @@ class Runtime(Protocol):
         """Fetch an image; the answer is its id."""
 
     async def remove_image(self, reference: str) -> None: ...
+
+    async def view_image(self, id: str, key: str) -> Sequence[FileSystem]:
+        """How to mount the files of an image. The view `key` keeps them until it is dropped."""
+
+    async def drop_view(self, key: str) -> None: ...
 
     async def usage(self) -> Sequence[Usage]: ...
 

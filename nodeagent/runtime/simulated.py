@@ -28,6 +28,7 @@ from nodeagent.runtime.protocol import (
     ContainerConfig,
     Credentials,
     ExecResult,
+    FileSystem,
     Image,
     Missing,
     NamespaceMode,
@@ -254,6 +255,12 @@ class SimulatedRuntime:
         if container.state is State.EXITED:
             lines.append(_log_line(container.finished_ns, f"ended with exit code {container.exit_code}"))
         return b"".join(lines)
+
+    async def view_image(self, id: str, key: str) -> Sequence[FileSystem]:
+        return ()
+
+    async def drop_view(self, key: str) -> None:
+        """There is none."""
 
     async def usage(self) -> Sequence[Usage]:
         moment = time.time_ns()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 MS_BIND, MS_REC, MS_RDONLY, MS_SHARED = 4096, 16384, 1, 1 << 20
+MS_NOEXEC, MS_REMOUNT = 8, 32
 MNT_DETACH = 2
 
 _libc = ctypes.CDLL(None, use_errno=True)

@@ -11,15 +11,18 @@ import asyncio
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from nodeagent.pods import spec
 from nodeagent.pods.environment import ConfigProblem, NodeFacts
 from nodeagent.pods.spec import View
+from nodeagent.runtime.protocol import RuntimeFailure
 from nodeagent.volumes import atomic, host_path, mounting, ownership, payload, usage
 from nodeagent.volumes.claims import Claims
 from nodeagent.volumes.csi.driver import DriverFailure, NoDriver
 from nodeagent.volumes.csi.volumes import CsiVolumes
+from nodeagent.volumes.image import ImageVolumes
 from nodeagent.volumes.payload import ProjectedSources
 from nodeagent.volumes.persistent import PersistentVolumes
 from nodeagent.volumes.problem import Unprocessed, VolumeProblem, VolumesNotReady
@@ -40,6 +43,15 @@ _FROM_OBJECTS = ("configMap", "secret", "downwardAPI", "projected")
 _IN_MEMORY = ("secret", "downwardAPI", "projected")
 EVERYONE = 0o777
 RETRY_S = (0.5, 122.0)
+TAKE_DOWN_FAILURES = (DriverFailure, NoDriver, RuntimeFailure, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """Those who mount what others provide, and must unmount it again. None where there is nothing of that."""
+
+    images: ImageVolumes | None = None
+    csi: CsiVolumes | None = None
 
 
 class Volumes:
@@ -52,10 +64,11 @@ class Volumes:
         claims: Claims,
         persistent: PersistentVolumes,
         node: NodeFacts,
-        csi: CsiVolumes | None = None,
+        owned: Owned,
     ) -> None:
         self._root = root
-        self._csi = csi
+        self._csi = owned.csi
+        self._images = owned.images
         self._ready: dict[tuple[str, str], Volume] = {}
         self._sources = sources
         self._claims = claims
@@ -102,15 +115,17 @@ class Volumes:
             try:
                 await self.try_take_down(uid)
                 return
-            except (DriverFailure, NoDriver, OSError) as failure:
+            except TAKE_DOWN_FAILURES as failure:
                 log.warning("volumes not taken down: %s", failure, extra={"uid": uid})
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, RETRY_S[1])
 
     async def try_take_down(self, uid: str) -> None:
-        """Once. Raises DriverFailure, NoDriver, OSError."""
+        """Once. Raises one of `TAKE_DOWN_FAILURES`."""
         if self._csi is not None:
             await self._csi.take_down(uid)
+        if self._images is not None:
+            await self._images.take_down(uid)
         for key in [key for key in self._ready if key[0] == uid]:
             del self._ready[key]
         await asyncio.to_thread(mounting.remove_with_mounts, self.pod_folder(uid))

@@ -8,7 +8,7 @@ from typing import Any
 from nodeagent.pods.environment import ConfigProblem, NodeFacts
 from nodeagent.volumes.claims import Claims
 from nodeagent.volumes.persistent import PersistentVolumes
-from nodeagent.volumes.setup import Volumes
+from nodeagent.volumes.setup import Owned, Volumes
 
 Object = dict[str, Any]
 NODE: Object = {"metadata": {"name": "n", "labels": {"kubernetes.io/hostname": "n"}}}
@@ -65,7 +65,7 @@ class FakeSources:
 
 
 def make_volumes(root: Path, sources: FakeSources) -> Volumes:
-    return Volumes(root, sources, Claims(sources), PersistentVolumes(lambda: NODE), FACTS)
+    return Volumes(root, sources, Claims(sources), PersistentVolumes(lambda: NODE), FACTS, Owned())
 
 
 def pod_with(*volumes: Object, used: bool = True, **spec: Any) -> Object:

@@ -33,7 +33,7 @@ from nodeagent.volumes.csi.spec import CsiVolume
 from nodeagent.volumes.csi.volumes import CsiVolumes
 from nodeagent.volumes.persistent import PersistentVolumes
 from nodeagent.volumes.problem import VolumesNotReady
-from nodeagent.volumes.setup import Volumes
+from nodeagent.volumes.setup import Owned, Volumes
 
 Object = dict[str, Any]
 ALL = (STAGE_UNSTAGE, VOLUME_STATS, EXPAND)
@@ -81,7 +81,7 @@ class World:
         self.drivers = Drivers(root / "registry", NodeInfo(self.client, "n"), lambda: None)
         self.csi = self.make_csi()
         persistent = PersistentVolumes(lambda: self.server.objects[NODE_PATH], self.csi)
-        self.volumes = Volumes(root, self.sources, Claims(self.sources), persistent, FACTS, self.csi)
+        self.volumes = Volumes(root, self.sources, Claims(self.sources), persistent, FACTS, Owned(csi=self.csi))
 
     def make_csi(self) -> CsiVolumes:
         """As an agent that has just started has it."""
