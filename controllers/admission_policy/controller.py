@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from controllers.admission_policy.checking import expression_warnings
-from controllers.runtime.controller import Controller, For, Requeue
+from controllers.admission_policy.checking import Kinds, expression_warnings
+from controllers.runtime.controller import Controller, For, Reads, Requeue
 from controllers.runtime.errors import NotFound
-from controllers.runtime.kinds import VALIDATING_ADMISSION_POLICIES
+from controllers.runtime.kinds import CUSTOM_RESOURCE_DEFINITIONS, VALIDATING_ADMISSION_POLICIES
 from controllers.runtime.objects import Key, Object, View
 
 MANAGER = "validatingadmissionpolicy-status"
@@ -19,14 +19,18 @@ MANAGER = "validatingadmissionpolicy-status"
 class AdmissionPolicyStatus(Controller):
     name = "validatingadmissionpolicy-status-controller"
     account = "validatingadmissionpolicy-status-controller"
-    watches: ClassVar = (For(VALIDATING_ADMISSION_POLICIES, when=lambda change: change.type != "DELETED"),)
+    watches: ClassVar = (
+        For(VALIDATING_ADMISSION_POLICIES, when=lambda change: change.type != "DELETED"),
+        Reads(CUSTOM_RESOURCE_DEFINITIONS),
+    )
 
     async def reconcile(self, key: Key) -> Requeue | None:
         policy = self.store(VALIDATING_ADMISSION_POLICIES).get(*key)
         if policy is None or _is_checked(policy):
             return None
         # The list is always there, if only to be empty: then the check is seen to have been made.
-        checking: Object = {"expressionWarnings": expression_warnings(policy)}
+        kinds = Kinds(self.store(CUSTOM_RESOURCE_DEFINITIONS).all())
+        checking: Object = {"expressionWarnings": expression_warnings(policy, kinds)}
         applied = {
             "apiVersion": VALIDATING_ADMISSION_POLICIES.api_version,
             "kind": VALIDATING_ADMISSION_POLICIES.kind,

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from controllers.admission_policy.checking import expression_warnings, kinds_of
+from controllers.admission_policy.checking import Kinds, kinds_of
+from controllers.admission_policy.checking import expression_warnings as warnings_of
 
 Object = dict[str, Any]
+
+BUILT_IN = Kinds()
+
+
+def expression_warnings(policy: Object, kinds: Kinds = BUILT_IN) -> list[Object]:
+    return warnings_of(policy, kinds)
 
 
 def rule(groups: list[str], resources: list[str], versions: list[str] | None = None) -> Object:
@@ -66,4 +73,22 @@ def test_params_are_checked_by_their_kind() -> None:
 
 def test_wildcards_and_subresources_name_no_kinds() -> None:
     rules = [rule(["*"], ["pods"]), rule([""], ["*"]), rule([""], ["pods/status"]), rule([""], ["pods"])]
-    assert [gvk.kind for gvk in kinds_of({"resourceRules": rules})] == ["Pod"]
+    assert [gvk.kind for gvk in kinds_of({"resourceRules": rules}, BUILT_IN)] == ["Pod"]
+
+
+def test_custom_kinds_are_checked_by_their_definitions() -> None:
+    properties = {"spec": {"type": "object", "properties": {"size": {"type": "integer"}}}}
+    version = {
+        "name": "v1",
+        "served": True,
+        "schema": {"openAPIV3Schema": {"type": "object", "properties": properties}},
+    }
+    names = {"plural": "wheels", "kind": "Wheel"}
+    kinds = Kinds(
+        [{"spec": {"group": "e.com", "names": names, "versions": [version, {"name": "v2", "served": False}]}}]
+    )
+    rules = [rule(["e.com"], ["wheels"], ["v1", "v2"])]
+    fine = {"expression": "object.spec.size > 1 && object.metadata.name != 'x'"}
+    assert expression_warnings(policy(fine, rules=rules), kinds) == []
+    (warning,) = expression_warnings(policy({"expression": "object.spec.nope"}, rules=rules), kinds)
+    assert warning["warning"].startswith("e.com/v1, Kind=Wheel: ERROR: <input>:1:12: undefined field 'nope'")
