@@ -65,10 +65,13 @@ class Template:
         self.volumes = tuple(volume for volume in spec.get("volumes") or () if any(k in volume for k in _VOLUME_KINDS))
         self.volume_claims = tuple((namespace, name) for name in _claim_names(metadata["name"], self.volumes))
         self.claims = tuple(spec.get("resourceClaims") or ())
-        self.images = tuple(
-            container["image"]
-            for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ()))
-            if container.get("image")
+        self.images = (
+            *(
+                c["image"]
+                for c in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ()))
+                if c.get("image")
+            ),
+            *_image_volumes(spec),
         )
         self.has_terms = bool(self.near or self.far or self.rather_near or self.rather_far)
         self.memo: dict[Any, Any] = {}
@@ -81,6 +84,13 @@ def _claim_names(pod_name: str, volumes: Iterable[Spec]) -> Iterable[str]:
             yield volume["persistentVolumeClaim"]["claimName"]
         elif "ephemeral" in volume:
             yield f"{pod_name}-{volume['name']}"
+
+
+def _image_volumes(spec: Spec) -> Iterable[str]:
+    """The images that the pod mounts."""
+    for volume in spec.get("volumes") or ():
+        if (volume.get("image") or {}).get("reference"):
+            yield volume["image"]["reference"]
 
 
 def _owner(metadata: Spec) -> Spec | None:
@@ -181,6 +191,7 @@ def _key(obj: Mapping[str, Any]) -> bytes:
             get("hostNetwork"),
             get("hostUsers"),
             volumes,
+            tuple(_image_volumes(spec)),
             metadata["name"] if volumes or get("resourceClaims") else None,
             _resized(obj) or None,
         )

@@ -111,8 +111,6 @@ class InterPodAffinity(PreFilter, Filter, Score):
         if self._hard_weight:
             for use in _aimed_at(template, snapshot, snapshot.near):
                 yield use.term.topology_key, use.counts, self._hard_weight
-        if self._only_mine:
-            return
         for sign, columns in ((1, snapshot.rather_near), (-1, snapshot.rather_far)):
             for use in _aimed_at(template, snapshot, columns):
                 yield use.term.topology_key, use.counts, sign * use.term.weight

@@ -29,6 +29,7 @@ from controllers.scheduler.resources import CPU, MEMORY, PODS, amount, is_scalar
 from controllers.scheduler.world import World
 
 TOO_MANY = "Too many pods"
+HALF_SCORE = MAX_SCORE // 2
 MOST_CONFIG_SCORE = 10
 """Shapes of the configuration give points from 0 to 10."""
 
@@ -181,7 +182,7 @@ def _allocatable(node: Mapping[str, Any]) -> dict[str, int]:
 
 
 class NodeResourcesBalancedAllocation(NodeScore):
-    """Prefers nodes where the pod leaves the resources used in equal parts."""
+    """Prefers nodes whose resources are used in more equal parts with the pod than without it."""
 
     name = "NodeResourcesBalancedAllocation"
     per_node = True
@@ -193,25 +194,43 @@ class NodeResourcesBalancedAllocation(NodeScore):
     def raw_score(self, cycle: Cycle, rows: Rows) -> Ints | None:
         if not any(cycle.template.requests.get(name) for name in self._names):
             return None
-        fractions: list[NDArray[np.float64]] = []
+        after: list[NDArray[np.float64]] = []
+        before: list[NDArray[np.float64]] = []
         present: list[NDArray[np.bool_]] = []
         for name in self._names:
             usage = used(cycle, rows, name, with_defaults=False)
             if usage is not None:
                 offered, requested = usage
-                fractions.append(np.minimum(requested / np.maximum(offered, 1), 1.0))
+                earlier = requested - cycle.template.requests.get(name, 0)
+                after.append(np.minimum(requested / np.maximum(offered, 1), 1.0))
+                before.append(np.minimum(earlier / np.maximum(offered, 1), 1.0))
                 present.append(offered > 0)
-        if not fractions:
+        if not after:
             return None
-        return ((1 - _deviation(fractions, present)) * MAX_SCORE).astype(np.int64)
+        gain = _evenness(after, present) - _evenness(before, present)
+        return HALF_SCORE + (HALF_SCORE + gain) // 2
 
     def row_score(self, cycle: Cycle, row: int) -> int | None:
         if not any(cycle.template.requests.get(name) for name in self._names):
             return None
-        usages = [used_on(cycle, row, name, with_defaults=False) for name in self._names]
-        known = [usage for usage in usages if usage is not None]
-        fractions = [min(requested / offered, 1.0) for offered, requested in known if offered > 0]
-        return int((1 - _deviation_of(fractions)) * MAX_SCORE) if known else None
+        after: list[float] = []
+        before: list[float] = []
+        is_known = False
+        for name in self._names:
+            usage = used_on(cycle, row, name, with_defaults=False)
+            if usage is None:
+                continue
+            is_known = True
+            offered, requested = usage
+            if offered > 0:
+                after.append(min(requested / offered, 1.0))
+                before.append(min((requested - cycle.template.requests.get(name, 0)) / offered, 1.0))
+        gain = int((1 - _deviation_of(after)) * MAX_SCORE) - int((1 - _deviation_of(before)) * MAX_SCORE)
+        return HALF_SCORE + (HALF_SCORE + gain) // 2 if is_known else None
+
+
+def _evenness(fractions: list[NDArray[np.float64]], present: list[NDArray[np.bool_]]) -> Ints:
+    return ((1 - _deviation(fractions, present)) * MAX_SCORE).astype(np.int64)
 
 
 def _deviation_of(fractions: Sequence[float]) -> float:

@@ -125,8 +125,8 @@ class VolumeBinding(PreFilter, Filter, Reserve, PreBind):
         for claim in claims:
             volume = self.world.volumes.get("", claim["spec"]["volumeName"])
             if volume is None:
-                missing[:] = True
-                continue
+                missing = ~unreachable  # a row is told its first problem
+                break
             mask = volume_mask(volume, snapshot)
             if mask is not None:
                 unreachable |= ~mask
@@ -146,7 +146,7 @@ class VolumeBinding(PreFilter, Filter, Reserve, PreBind):
             else:
                 choice = _choose(claim, candidates(claim, self.world.volumes), taken, snapshot)
             plan.choices.append(choice)
-            unserved = choice.chosen < 0
+            unserved = (choice.chosen < 0) & ~no_volume & ~no_space
             if unserved.any():
                 possible, roomy = self._provisioning(claim, snapshot)
                 no_volume |= unserved & ~possible

@@ -288,3 +288,18 @@ def test_a_row_that_is_looked_at_alone_gets_what_all_rows_get(strategy: dict[str
         fresh = Cluster(*nodes, configuration=configuration)
         for earlier in kept.world.snapshot.pods.values():
             fresh.run(dict(earlier.obj), earlier.node)
+
+
+def test_a_node_that_the_pod_makes_more_even_is_better_than_one_that_is_even_anyway() -> None:
+    configuration = {
+        "plugins": {
+            "score": {"disabled": [{"name": "*"}], "enabled": [{"name": "NodeResourcesBalancedAllocation"}]},
+        }
+    }
+    cluster = Cluster(
+        node("a", cpu="10", memory="10Gi"), node("b", cpu="10", memory="10Gi"), configuration=configuration
+    )
+    cluster.run(pod("v", requests={"memory": "8Gi"}), "b")
+    asking = pod("p", requests={"cpu": "4"})
+    # a: 100 without it, 80 with it; b: 60 without it, 80 with it
+    assert cluster.scores(asking) == {"a": 65, "b": 85}
