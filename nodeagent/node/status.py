@@ -23,11 +23,13 @@ IMAGE_LIMIT, IMAGE_NAME_LIMIT = 50, 5
 EVICTION_MEMORY_BYTES = 100 * 1024 * 1024
 """Kept free by eviction, and therefore not for pods."""
 EVICTION_DISK_SHARE = 0.1
-DECLARED_FEATURES = ("GuaranteedQoSPodCPUResize", "InPlacePodResizeNonSidecarInitContainers")
+DECLARED_FEATURES = (
+    "GuaranteedQoSPodCPUResize",
+    "InPlacePodResizeNonSidecarInitContainers",
+    "RestartAllContainersOnContainerExits",
+)
 """What pods may ask of this node that older nodes cannot do. Resources of whole pods are not changed in place."""
 VOLUME_CONTROLLER_ANNOTATION = "volumes.kubernetes.io/controller-managed-attach-detach"
-DECLARED_FEATURES = ("GuaranteedQoSPodCPUResize", "RestartAllContainersOnContainerExits")
-"""What pods may ask for that not every node agent can do; the scheduler looks here."""
 
 _CONDITIONS = (
     ("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available",

@@ -240,7 +240,7 @@ class DynamicResources(PreEnqueue, PreFilter, Filter, PostFilter, Score, Reserve
         try:
             given = self._allocator(cycle, state, self._lacking(cycle, state, row)).allocate(row, state.deadline)
         except OutOfTime:
-            return TIMED_OUT
+            raise SchedulingError(TIMED_OUT) from None
         if isinstance(given, str):
             return given
         state.by_row[row] = given
