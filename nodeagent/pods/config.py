@@ -5,6 +5,7 @@ Follows: pkg/kubelet/kuberuntime/{kuberuntime_sandbox.go,kuberuntime_container.g
 
 from __future__ import annotations
 
+import logging
 import os
 import uuid
 from collections.abc import Mapping, Sequence
@@ -29,8 +30,10 @@ from nodeagent.runtime.protocol import (
     SandboxConfig,
 )
 from nodeagent.runtime.simulated import RESTART_POLICY, SORT
-from nodeagent.volumes.sub_path import Escape, resolve
+from nodeagent.volumes.sub_path import SUB_PATHS, Escape, bind
 from nodeagent.volumes.volume import Volume
+
+log = logging.getLogger(__name__)
 
 _PROPAGATION = {
     "None": Propagation.PRIVATE,
@@ -139,7 +142,7 @@ def container_config(pod: View, container: View, facts: ContainerFacts, settings
     devices: list[Device] = []
     if settings.has_files:
         (log_folder(settings, pod) / name).mkdir(parents=True, exist_ok=True, mode=0o755)
-        mounts, devices = _mounts(container, facts)
+        mounts, devices = _mounts(container, facts, settings.root / "pods" / spec.uid_of(pod))
         mounts += _managed_files(pod, container, facts, settings)
     return ContainerConfig(
         name=name,
@@ -185,21 +188,23 @@ def _annotations(pod: View, container: View, attempt: int) -> dict[str, str]:
     return found
 
 
-def _mounts(container: View, facts: ContainerFacts) -> tuple[list[Mount], list[Device]]:
+def _mounts(container: View, facts: ContainerFacts, folder: Path) -> tuple[list[Mount], list[Device]]:
+    """`folder`: the pod's."""
     devices = []
     for device in container.get("volumeDevices") or ():
         volume = facts.volumes[device["name"]]
         devices.append(Device(device["devicePath"], str(volume.path), "r" if volume.readonly else "mrw"))
     found = []
-    for mount in container.get("volumeMounts") or ():
+    for index, mount in enumerate(container.get("volumeMounts") or ()):
         volume = facts.volumes[mount["name"]]
         readonly = bool(mount.get("readOnly")) or volume.readonly
         path = _absolute(mount["mountPath"])
         sub_path = _sub_path(mount, facts.environment)
+        target = folder / SUB_PATHS / volume.name / container["name"] / str(index)
         found.append(
             Mount(
                 path,
-                _part_of(container, mount, volume, sub_path),
+                _part_of(container, mount, volume, sub_path, target),
                 readonly,
                 _PROPAGATION[mount.get("mountPropagation") or "None"],
                 recursive_readonly=_is_recursive(mount, facts.can_recursive_readonly),
@@ -233,8 +238,8 @@ def _sub_path(mount: View, environment: Mapping[str, str]) -> str:
     return expand(expression, environment)
 
 
-def _part_of(container: View, mount: View, volume: Volume, sub_path: str) -> str:
-    """The path of the part of the volume that is to be mounted. Raises ConfigProblem."""
+def _part_of(container: View, mount: View, volume: Volume, sub_path: str, target: Path) -> str:
+    """The path of the part of the volume that is to be mounted: `target`. Raises ConfigProblem."""
     if not sub_path:
         return str(volume.path)
     if sub_path.startswith("/"):
@@ -243,11 +248,13 @@ def _part_of(container: View, mount: View, volume: Volume, sub_path: str) -> str
         raise ConfigProblem(f"unable to provision SubPath `{sub_path}`: must not contain '..'")
     what = "prepare subPath" if (volume.path / sub_path).exists() else "create subPath directory"
     try:
-        return str(resolve(volume.path, sub_path))
+        bind(volume.path, sub_path, target)
     except (Escape, OSError) as error:
         # What exactly is wrong would tell things about the node.
+        log.warning("part of a volume not mounted: %s", error, extra={"volume": volume.name})
         where = f'volumeMount "{mount["name"]}" of container "{container["name"]}"'
         raise ConfigProblem(f"failed to {what} for {where}") from error
+    return str(target)
 
 
 def _managed_files(pod: View, container: View, facts: ContainerFacts, settings: NodeSettings) -> list[Mount]:

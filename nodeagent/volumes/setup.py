@@ -18,7 +18,7 @@ from nodeagent.pods import spec
 from nodeagent.pods.environment import ConfigProblem, NodeFacts
 from nodeagent.pods.spec import View
 from nodeagent.runtime.protocol import RuntimeFailure
-from nodeagent.volumes import atomic, host_path, mounting, ownership, payload, usage
+from nodeagent.volumes import atomic, host_path, mounting, ownership, payload, sub_path, usage
 from nodeagent.volumes.claims import Claims
 from nodeagent.volumes.csi.driver import DriverFailure, NoDriver
 from nodeagent.volumes.csi.volumes import CsiVolumes
@@ -122,6 +122,8 @@ class Volumes:
 
     async def try_take_down(self, uid: str) -> None:
         """Once. Raises one of `TAKE_DOWN_FAILURES`."""
+        # Drivers could not unmount what is still bound elsewhere.
+        await asyncio.to_thread(sub_path.release, self.pod_folder(uid) / sub_path.SUB_PATHS)
         if self._csi is not None:
             await self._csi.take_down(uid)
         if self._images is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from nodeagent.pods.config import ContainerFacts, NodeSettings, container_config
 from nodeagent.pods.environment import ConfigProblem
 from nodeagent.runtime.protocol import Dns, Image, Mount
 from nodeagent.tests.pods.samples import make_pod
+from nodeagent.volumes import mounting
 from nodeagent.volumes.volume import Volume
 
 IMAGE = Image("sha256:1", (), (), 1)
@@ -58,10 +60,49 @@ def test_what_keeps_a_part_from_being_mounted(tmp_path: Path, fields: dict[str, 
     assert str(caught.value) == message
 
 
-def test_parts_are_made_and_found(tmp_path: Path) -> None:
-    assert mounted(tmp_path, subPathExpr="a/$(NAME)").host_path == str(tmp_path / "v" / "a" / "sub")
-    (tmp_path / "v" / "file").write_text("")
-    assert mounted(tmp_path, subPath="file").host_path == str(tmp_path / "v" / "file")
+@pytest.fixture
+def bound(monkeypatch: pytest.MonkeyPatch) -> dict[Path, Path]:
+    """What is mounted where; nothing is, really."""
+    found: dict[Path, Path] = {}
+
+    def mount(source: str, target: Path, kind: str, flags: int) -> None:
+        found[target] = Path(os.path.realpath(source))
+
+    monkeypatch.setattr(mounting, "mount", mount)
+    return found
+
+
+def test_parts_are_made_and_bound(tmp_path: Path, bound: dict[Path, Path]) -> None:
+    folder, target = tmp_path / "v", tmp_path / "pods" / "u1" / "volume-subpaths" / "v" / "c" / "0"
+    folder.mkdir(mode=0o777)
+    folder.chmod(0o2775)
+    assert mounted(tmp_path, subPathExpr="a/$(NAME)").host_path == str(target)
+    assert bound == {target: folder / "a" / "sub"} and target.is_dir()
+    assert (folder / "a").stat().st_mode & 0o7777 == 0o2775
+    (folder / "file").write_text("")
+    (folder / "link").symlink_to("file")
+    mounted(tmp_path, subPath="link")
+    assert bound == {target: folder / "file"} and target.is_file()
+
+
+def test_a_link_that_is_planted_meanwhile_leads_nowhere(
+    tmp_path: Path, bound: dict[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "v"
+    (folder / "a" / "b").mkdir(parents=True)
+    real = os.path.realpath
+
+    def plant(path: Any) -> str:
+        found = real(path)
+        if found.endswith("/a/b"):
+            (folder / "a").rename(folder / "moved")
+            (folder / "a").symlink_to("/etc")
+        return found
+
+    monkeypatch.setattr(os.path, "realpath", plant)
+    with pytest.raises(ConfigProblem, match="failed to prepare subPath"):
+        mounted(tmp_path, subPath="a/b")
+    assert bound == {}
 
 
 @pytest.mark.parametrize(("mode", "can", "recursive"), [("Enabled", True, True), ("IfPossible", False, False)])
