@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -187,9 +187,9 @@ class Volumes:
         if "image" in volume:
             return Volume(name, Path(), readonly=True, image=volume["image"].get("reference", ""))
         if "persistentVolumeClaim" in volume or "ephemeral" in volume:
-            return await self._set_up_claim(pod, volume)
+            return await self._remembered(pod, volume, self._set_up_claim(pod, volume))
         if "csi" in volume and self._csi is not None:
-            return await self._csi.set_up_inline(pod, volume)
+            return await self._remembered(pod, volume, self._csi.set_up_inline(pod, volume))
         for kind in _FROM_OBJECTS:
             if kind in volume:
                 return await self._set_up_from_objects(pod, volume, kind, ips)
@@ -199,14 +199,16 @@ class Volumes:
         raise Unprocessed(name, text)
 
     async def _set_up_claim(self, pod: View, volume: View) -> Volume:
+        return await self._persistent.set_up(pod, volume["name"], await self._claims.bound(pod, volume))
+
+    async def _remembered(self, pod: View, volume: View, setting_up: Awaitable[Volume]) -> Volume:
+        """What is mounted stays so, whatever becomes of the claim, and also while the server is away."""
         key = (spec.uid_of(pod), volume["name"])
         try:
-            bound = await self._claims.bound(pod, volume)
-            found = self._ready[key] = await self._persistent.set_up(pod, volume["name"], bound)
+            found = self._ready[key] = await setting_up
         except (Unprocessed, ConfigProblem):
             if key not in self._ready:
                 raise
-            # What is mounted stays so, whatever becomes of the claim meanwhile.
             return self._ready[key]
         return found
 

@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from controllers.runtime.client import Client
-from controllers.runtime.errors import NotFound
+from controllers.runtime.errors import NotFound, Unavailable
 from nodeagent.tests.volumes.csi.fake_driver import NAME, FakeDriver
 from nodeagent.tests.volumes.fakes import FACTS, FakeSources, pod_with
 from nodeagent.volumes.claims import Claims
@@ -53,9 +53,12 @@ class Server:
     def __init__(self) -> None:
         node = {"metadata": {"name": "n", "uid": "un", "resourceVersion": "1"}, "status": {}}
         self.objects: dict[str, Object] = {NODE_PATH: node}
+        self.is_away = False
 
     async def send(self, method: str, path: str, headers: Any, body: Any, timeout_s: float) -> bytes:
         path = path.removesuffix("/status")
+        if self.is_away:
+            raise Unavailable("no answer")
         if method in ("POST", "PUT"):
             path = f"{path}/{body['metadata']['name']}" if method == "POST" else path
             self.objects[path] = body
@@ -265,6 +268,18 @@ async def test_an_inline_volume_lives_with_its_pod(world: World) -> None:
     }
     assert dict(publish.secrets) == {"k": "v"} and publish.readonly and not publish.staging_target_path
     assert publish.volume_id.startswith("csi-") and not world.driver.of("NodeStageVolume")
+
+
+async def test_mounted_volumes_serve_while_the_server_is_away(world: World) -> None:
+    world.know(attachRequired=False, volumeLifecycleModes=["Persistent", "Ephemeral"])
+    world.offer()
+    made = pod_with(CLAIM, {**INLINE, "name": "w"})
+    before = await world.volumes.set_up(made, ())
+    world.server.is_away = True
+    world.sources.claims.clear()
+    assert await world.volumes.set_up(made, ()) == before
+    with pytest.raises(VolumesNotReady):
+        await world.volumes.set_up(pod("u2"), ())
 
 
 GROUP = {"securityContext": {"fsGroup": 4321}}
