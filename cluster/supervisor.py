@@ -12,19 +12,17 @@ import os
 import select
 import signal
 import subprocess
-import sys
-import sysconfig
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from cluster.components import Component
 from cluster.errors import CommandError
 from cluster.home import Home, Running
 from cluster.options import ClusterOptions
+from cluster.processes import command, environment
 
 START_TIMEOUT_S = 60.0
 LAST_WORDS = 15
@@ -32,7 +30,6 @@ LAST_WORDS = 15
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 STEADY_S = 120.0
 """A component that has run for so long is started again after the first pause."""
-ROOT = Path(__file__).resolve().parent.parent
 
 Facts = dict[str, Any]
 
@@ -140,11 +137,11 @@ class Supervisor:
     def _make_certificates(self) -> subprocess.Popen[bytes]:
         """Beside the API server's start, which takes as long. Should this fail, the API server itself tells why."""
         return subprocess.Popen(
-            _command(["certificates", *self._components[0].command(self._options, self._home)[1:]]),
+            command(["certificates", *self._components[0].command(self._options, self._home)[1:]]),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=_environment(),
+            env=environment(),
             start_new_session=True,
         )
 
@@ -162,12 +159,12 @@ class Supervisor:
         log = self._home.open_log(component.name)
         try:
             process = subprocess.Popen(
-                _command([*component.command(self._options, self._home), "--ready-fd", str(writing)]),
+                command([*component.command(self._options, self._home), "--ready-fd", str(writing)]),
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 pass_fds=(writing,),
-                env=_environment(),
+                env=environment(),
                 start_new_session=True,
             )
         finally:
@@ -304,17 +301,3 @@ def _told_to_stop(wakeup: int) -> bool:
 def _raise_if_told_to_stop(wakeup: int) -> None:
     if _told_to_stop(wakeup):
         raise Interrupted
-
-
-def _command(arguments: Sequence[str]) -> list[str]:
-    """`-P`: a folder named like one of our packages where the user happens to be must not get in the way."""
-    return [sys.executable, "-P", "-m", "cluster.main", *arguments]
-
-
-def _environment() -> dict[str, str]:
-    """This process's environment; it finds our packages also where they run from a checkout."""
-    environment = dict(os.environ)
-    installed = {Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")}
-    if ROOT not in installed:
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), environment.get("PYTHONPATH"))))
-    return environment
