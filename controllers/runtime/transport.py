@@ -171,9 +171,9 @@ async def open_transport(kubeconfig: Path | None) -> Transport:
     # aiohttp would ask a thread about proxies and .netrc before every single call; once is enough.
     configuration.client_session_kwargs = {"trust_env": False, "cookie_jar": DummyCookieJar()}
     if kubeconfig is None:
-        await load_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        await load_config(client_configuration=configuration)
     else:
-        await load_kube_config(  # type: ignore[no-untyped-call]
+        await load_kube_config(
             str(kubeconfig), client_configuration=configuration, persist_config=False
         )
     configuration.client_session_kwargs["proxy"] = _proxy(configuration)
