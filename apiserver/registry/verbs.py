@@ -73,16 +73,16 @@ class Verbs:
         check_name(call, obj["metadata"])
         wanted = orjson.dumps(obj)
         first: list[Object] = [obj]
+        uid = obj["metadata"].get("uid", "")
 
         def change(current: Object | None) -> Object:
             again: Object = first.pop() if first else orjson.loads(wanted)
-            uid = again["metadata"].get("uid")
             if current is not None and uid and uid != current["metadata"]["uid"]:
                 raise other_uid(call, uid, current["metadata"]["uid"])
             return again
 
         allow = call.strategy.allow_create_on_update and not call.subresource
-        return self._written_reply(context, call, await self.writes.update(call, change, allow_create=allow))
+        return self._written_reply(context, call, await self.writes.update(call, change, allow_create=allow, uid=uid))
 
     async def patch(self, context: Context) -> Reply:
         custom = context.endpoint.resource.custom

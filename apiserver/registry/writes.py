@@ -142,8 +142,11 @@ class Writes:
 
     # -- update ------------------------------------------------------------------------------------------------
 
-    async def update(self, call: Call, change: Change, *, allow_create: bool = False) -> Written:
-        """Apply `change` to what is there and store it, again whenever somebody else was faster."""
+    async def update(self, call: Call, change: Change, *, allow_create: bool = False, uid: str = "") -> Written:
+        """Apply `change` to what is there and store it, again whenever somebody else was faster.
+
+        `uid` is of the one object that is meant, if any: nothing else is made in its place.
+        """
         cache = self._store.cache(call.endpoint.stored)
         current = cache.get(call.namespace, call.name)
         certain = False
@@ -154,6 +157,8 @@ class Writes:
                         current, certain = await self._current(call, call.name), True
                         if current is not None:
                             continue
+                    if uid:
+                        raise other_uid(call, uid, "")
                     return await self._create_by_update(call, change, allow_create=allow_create)
                 return await self._update_once(call, change, current)
             except RevisionConflict as err:

@@ -41,6 +41,15 @@ async def test_a_stale_resource_version_conflicts(client: Client) -> None:
     assert answer.json["message"].startswith('Operation cannot be fulfilled on configmaps "a": the object has been')
 
 
+@pytest.mark.parametrize("path", [MAPS, "/api/v1/namespaces/ns/services"])
+async def test_an_object_that_is_gone_is_not_put_back(client: Client, path: str) -> None:
+    sent = {"metadata": {"name": "a", "uid": "x"}, "spec": {"ports": [{"port": 1}]}}
+    answer = await client.ask("PUT", f"{path}/a", sent)
+    assert answer.code == 409
+    assert answer.json["message"].endswith("Precondition failed: UID in precondition: x, UID in object meta: ")
+    assert (await client.ask("GET", f"{path}/a")).code == 404
+
+
 async def test_concurrent_patches_without_a_version_are_all_kept(client: Client) -> None:
     await client.create(MAPS, config("a"))
     answers = await asyncio.gather(*(client.patch(f"{MAPS}/a", {"data": {f"k{i}": "v"}}) for i in range(20)))
