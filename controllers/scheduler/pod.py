@@ -12,13 +12,15 @@ from typing import Any
 
 import orjson
 
-from controllers.scheduler.resources import host_ports, pod_requests, scoring_requests
+from controllers.scheduler.resources import OF_POD, host_ports, pod_requests, scoring_requests
 from controllers.scheduler.selection import NodeSelection, NodeTerm, Toleration, pod_terms, weighted_pod_terms
 
 Spec = Mapping[str, Any]
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 MAX_TEMPLATES = 4096
+_REPORTS = ("containerStatuses", "initContainerStatuses", "resources")
+"""The fields of a status that may tell of other resources than the specification."""
 
 _VOLUME_KINDS = (
     "persistentVolumeClaim",
@@ -47,7 +49,7 @@ class Template:
         self.priority = int(spec.get("priority") or 0)
         self.preempts = spec.get("preemptionPolicy") != "Never"
         self.requests = {name: value for name, value in pod_requests(spec, statuses).items() if value}
-        self.scoring_cpu, self.scoring_memory = scoring_requests(spec)
+        self.scoring_cpu, self.scoring_memory = scoring_requests(spec, statuses)
         self.ports = host_ports(spec)
         self.tolerations = tuple(Toleration.parse(t) for t in spec.get("tolerations") or ())
         self.selection = NodeSelection.of_pod(spec)
@@ -162,7 +164,7 @@ def _looks_alike(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     if before.get("labels") != after.get("labels") or before.get("ownerReferences") != after.get("ownerReferences"):
         return False
     status = new.get("status") or {}
-    return "containerStatuses" not in status and "initContainerStatuses" not in status
+    return not any(field in status for field in _REPORTS)
 
 
 def _key(obj: Mapping[str, Any]) -> bytes:
@@ -208,9 +210,26 @@ def _container_key(container: Spec) -> tuple[Any, ...]:
 
 
 def _resized(obj: Mapping[str, Any]) -> dict[str, Spec]:
-    """Container statuses whose resources are not what the specification asks for."""
+    """The resources of containers, and of the pod itself, that are not what the specification asks for."""
     status = obj.get("status") or {}
     found: dict[str, Spec] = {}
+    if not any(field in status for field in _REPORTS):
+        return found
+    is_futile = any(
+        condition["type"] == "PodResizePending" and condition.get("reason") == "Infeasible"
+        for condition in status.get("conditions") or ()
+    )
+
+    def note(name: str, entry: Spec, wanted: Any) -> None:
+        have = (entry.get("resources") or {}).get("requests")
+        if have and have != wanted:
+            found[name] = {
+                "resources": {"requests": have},
+                "allocatedResources": entry.get("allocatedResources"),
+                "infeasible": is_futile,
+            }
+
+    note(OF_POD, status, (obj["spec"].get("resources") or {}).get("requests"))
     for statuses, containers in (("containerStatuses", "containers"), ("initContainerStatuses", "initContainers")):
         reported = status.get(statuses)
         if not reported:
@@ -218,8 +237,5 @@ def _resized(obj: Mapping[str, Any]) -> dict[str, Spec]:
         asking = obj["spec"].get(containers) or ()
         wanted = {c["name"]: (c.get("resources") or {}).get("requests") or {} for c in asking}
         for entry in reported:
-            have = (entry.get("resources") or {}).get("requests")
-            if have and have != wanted.get(entry["name"]):
-                given = entry.get("allocatedResources")
-                found[entry["name"]] = {"resources": {"requests": have}, "allocatedResources": given}
+            note(entry["name"], entry, wanted.get(entry["name"]))
     return found

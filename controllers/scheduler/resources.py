@@ -18,6 +18,9 @@ DEFAULT_CPU_MILLI = 100
 DEFAULT_MEMORY_BYTES = 200 * 1024 * 1024
 """What a container without requests counts for when nodes are scored, so that many of them do spread."""
 
+OF_POD = ""
+"""Where the pod's own resources stand among those of its containers."""
+
 Amounts = dict[str, int]
 Spec = Mapping[str, Any]
 
@@ -53,15 +56,15 @@ def is_scalar(resource: str) -> bool:
 def pod_requests(spec: Spec, statuses: Mapping[str, Spec] | None = None) -> Amounts:
     """What the pod needs at its hungriest moment, overhead included.
 
-    `statuses` are container statuses by name: a container that is being resized counts with the largest of what it
-    asks for, was given and has.
+    `statuses` are container statuses by name, and the pod's own under OF_POD: who is being resized counts with the
+    largest of what is asked for, was given and is there; if that is `infeasible`, with what was given and is there.
     """
     return _aggregate(spec, statuses or {}, {})
 
 
-def scoring_requests(spec: Spec) -> tuple[int, int]:
+def scoring_requests(spec: Spec, statuses: Mapping[str, Spec] | None = None) -> tuple[int, int]:
     """CPU and memory of the pod, where containers without requests count with the defaults."""
-    total = _aggregate(spec, {}, {CPU: DEFAULT_CPU_MILLI, MEMORY: DEFAULT_MEMORY_BYTES})
+    total = _aggregate(spec, statuses or {}, {CPU: DEFAULT_CPU_MILLI, MEMORY: DEFAULT_MEMORY_BYTES})
     return total.get(CPU, 0), total.get(MEMORY, 0)
 
 
@@ -81,21 +84,26 @@ def _aggregate(spec: Spec, statuses: Mapping[str, Spec], missing: Amounts) -> Am
             _add(requests, sidecars)
             _raise_to(peak, requests)
     _raise_to(total, peak)
-    of_pod = (spec.get("resources") or {}).get("requests")
-    if of_pod:
-        total.update(amounts(of_pod))
+    if (spec.get("resources") or {}).get("requests"):
+        total.update(_largest(spec, statuses.get(OF_POD)))
     _add(total, amounts(spec.get("overhead")))
     return total
 
 
 def _container_requests(container: Spec, statuses: Mapping[str, Spec], missing: Amounts) -> Amounts:
-    requests = amounts((container.get("resources") or {}).get("requests"))
-    status = statuses.get(container["name"])
+    requests = _largest(container, statuses.get(container["name"]))
+    for name, value in missing.items():
+        requests.setdefault(name, value)
+    return requests
+
+
+def _largest(asking: Spec, status: Spec | None) -> Amounts:
+    """What a container or a pod asks for, was given and has, the largest of each."""
+    is_futile = status is not None and status.get("infeasible")
+    requests = {} if is_futile else amounts((asking.get("resources") or {}).get("requests"))
     if status is not None:
         _raise_to(requests, amounts((status.get("resources") or {}).get("requests")))
         _raise_to(requests, amounts(status.get("allocatedResources")))
-    for name, value in missing.items():
-        requests.setdefault(name, value)
     return requests
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from controllers.scheduler.pod import Templates
 from controllers.scheduler.resources import HostPort, host_ports, pod_requests, scoring_requests
 
 
@@ -51,6 +52,32 @@ def test_requests(spec: dict[str, Any], milli: int) -> None:
 def test_a_container_that_shrinks_counts_with_what_it_still_has() -> None:
     statuses = {"c1": {"resources": {"requests": {"cpu": "2"}}, "allocatedResources": {"cpu": "1500m"}}}
     assert pod_requests({"containers": [container("1")]}, statuses) == {"cpu": 2000}
+
+
+def resizing(reason: str = "Deferred", **status: Any) -> dict[str, Any]:
+    """A pod that asks for 3 CPUs and has 1."""
+    conditions = [{"type": "PodResizePending", "status": "True", "reason": reason}]
+    spec = {"containers": [container("3")], **({"resources": {"requests": {"cpu": "3"}}} if status else {})}
+    of_container = {"name": "c3", "resources": {"requests": {"cpu": "1"}}, "allocatedResources": {"cpu": "1"}}
+    metadata = {"name": "p", "namespace": "n", "uid": "u"}
+    return {
+        "metadata": metadata,
+        "spec": spec,
+        "status": {"conditions": conditions, "containerStatuses": [of_container], **status},
+    }
+
+
+@pytest.mark.parametrize(
+    ("pod", "milli"),
+    [
+        pytest.param(resizing(), 3000, id="what is asked for counts"),
+        pytest.param(resizing("Infeasible"), 1000, id="unless it cannot be"),
+        pytest.param(resizing("Infeasible", resources={"requests": {"cpu": "2"}}), 2000, id="also of the pod itself"),
+        pytest.param(resizing(resources={"requests": {"cpu": "4"}}), 4000, id="which counts with what it has"),
+    ],
+)
+def test_a_pod_that_is_being_resized(pod: dict[str, Any], milli: int) -> None:
+    assert Templates().info(pod).template.requests["cpu"] == milli
 
 
 def test_containers_without_requests_count_in_scores() -> None:
