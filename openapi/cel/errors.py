@@ -22,23 +22,35 @@ _INDEX = re.compile(r"^Index error: index=(-?\d+) size=\d+$")
 _CONVERSION = re.compile(r"^(?:cannot convert )?(\w+) [tT]o (\w+)(?: conversion failed)?$")
 _TYPES = {"Timestamp": "google.protobuf.Timestamp", "Duration": "google.protobuf.Duration"}
 _BLOCK = re.compile(r"(?m)^(?=ERROR: <input>:)")
+_PLACE = re.compile(r"ERROR: <input>:(\d+):(\d+): ")
+_NO_OVERLOAD = re.compile(
+    r"(ERROR: <input>:\d+:(\d+): found no matching overload for '\w+' applied to )'\(([^']*)\)'(\n \| (.*)\n)"
+)
+_METHOD_CALL = re.compile(r"\.\s*\w+\s*$")
+_MACRO = re.compile(r"(ERROR: <input>:\d+:\d+: )(\w+)\(\) (?:variable name must be a simple identifier)")
 _UNDECLARED = re.compile(
     r"ERROR: <input>:(\d+):(\d+): undeclared reference to '([\w.]+)\.(\w+)'(.*)\n \| (.*)\n \| \.*\^"
 )
 _STRUCT = re.compile(r"(undefined field '[^']*') not found in struct '[^']*'")
+_MACRO_TEXTS = {
+    "all": "argument must be a simple name",
+    "exists": "argument must be a simple name",
+    "exists_one": "argument must be a simple name",
+    "existsOne": "argument must be a simple name",
+    "filter": "argument is not an identifier",
+    "map": "argument is not an identifier",
+}
 _TEXTS = {
     "divide by zero": "division by zero",
     "modulus by zero": "modulus by zero",
     "index out of bounds": "index out of bounds",
 }
-
-
 _POSITION = re.compile(r"ERROR: <input>:1:(\d+):(.*)\n \| (.*)\n \| \.*\^")
 _NO_SELECTION = re.compile(r"expression of type '([^']*)' cannot be the operand of a select operation")
 
 
 def report(error: Exception, opening: str = "") -> str:
-    """What the compiler said, without the library's own codes and without what only follows from other errors.
+    """What the compiler said, by place, without the library's own codes and what only follows from other errors.
 
     `opening` is what was put before the expression, and closed behind it.
     """
@@ -46,9 +58,40 @@ def report(error: Exception, opening: str = "") -> str:
     text = _NO_SELECTION.sub(r"type '\1' does not support field selection", text)
     if opening:
         text = _POSITION.sub(lambda match: _shifted(match, opening), text)
-    blocks = _BLOCK.split(text)
-    firm = [block for block in blocks if "'*error*'" not in block]
-    return "".join(_UNDECLARED.sub(_at_root, block) for block in firm).rstrip("\n") if firm else text
+    firm = [block.rstrip("\n") for block in _BLOCK.split(text) if block and "'*error*'" not in block]
+    return "\n".join(sorted(map(_in_words, firm), key=_place)) if firm else text
+
+
+def _in_words(block: str) -> str:
+    block = block.replace("has() argument must be a field selection", "invalid argument to has() macro")
+    block = _MACRO.sub(lambda m: m[1] + _MACRO_TEXTS[m[2]] if m[2] in _MACRO_TEXTS else m[0], block)
+    block = block.replace(
+        "cel.bind() variable name must be a simple identifier", "cel.bind() variable names must be simple identifiers"
+    )
+    return _NO_OVERLOAD.sub(_with_receiver, _UNDECLARED.sub(_at_root, block))
+
+
+def _place(block: str) -> tuple[int, int]:
+    match = _PLACE.match(block)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def _with_receiver(match: re.Match[str]) -> str:
+    """The types of a method's call show the receiver in front: `string.(int)`."""
+    start, column, types, rest, source = match.groups()
+    if not _METHOD_CALL.search(source[: int(column) - 1]):
+        return match.group()
+    receiver, others = _first_type(types)
+    return f"{start}'{receiver}.({others})'{rest}"
+
+
+def _first_type(types: str) -> tuple[str, str]:
+    depth = 0
+    for at, char in enumerate(types):
+        depth += (char == "(") - (char == ")")
+        if char == "," and depth == 0:
+            return types[:at], types[at + 1 :].lstrip()
+    return types, ""
 
 
 def _shifted(match: re.Match[str], opening: str) -> str:

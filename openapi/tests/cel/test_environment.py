@@ -148,3 +148,24 @@ def test_an_optional_variable_may_have_no_value() -> None:
     with pytest.raises(CompileError) as raised:
         compile_expression("self == oldSelf", variables)
     assert str(raised.value).endswith("(string, optional_type(string))'\n | self == oldSelf\n | .....^")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("has(object)", "ERROR: <input>:1:5: invalid argument to has() macro"),
+        ("[1].all(1, true)", "ERROR: <input>:1:9: argument must be a simple name"),
+        ("[1].map(1, true)", "ERROR: <input>:1:9: argument is not an identifier"),
+        ("'a'.matches(1)", "found no matching overload for 'matches' applied to 'string.(int)'"),
+        ("[[1]].isSorted()", "found no matching overload for 'isSorted' applied to 'list(list(int)).()'"),
+        ("size(1)", "found no matching overload for 'size' applied to '(int)'"),
+        ("sets.contains(1, 2)", "found no matching overload for 'sets.contains' applied to '(int, int)'"),
+    ],
+)
+def test_reports_use_the_words_of_the_real_compiler(text: str, words: str) -> None:
+    assert words in problem(text)
+
+
+def test_reports_go_by_place() -> None:
+    places = [line.split()[1] for line in problem("x.f(1) +\n y").split("\n") if line.startswith("ERROR")]
+    assert places == ["<input>:1:1:", "<input>:1:4:", "<input>:2:2:"]
