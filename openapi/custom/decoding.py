@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from openapi.catalog import GroupVersionKind, api_version
-from openapi.custom.embedded import canonical_metadata
+from openapi.custom.embedded import canonical_metadata, drop_malformed
 from openapi.custom.structural import EMBEDDED, PRESERVE, Schema
 from openapi.schema.copies import copied
 from openapi.schema.decode import decode
@@ -39,7 +39,7 @@ def decode_custom(obj: Any, schema: Schema | None, gvk: GroupVersionKind | None)
     for name, value in obj.items():
         if name not in ENVELOPE:
             obj[name] = _canonical(value)
-    pruned = sorted(_prune_object(obj, schema or _ANYTHING, "", is_resource=True))
+    pruned = sorted(_prune_object(obj, schema or _ANYTHING, "", is_resource=True, is_stored=False))
     unknown += [f'unknown field "{path}"' for path in pruned]
     default_custom(obj, schema)
     return unknown
@@ -53,13 +53,13 @@ def default_custom(obj: Object, schema: Schema | None) -> None:
 
 def prune_custom(obj: Object, schema: Schema | None) -> None:
     """Drop what the schema does not know."""
-    for _ in _prune_object(obj, schema or _ANYTHING, "", is_resource=True):
+    for _ in _prune_object(obj, schema or _ANYTHING, "", is_resource=True, is_stored=True):
         continue
 
 
 def is_pruned(value: Any, schema: Schema) -> bool:
     """Whether a value (a default) has no unknown fields."""
-    return not any(_prune(copied(value), schema, ""))
+    return not any(_prune(copied(value), schema, "", is_stored=True))
 
 
 def _canonical(value: Any) -> Any:
@@ -78,22 +78,27 @@ def _canonical(value: Any) -> Any:
     return value
 
 
-def _prune(value: Any, schema: Schema, path: str) -> Iterator[str]:
-    """Drop unknown fields; gives their paths."""
+def _prune(value: Any, schema: Schema, path: str, *, is_stored: bool) -> Iterator[str]:
+    """Drop unknown fields, giving their paths, and nulls that stand for nothing.
+
+    Raises DecodeError for malformed metadata unless it is stored.
+    """
     if isinstance(value, dict):
-        yield from _prune_object(value, schema, path, is_resource=bool(schema.get(EMBEDDED)))
+        yield from _prune_object(value, schema, path, is_resource=bool(schema.get(EMBEDDED)), is_stored=is_stored)
     elif isinstance(value, list):
         items = schema.get("items")
         below = items if isinstance(items, Mapping) else (_ANYTHING if schema.get(PRESERVE) else {})
         for index, item in enumerate(value):
-            yield from _prune(item, below, f"{path}[{index}]")
+            yield from _prune(item, below, f"{path}[{index}]", is_stored=is_stored)
 
 
-def _prune_object(obj: Object, schema: Schema, path: str, *, is_resource: bool) -> Iterator[str]:
+def _prune_object(obj: Object, schema: Schema, path: str, *, is_resource: bool, is_stored: bool) -> Iterator[str]:
     properties = schema.get("properties") or {}
     extra = schema.get("additionalProperties")
     keeps = bool(schema.get(PRESERVE)) or extra is True
     if is_resource and path:
+        if is_stored:
+            drop_malformed(obj)
         for text in canonical_metadata(obj, path):
             yield text.removeprefix('unknown field "').removesuffix('"')
     for name in list(obj):
@@ -103,8 +108,10 @@ def _prune_object(obj: Object, schema: Schema, path: str, *, is_resource: bool) 
         if below is None and isinstance(extra, Mapping):
             below = extra
         where = f"{path}.{name}" if path else name
-        if below is not None:
-            yield from _prune(obj[name], below, where)
+        if below is not None and obj[name] is None and not below.get("nullable") and below.get("default") is None:
+            del obj[name]
+        elif below is not None:
+            yield from _prune(obj[name], below, where, is_stored=is_stored)
         elif not keeps:
             del obj[name]
             yield where

@@ -6,12 +6,14 @@ Follows: staging/src/k8s.io/apiextensions-apiserver/pkg/apiserver/schema/objectm
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from openapi.custom.structural import EMBEDDED, Schema
 from openapi.meta.field import FieldError, invalid, required
 from openapi.meta.metadata import validate_object_meta
 from openapi.meta.names import is_dns1035_label, name_is_path_segment
+from openapi.schema.copies import copied
 from openapi.schema.decode import DecodeError, decode
 from openapi.schema.load import OBJECT_META, node_for
 
@@ -21,14 +23,34 @@ _CASE = "may have mixed case, but should otherwise match: "
 
 
 def canonical_metadata(obj: dict[str, Any], path: str) -> list[str]:
-    """Bring the metadata of an embedded object to its form, in place; what is wrong stays for validation."""
+    """Bring the metadata of an embedded object to its form, in place; gives unknown fields. Raises DecodeError."""
+    for name in ("apiVersion", "kind"):
+        if name in obj and not isinstance(obj[name], str):
+            raise DecodeError(str(invalid(f"{path}.{name}", obj[name], "must be a string")))
+    meta = obj.get("metadata")
+    if meta is None:
+        return []
+    shown = copied(meta)
+    try:
+        return decode(meta, node_for(OBJECT_META), at=f"{path}.metadata")
+    except DecodeError as err:
+        raise DecodeError(str(invalid(f"{path}.metadata", shown, str(err)))) from None
+
+
+def drop_malformed(obj: dict[str, Any]) -> None:
+    """Stored objects lose what is malformed in the metadata of embedded ones, in place."""
+    for name in ("apiVersion", "kind"):
+        if not isinstance(obj.get(name, ""), str):
+            del obj[name]
     meta = obj.get("metadata")
     if not isinstance(meta, dict):
-        return []
-    try:
-        return decode(meta, node_for(OBJECT_META), at=f"{path}.metadata" if path else "metadata")
-    except DecodeError:
-        return []
+        obj.pop("metadata", None)
+        return
+    for name in list(meta):
+        part = {name: meta.pop(name)}
+        with suppress(DecodeError):
+            decode(part, node_for(OBJECT_META))
+            meta.update(part)
 
 
 def has_embedded(schema: Any) -> bool:
@@ -59,7 +81,7 @@ def _validate_object(obj: Object, path: str) -> Iterator[FieldError]:
     for name in ("apiVersion", "kind"):
         text = obj.get(name)
         if name not in obj:
-            yield required(f"{path}.{name}", "must not be empty")
+            yield required(f"{path}.{name}")
         elif not isinstance(text, str):
             yield invalid(f"{path}.{name}", text, "must be a string")
         elif not text:

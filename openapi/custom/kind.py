@@ -10,13 +10,21 @@ from openapi.custom.checks import Check, compile_check
 from openapi.custom.decoding import ENVELOPE, decode_custom, default_custom, prune_custom
 from openapi.custom.embedded import has_embedded, validate_embedded
 from openapi.custom.rules import has_rules, run_rules
+from openapi.custom.scale import validate_scale
 from openapi.custom.structural import Schema, compile_schema
-from openapi.custom.validation import ABSENT, validate_lists, validate_value
-from openapi.meta.field import FieldError
+from openapi.custom.validation import ABSENT, NOWHERE, validate_lists, validate_value
+from openapi.meta.field import NOT_SUPPORTED, REQUIRED, TOO_LONG, TOO_MANY, TYPE_INVALID, FieldError, invalid
 from openapi.meta.jsonpath import compile_path, find
 from openapi.schema.decode import CUSTOM_DECODER
 
 Object = dict[str, Any]
+
+_BLOCKING = frozenset((NOT_SUPPORTED, REQUIRED, TOO_LONG, TOO_MANY, TYPE_INVALID))
+"""Rules are not run on objects that do not have the form they were written for."""
+_NOT_CHECKED = (
+    "some validation rules were not checked because the object was invalid; "
+    "correct the existing errors to complete validation"
+)
 
 
 class CustomKind:
@@ -48,28 +56,46 @@ class CustomKind:
         default_custom(obj, self.schema)
         return obj
 
-    def validate(self, obj: Object, old: Object | None) -> Iterator[FieldError]:
-        """What is wrong with an object besides its metadata."""
+    def validate(self, obj: Object, old: Object | None, *, of_status: bool = False) -> Iterator[FieldError]:
+        """What is wrong with an object besides its metadata; `of_status` for the subresource."""
         if self.schema is None:
             return
         value = {name: part for name, part in obj.items() if name not in ENVELOPE}
         if self._is_sound is None:
             self._open = _without_envelope(self.schema)
             self._is_sound = compile_check(self._open)
+        is_sound = self._is_sound(value)
         errors: list[FieldError] = []
-        if not self._is_sound(value):
-            before: Any = ABSENT if old is None else {k: v for k, v in old.items() if k not in ENVELOPE}
-            errors = list(validate_value(value, self._open, old=before))
-            yield from errors
-            yield from validate_lists(value, self.schema)
+        if not is_sound:
+            errors += _validate_status(obj, self.schema, old) if of_status else self._validate_form(value, old)
+        if self.scale is not None:
+            errors += validate_scale(obj, self.scale, with_spec=not of_status)
         if self._has_embedded:
-            yield from validate_embedded(value, self.schema)
-        if self._has_rules and not errors:
-            yield from run_rules(obj, self.schema, old)
+            errors += validate_embedded(value, self.schema)
+        if not is_sound and (old is None or not any(validate_lists(old, self.schema))):
+            errors += validate_lists(value, self.schema)
+        yield from errors
+        if self._has_rules:
+            if any(error.type in _BLOCKING for error in errors):
+                yield invalid(NOWHERE, None, _NOT_CHECKED)
+            else:
+                yield from run_rules(obj, self.schema, old)
+
+    def _validate_form(self, value: Object, old: Object | None) -> Iterator[FieldError]:
+        before: Any = ABSENT if old is None else {k: v for k, v in old.items() if k not in ENVELOPE}
+        return validate_value(value, self._open, old=before)
 
     def fields(self, obj: Object) -> dict[str, str]:
         """The selectable fields of an object."""
         return {name: _text(find(obj, steps)) for name, steps in self._fields.items()}
+
+
+def _validate_status(obj: Object, schema: Schema, old: Object | None) -> Iterator[FieldError]:
+    """The subresource judges the status by its own schema, so that messages name fields from there on."""
+    form = (schema.get("properties") or {}).get("status")
+    if form is None or "status" not in obj:
+        return iter(())
+    return validate_value(obj["status"], form, "status", old=(old or {}).get("status", ABSENT))
 
 
 def selectable_paths(fields: Sequence[Mapping[str, Any]] | None) -> tuple[str, ...]:

@@ -159,8 +159,10 @@ def _validate_extensions(schema: Schema, path: str) -> Iterator[FieldError]:
             yield not_supported_listed(f"{path}.{LIST_TYPE}", list_type, _LIST_TYPES)
     if keys and list_type != "map":
         text = f"must be map if {LIST_KEYS} is non-empty"
-        yield required(f"{path}.{LIST_TYPE}", text) if list_type is None else invalid(
-            f"{path}.{LIST_TYPE}", list_type, text
+        yield (
+            required(f"{path}.{LIST_TYPE}", text)
+            if list_type is None
+            else invalid(f"{path}.{LIST_TYPE}", list_type, text)
         )
     if list_type == "map":
         yield from _validate_map_list(schema, keys, path)

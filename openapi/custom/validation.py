@@ -106,7 +106,7 @@ class _Walk:
         if kind == "integer" and not _fits(value, form):
             how = f"with format {form}" if form in ("int32", "int64") else "(default format)"
             text = f"Checked value must be of type integer {how} in {name}"
-            yield invalid(NOWHERE, "", text)
+            yield invalid(self.path(""), "", text)
         factor = schema.get("multipleOf")
         if factor and value % factor:
             yield invalid(self.path(name), value, f"{name} in body should be a multiple of {_shown(factor)}")
@@ -141,9 +141,11 @@ class _Walk:
     def _object(self, value: dict[str, Any], schema: Schema, name: str, old: Any) -> Iterator[FieldError]:
         least, most = schema.get("minProperties"), schema.get("maxProperties")
         if least is not None and len(value) < least:
-            yield invalid(self.path(name), "", f"{name} in body should have at least {least} properties")
+            yield invalid(self.path(name), least, f"{name} in body should have at least {least} properties")
+            return
         if most is not None and len(value) > most:
             yield too_many(self.path(name), len(value), most)
+            return
         properties, extra = schema.get("properties") or {}, schema.get("additionalProperties")
         before = old if isinstance(old, dict) else {}
         for key in sorted(value):
@@ -161,28 +163,27 @@ class _Walk:
             yield from self.value(value, part, name)
         choices = schema.get("anyOf")
         if choices and not schema.get(INT_OR_STRING) and all(self._errors(value, c, name) for c in choices):
-            yield _nowhere(f'"{name}" must validate at least one schema (anyOf)')
+            yield self._whole(f'"{name}" must validate at least one schema (anyOf)')
             yield from min((self._errors(value, c, name) for c in choices), key=len)
         choices = schema.get("oneOf")
         if choices:
             failures = [self._errors(value, choice, name) for choice in choices]
             valid = sum(not errors for errors in failures)
             if not valid:
-                yield _nowhere(f'"{name}" must validate one and only one schema (oneOf). Found none valid')
+                yield self._whole(f'"{name}" must validate one and only one schema (oneOf). Found none valid')
                 yield from min(failures, key=len)
             elif valid > 1:
                 text = f'"{name}" must validate one and only one schema (oneOf). Found {valid} valid alternatives'
-                yield _nowhere(text)
+                yield self._whole(text)
         excluded = schema.get("not")
         if excluded is not None and not self._errors(value, excluded, name):
-            yield _nowhere(f'"{name}" must not validate the schema (not)')
+            yield self._whole(f'"{name}" must not validate the schema (not)')
 
     def _errors(self, value: Any, schema: Schema, name: str) -> list[FieldError]:
         return list(self.value(value, schema, name))
 
-
-def _nowhere(text: str) -> FieldError:
-    return invalid(NOWHERE, "", text)
+    def _whole(self, text: str) -> FieldError:
+        return invalid(self.path(""), "", text)
 
 
 def _child(name: str, key: str) -> str:

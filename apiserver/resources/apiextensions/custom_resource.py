@@ -13,7 +13,7 @@ from apiserver.resources.apiextensions.custom_columns import CustomColumns
 from apiserver.resources.scale import ScaleFields
 from apiserver.resources.strategy import Object, Strategy, WriteContext
 from openapi.custom.kind import CustomKind
-from openapi.meta.field import FieldError, invalid
+from openapi.meta.field import FieldError
 from openapi.meta.metadata import validate_object_meta
 from openapi.meta.names import name_is_dns_subdomain
 from openapi.meta.status import StatusError
@@ -55,7 +55,6 @@ class CustomResourceStrategy(Strategy):
         if old is None:
             yield from validate_object_meta(obj["metadata"], namespaced=self.namespaced, name=name_is_dns_subdomain)
         yield from self.kind.validate(obj, old)
-        yield from _validate_scale(obj, self.kind.scale)
 
     def fields(self, obj: Object) -> dict[str, str]:
         return self.kind.fields(obj)
@@ -88,7 +87,7 @@ class CustomStatusStrategy(Strategy):
             obj["status"] = sent["status"]
 
     def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
-        return self.kind.validate(obj, old)
+        return self.kind.validate(obj, old, of_status=True)
 
     def fields(self, obj: Object) -> dict[str, str]:
         return self.kind.fields(obj)
@@ -113,14 +112,3 @@ def scale_fields(scale: Mapping[str, str] | None) -> ScaleFields | None:
 
 def _names(path: str) -> tuple[str, ...]:
     return tuple(path[1:].split(".")) if path else ()
-
-
-def _validate_scale(obj: Object, scale: Mapping[str, str] | None) -> Iterator[FieldError]:
-    if scale is None:
-        return
-    for key in ("specReplicasPath", "statusReplicasPath"):
-        value: Any = obj
-        for name in _names(scale[key]):
-            value = value.get(name) if isinstance(value, Mapping) else None
-        if isinstance(value, int) and not isinstance(value, bool) and value < 0:
-            yield invalid(scale[key], value, "should be a non-negative integer")
