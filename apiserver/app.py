@@ -16,6 +16,9 @@ from pathlib import Path
 from apiserver.admission.chain import Chain
 from apiserver.admission.plugins import admission_plugins
 from apiserver.admission.policies.webhooks import Caller
+from apiserver.aggregation.availability import Availability
+from apiserver.aggregation.location import FrontProxy, Locator
+from apiserver.aggregation.proxy import Aggregator
 from apiserver.auth import node_graph, rbac
 from apiserver.auth.attributes import Attributes
 from apiserver.auth.authenticator import Authenticator, TokenAuthenticator
@@ -87,6 +90,7 @@ class Settings:
     client_ca: Path
     token_file: Path | None = None
     node_tls: ssl.SSLContext | None = None
+    front_proxy: FrontProxy | None = None
     anonymous: bool = True
 
 
@@ -105,13 +109,16 @@ class ApiServer:
         self._endpoints = Endpoints(self.catalog, {**STRATEGIES, **services})
         self._rbac = RbacIndex()
         self._nodes = NodeGraph()
-        self._upkeep = Upkeep(self.store, self.catalog)
         self._reached: set[str] = set()
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
         self._register()
         caller = Caller(self.store, self.catalog)
         self._definitions = Definitions(self.store, self.catalog, self._endpoints, caller.post)
+        self._documents = Documents(self.catalog, self._definitions.documented)
+        self._locator = Locator(self.store, self.catalog, settings.front_proxy)
+        self._availability = Availability(self._locator)
+        self._upkeep = Upkeep(self.store, self.catalog, self._availability, self._documents)
         self.app = self._compose()
 
     # -- composition -------------------------------------------------------------------------------------------
@@ -164,6 +171,7 @@ class ApiServer:
             authorizer=authorizer,
             metrics=self.metrics,
             fairness=Fairness(),
+            aggregator=Aggregator(store, self.catalog, self._locator, self._availability),
         )
 
     def _token_authenticators(self, bound: BoundObjects) -> list[TokenAuthenticator]:
@@ -178,7 +186,7 @@ class ApiServer:
         server = f"{settings.address}:{settings.port}"
         return SystemPaths(
             catalog=self.catalog,
-            documents=Documents(self.catalog, self._definitions.documented),
+            documents=self._documents,
             health=Health(self._checks()),
             metrics=self.metrics,
             well_known={
@@ -188,7 +196,6 @@ class ApiServer:
                 "/openid/v1/jwks": lambda: json_web_keys(keys),
             },
             server_address=server,
-            is_delegated=self._upkeep.is_delegated,
         )
 
     def _checks(self) -> dict[str, dict[str, Callable[[], Awaitable[bool]]]]:
@@ -247,6 +254,7 @@ class ApiServer:
 
     def _facts(self) -> ClusterFacts:
         settings = self._settings
+        proxy = settings.front_proxy
         versions = dict.fromkeys((r.group, r.version) for r in self.catalog.rows())
         return ClusterFacts(
             hostname=socket.gethostname(),
@@ -256,6 +264,8 @@ class ApiServer:
             service_cidrs=settings.service_cidrs,
             group_versions=tuple(v for v in versions if v[0] != "apiregistration.k8s.io"),
             client_ca=settings.client_ca.read_text(),
+            requestheader_ca=proxy.ca.read_text() if proxy is not None else "",
+            requestheader_names=proxy.names if proxy is not None else (),
         )
 
     async def _renew(self, writer: SystemWriter, facts: ClusterFacts) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from apiserver.aggregation.location import FrontProxy
 from apiserver.app import ApiServer, Settings
 from apiserver.outbound import node_tls
 from apiserver.serving import Server, listen, tls_context
@@ -40,6 +41,7 @@ class ServeOptions:
     token_file: Path | None = None
     node_client_cert: Path | None = None
     node_client_key: Path | None = None
+    front_proxy: FrontProxy | None = None
 
 
 async def open_backend(options: ServeOptions) -> Backend:
@@ -83,6 +85,7 @@ async def serve(options: ServeOptions, on_ready: Callable[[int], None], stop: as
         client_ca=options.client_ca,
         token_file=options.token_file,
         node_tls=nodes,
+        front_proxy=options.front_proxy,
     )
     api = ApiServer(backend, settings)
     tls = tls_context(str(options.cert_file), str(options.key_file), str(options.client_ca))

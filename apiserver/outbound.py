@@ -21,12 +21,16 @@ MOST_BYTES = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a request is carried to. `tls` None is plain HTTP; `path` has its query."""
+    """Where a request is carried to. `tls` None is plain HTTP; `path` has its query.
+
+    `server_name` is what the server's certificate must be for, where that is not its host.
+    """
 
     host: str
     port: int
     path: str
     tls: ssl.SSLContext | None
+    server_name: str = ""
 
     @property
     def url(self) -> str:
@@ -77,7 +81,8 @@ async def connect(target: Target) -> tuple[asyncio.StreamReader, asyncio.StreamW
     """Open a connection. Raises the 500 or 503 that a failed dial gives."""
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            return await asyncio.open_connection(target.host, target.port, ssl=target.tls)
+            name = target.server_name or None if target.tls is not None else None
+            return await asyncio.open_connection(target.host, target.port, ssl=target.tls, server_hostname=name)
     except TimeoutError:
         raise _unreachable(target, "i/o timeout") from None
     except (OSError, ssl.SSLError) as err:
@@ -110,17 +115,28 @@ async def read_head(reader: asyncio.StreamReader, target: Target) -> tuple[Respo
 
 async def post(target: Target, body: bytes, *, server_name: str = "") -> tuple[int, bytes]:
     """POST a JSON body and read the whole answer. Raises OSError and ValueError; the caller sets the time limit."""
+    headers = ((b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)))
+    return await _ask("POST", target, headers, body, server_name)
+
+
+async def get(target: Target, headers: Sequence[tuple[bytes, bytes]] = ()) -> tuple[int, bytes]:
+    """GET JSON; raises as `post` does."""
+    return await _ask("GET", target, headers, b"", target.server_name)
+
+
+async def _ask(
+    method: str, target: Target, headers: Sequence[tuple[bytes, bytes]], body: bytes, server_name: str
+) -> tuple[int, bytes]:
     reader, writer = await asyncio.open_connection(
         target.host, target.port, ssl=target.tls, server_hostname=server_name or None if target.tls else None
     )
     try:
         host = server_name or target.host
         lines = (
-            b"POST %b HTTP/1.1" % target.path.encode(),
+            b"%b %b HTTP/1.1" % (method.encode(), target.path.encode()),
             b"host: %b:%d" % (host.encode(), target.port),
-            b"content-type: application/json",
             b"accept: application/json",
-            b"content-length: %d" % len(body),
+            *(b"%b: %b" % header for header in headers),
             b"connection: close",
         )
         writer.write(b"\r\n".join((*lines, b"", b"")) + body)

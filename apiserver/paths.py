@@ -34,7 +34,6 @@ class SystemPaths:
         metrics: Metrics,
         well_known: Mapping[str, Callable[[], Object]],
         server_address: str,
-        is_delegated: Callable[[str, str], bool],
     ) -> None:
         self._catalog = catalog
         self._documents = documents
@@ -42,16 +41,11 @@ class SystemPaths:
         self._metrics = metrics
         self._well_known = well_known
         self._server_address = server_address
-        self._is_delegated = is_delegated
 
     def serves_group(self, group: str) -> bool:
         """Whether the group is one of the server's own; paths below custom groups are just not there."""
         return any(not row.custom for version in self._catalog.versions(group)
                    for row in self._catalog.of_group_version(group, version))  # fmt: skip
-
-    def is_delegated(self, group: str, version: str) -> bool:
-        """Whether the group and version are another server's, behind an API service."""
-        return self._is_delegated(group, version)
 
     async def answer(self, info: RequestInfo, headers: Mapping[bytes, bytes]) -> Reply | None:
         path = info.at.path

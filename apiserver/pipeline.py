@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from apiserver.aggregation.proxy import Aggregator, Delegated
 from apiserver.auth.attributes import Attributes, forbidden
 from apiserver.auth.authenticator import Authenticator
 from apiserver.auth.authorizer import Chain as Authorizers
@@ -44,7 +45,6 @@ CUSTOM = "*"
 """Group and resource of the actions of custom kinds."""
 WRITE_TIMEOUT_S = 60.0
 _READ_VERBS = frozenset(("get", "list"))
-_PLAIN_503 = Reply(503, (b"service unavailable\n",), "text/plain; charset=utf-8")
 _PLAIN_404 = Reply(404, (b"404 page not found\n",), "text/plain; charset=utf-8")
 
 
@@ -56,8 +56,6 @@ class Paths(Protocol):
         ...
 
     def serves_group(self, group: str) -> bool: ...
-
-    def is_delegated(self, group: str, version: str) -> bool: ...
 
 
 class Pipeline:
@@ -75,6 +73,7 @@ class Pipeline:
         authorizer: Authorizers,
         metrics: Metrics,
         fairness: Fairness,
+        aggregator: Aggregator,
     ) -> None:
         self._endpoints = endpoints
         self._verbs: Mapping[str, Action] = {
@@ -94,6 +93,7 @@ class Pipeline:
         self._impersonation = Impersonation(authorizer)
         self._metrics = metrics
         self._fairness = fairness
+        self._aggregator = aggregator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -141,6 +141,12 @@ class Pipeline:
         decision = self._authorizer.authorize(attributes)
         if not decision.allowed:
             raise forbidden(attributes, decision.reason)
+        if not info.at.is_resource or self._endpoints.find(info.at.group, info.at.version, info.at.resource) is None:
+            owner = self._owner(info)
+            if owner is not None:
+                connection = scope["state"].get("connection")
+                request = Delegated(info, user, headers, scope["headers"], receive, send, connection)
+                return await self._aggregator.answer(request, *owner)
         if not info.at.is_resource:
             return await self._answer_path(info, headers)
         if info.verb == "watch":
@@ -176,8 +182,6 @@ class Pipeline:
         at = info.at
         endpoint = self._endpoints.find(at.group, at.version, at.resource)
         if endpoint is None:
-            if at.group and self._paths.is_delegated(at.group, at.version):
-                raise _PlainAnswer(_PLAIN_503)
             if at.group and not self._paths.serves_group(at.group):
                 raise _PlainAnswer(_PLAIN_404)
             raise status.page_not_found()
@@ -250,6 +254,21 @@ class Pipeline:
         finally:
             watches[key] -= 1
         return None
+
+    def _owner(self, info: RequestInfo) -> tuple[str, str] | None:
+        """Group and version of the API service that hands a request to another server."""
+        at = info.at
+        if at.is_resource:
+            owner = (at.group, at.version)
+        else:
+            match at.path.strip("/").split("/"):
+                case ["apis", group, version]:
+                    owner = (group, version)
+                case ["openapi", "v3", *_]:
+                    return self._aggregator.openapi_owner(at.path)
+                case _:
+                    return None
+        return owner if owner[0] and self._aggregator.serves(*owner) else None
 
     async def _answer_path(self, info: RequestInfo, headers: Mapping[bytes, bytes]) -> Reply:
         reply = await self._paths.answer(info, headers)

@@ -8,11 +8,13 @@ Follows: staging/src/k8s.io/apimachinery/pkg/util/proxy/upgradeaware.go
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from typing import Protocol, cast
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, Protocol, cast
 
 from apiserver.outbound import CHUNK_BYTES, HEAD_TIMEOUT_S, Response, Target, connect, read_head
-from apiserver.registry.context import Context
+from apiserver.registry.context import Receive
+from apiserver.request import RequestInfo
+from apiserver.response import Send
 from openapi.meta import status
 
 REFUSAL_LIMIT_BYTES = 50_000
@@ -31,16 +33,39 @@ class Connection(Protocol):
     def release(self) -> None: ...
 
 
+class Exchange(Protocol):
+    """A client's request and the way back to it. `headers` are by lower-case name, `all_headers` as they came."""
+
+    @property
+    def info(self) -> RequestInfo: ...
+    @property
+    def headers(self) -> Mapping[bytes, bytes]: ...
+    @property
+    def all_headers(self) -> Sequence[tuple[bytes, bytes]]: ...
+    @property
+    def receive(self) -> Receive: ...
+    @property
+    def send(self) -> Send: ...
+    @property
+    def connection(self) -> Any: ...
+
+
+Headers = Sequence[tuple[bytes, bytes]]
 Refusal = Callable[[int, str], status.StatusError]
 """What the API says instead of an answer with that code and text."""
 
 
-async def carry(context: Context, target: Target, *, body: bytes | None = None) -> None:
-    """Carry a request to `target` and its answer back as it comes; joins the connections when both sides upgrade."""
+async def carry(
+    context: Exchange, target: Target, *, body: bytes | None = None, identity: Headers | None = None
+) -> None:
+    """Carry a request to `target` and its answer back as it comes; joins the connections when both sides upgrade.
+
+    `identity` are the headers that say whom the request is from, instead of any that the client sent.
+    """
     reader, writer = await connect(target)
     try:
         upgrade = context.headers.get(b"upgrade")
-        writer.write(_request_head(context, target, upgrade, body))
+        writer.write(_request_head(context, target, upgrade, body, identity))
         if body:
             writer.write(body)
         await writer.drain()
@@ -53,7 +78,7 @@ async def carry(context: Context, target: Target, *, body: bytes | None = None) 
         writer.close()
 
 
-async def fetch_text(context: Context, target: Target, refusal: Refusal) -> None:
+async def fetch_text(context: Exchange, target: Target, refusal: Refusal) -> None:
     """Carry a request for plain text to `target` and its answer back. Raises what `refusal` makes of failures."""
     reader, writer = await connect(target)
     try:
@@ -68,12 +93,16 @@ async def fetch_text(context: Context, target: Target, refusal: Refusal) -> None
         writer.close()
 
 
-def _request_head(context: Context, target: Target, upgrade: bytes | None, body: bytes | None) -> bytes:
+def _request_head(
+    context: Exchange, target: Target, upgrade: bytes | None, body: bytes | None, identity: Headers | None = None
+) -> bytes:
     host = f"{target.host}:{target.port}".encode()
     lines = [b"%b %b HTTP/1.1" % (context.info.method.encode(), target.path.encode()), b"host: " + host]
+    forbidden = (b"impersonate-",) if identity is None else (b"impersonate-", b"x-remote-")
     for name, value in context.all_headers:
-        if name not in _HOP_BY_HOP and not name.startswith(b"impersonate-"):
+        if name not in _HOP_BY_HOP and not name.startswith(forbidden):
             lines.append(name + b": " + value)
+    lines += [name + b": " + value for name, value in identity or ()]
     if upgrade is not None:
         lines += [b"connection: Upgrade", b"upgrade: " + upgrade]
     else:
@@ -93,7 +122,7 @@ async def _text(response: Response, reader: asyncio.StreamReader) -> str:
     return body[:REFUSAL_LIMIT_BYTES].decode(errors="replace")
 
 
-async def _relay(context: Context, response: Response, reader: asyncio.StreamReader) -> None:
+async def _relay(context: Exchange, response: Response, reader: asyncio.StreamReader) -> None:
     """Send an ordinary answer on, piece by piece; ends early when the client goes away."""
     headers = [(n, v) for n, v in response.headers if n not in _HOP_BY_HOP]
     await context.send({"type": "http.response.start", "status": response.code, "headers": headers})
@@ -125,7 +154,7 @@ async def _pieces(response: Response, reader: asyncio.StreamReader, gone: asynci
         response.feed(data)
 
 
-async def _until_gone(context: Context) -> None:
+async def _until_gone(context: Exchange) -> None:
     while (await context.receive())["type"] != "http.disconnect":
         continue
 
@@ -171,7 +200,7 @@ class _ClientSide(asyncio.Protocol):
 
 
 async def _join(
-    context: Context, response: Response, rest: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    context: Exchange, response: Response, rest: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
     """Hand the client's connection over and move bytes until either side closes."""
     connection: Connection = context.connection

@@ -22,6 +22,7 @@ looking for cycles every 700 of them (the default) costs a fifth of a CREATE, me
 
 def run_apiserver(options: ClusterOptions, home: Home, ready: Ready) -> None:
     """Serve until told to stop. Raises CommandError when that is not possible."""
+    from apiserver.aggregation.location import FrontProxy
     from apiserver.main import EtcdOptions, ServeOptions, run
     from apiserver.storage.backend import StorageError
 
@@ -42,6 +43,7 @@ def run_apiserver(options: ClusterOptions, home: Home, ready: Ready) -> None:
             token_file=options.token_auth_file,
             node_client_cert=pki.clients["apiserver-kubelet-client"].cert,
             node_client_key=pki.clients["apiserver-kubelet-client"].key,
+            front_proxy=FrontProxy(pki.front_proxy.cert, pki.front_proxy.key, pki.front_proxy_ca.cert),
         )
         run(serve, lambda port: _announce(options, home, pki, port, ready))
     except ModuleNotFoundError as error:

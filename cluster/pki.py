@@ -1,8 +1,9 @@
 """The cluster's own certificates and keys: made once, kept, renewed when near expiry.
 
-One CA signs the server's certificate and the client certificates of admin and components; an RSA key signs service
-account tokens. Keys are readable by their owner only, files appear whole or not at all, and processes that start at
-the same time agree on one set. File names are those of kubeadm where it has them.
+One CA signs the server's certificate and the client certificates of admin and components, another the one by which
+API servers behind ours know it; an RSA key signs service account tokens. Keys are readable by their owner only, files
+appear whole or not at all, and processes that start at the same time agree on one set. File names are those of kubeadm
+where it has them.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ ADMIN = "admin"
 CONTROLLER_MANAGER = "controller-manager"
 SCHEDULER = "scheduler"
 KUBELET_CLIENT = "apiserver-kubelet-client"
+FRONT_PROXY = "front-proxy-client"
 
 CLIENTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     ADMIN: ("kubernetes-admin", ("system:masters",)),
@@ -54,6 +56,8 @@ class Pki:
     ca: KeyPair
     server: KeyPair
     clients: Mapping[str, KeyPair]
+    front_proxy_ca: KeyPair
+    front_proxy: KeyPair
     service_account_key: Path
     service_account_public_key: Path
 
@@ -103,7 +107,10 @@ def ensure_pki(
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     pki = _layout(home)
     with _locked(home / ".lock"):
-        authority = _ensure_authority(pki.ca)
+        authority = _ensure_authority(pki.ca, "kubernetes")
+        front = _ensure_authority(pki.front_proxy_ca, "front-proxy-ca")
+        if not _usable(pki.front_proxy, front, _subject(FRONT_PROXY, ()), ()):
+            _write_pair(pki.front_proxy, front.client(FRONT_PROXY))
         names = server_names(addresses, service_ip, cluster_domain)
         if not _usable(pki.server, authority, _subject("kube-apiserver", ()), names):
             _write_pair(pki.server, authority.server("kube-apiserver", names))
@@ -136,6 +143,8 @@ def _layout(home: Path) -> Pki:
         ca=_pair(home, "ca"),
         server=_pair(home, "apiserver"),
         clients={name: _pair(home, name) for name in CLIENTS},
+        front_proxy_ca=_pair(home, "front-proxy-ca"),
+        front_proxy=_pair(home, FRONT_PROXY),
         service_account_key=home / "sa.key",
         service_account_public_key=home / "sa.pub",
     )
@@ -156,27 +165,27 @@ def _locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _ensure_authority(pair: KeyPair) -> Authority:
+def _ensure_authority(pair: KeyPair, name: str) -> Authority:
     """The CA; near its end it gets a new certificate for the same key, so what it signed stays valid."""
     if not (pair.cert.exists() and pair.key.exists()):
         key = ec.generate_private_key(ec.SECP256R1())
-        authority = Authority(_self_signed(key), key)
+        authority = Authority(_self_signed(key, name), key)
         _write_pair(pair, (_pem(authority.certificate), _key_pem(key)))
         return authority
     authority = load_authority(pair)
     if _near_expiry(authority.certificate):
-        authority = Authority(_self_signed(authority.key), authority.key)
+        authority = Authority(_self_signed(authority.key, name), authority.key)
         write_private(pair.cert, _pem(authority.certificate))
     return authority
 
 
-def _self_signed(key: Key) -> x509.Certificate:
-    name = _subject("kubernetes", ())
+def _self_signed(key: Key, common_name: str) -> x509.Certificate:
+    name = _subject(common_name, ())
     return (
         _builder(name, name, key, CA_VALIDITY)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(_key_usage(signs_certificates=True), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("kubernetes")]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(common_name)]), critical=False)
         .sign(key, hashes.SHA256())
     )
 

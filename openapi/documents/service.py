@@ -21,6 +21,7 @@ from openapi.documents import discovery, gnostic, operations, render
 from openapi.documents.accept import JSON, PROTOBUF, YAML, Wanted, parse_accept
 from openapi.documents.custom import custom_definition_name, custom_definitions
 from openapi.documents.definitions import Definitions
+from openapi.documents.foreign import ForeignVersion, aggregated_group, by_group, group_of, merge_swagger
 from openapi.meta import status
 from openapi.schema.protobuf import encode_protobuf
 from openapi.schema.yamlbody import dump_yaml
@@ -63,9 +64,18 @@ class Documents:
         self._catalog = catalog
         self._definitions_of = definitions_of
         self._seen = catalog.version
+        self._foreign: tuple[ForeignVersion, ...] = ()
         self._kept: dict[tuple[str, ...], Document] = {}
         self._groups: dict[str, tuple[str, Document]] = {}
         self._hashes: dict[str, str] = {}
+
+    def show_foreign(self, foreign: tuple[ForeignVersion, ...]) -> None:
+        """What other servers serve, to be shown with our own."""
+        ours = set(self._catalog.group_names())
+        foreign = tuple(each for each in foreign if each.group not in ours)
+        if foreign != self._foreign:
+            self._foreign = foreign
+            self._kept.clear()
 
     def discover(self, path: str, accept: str, server_address: str = "") -> Document | None:
         """The answer to a GET below /api or /apis that names no resource; None if there is no such group or version.
@@ -101,14 +111,22 @@ class Documents:
                 found = discovery.aggregated_core(catalog) if aggregated else None
                 return found or discovery.core_versions(catalog, server_address)
             case ["apis"]:
-                return discovery.aggregated_groups(catalog) if aggregated else discovery.group_list(catalog)
+                return self._groups_document(aggregated=aggregated)
             case ["api", version] if version in catalog.versions(""):
                 return discovery.resource_list(catalog, "", version)
             case ["apis", group] if group and catalog.versions(group):
                 return discovery.group(catalog, group)
+            case ["apis", group] if group in (others := by_group(self._foreign)):
+                return {"kind": "APIGroup", "apiVersion": "v1", **group_of(group, others[group])}
             case ["apis", group, version] if group and version in catalog.versions(group):
                 return discovery.resource_list(catalog, group, version)
         return None
+
+    def _groups_document(self, *, aggregated: bool) -> Object:
+        found = discovery.aggregated_groups(self._catalog) if aggregated else discovery.group_list(self._catalog)
+        shown = aggregated_group if aggregated else group_of
+        found["items" if aggregated else "groups"] += [shown(*each) for each in by_group(self._foreign).items()]
+        return found
 
     def version(self) -> Document:
         return Document(JSON, orjson.dumps(version_info(), option=orjson.OPT_INDENT_2))
@@ -124,6 +142,7 @@ class Documents:
         if document is None:
             paths = [path for name in self._names() for path in self._paths(name)]
             found = render.swagger(paths, Definitions(self._custom_definitions(self._custom_rows())))
+            merge_swagger(found, self._foreign)
             body = _encode(found) if as_json else gnostic.encode(found)
             document = Document(key[2], body, _etag(_hash(body)), headers=(("vary", "Accept"),))
             self._kept[key] = document
@@ -135,6 +154,9 @@ class Documents:
         document = self._kept.get(("openapi", "v3"))
         if document is None:
             paths = {name: {"serverRelativeURL": self._v3_url(name)} for name in sorted(self._names())}
+            for each in self._foreign:
+                if each.openapi_v3:
+                    paths[f"apis/{each.group}/{each.version}"] = {"serverRelativeURL": each.openapi_v3}
             document = self._kept[("openapi", "v3")] = Document(TEXT, _encode({"paths": paths}))
         return document
 

@@ -13,14 +13,13 @@ from apiserver.outbound import Target, insecure_tls, query_text
 from apiserver.registry.actions.nodes import Nodes
 from apiserver.registry.actions.services import Services
 from apiserver.registry.context import Context
+from apiserver.service_endpoints import SERVICE_LABEL, ready_addresses
 from apiserver.streams import carry
 from openapi.catalog import Resource
 from openapi.meta import status
 from openapi.meta.field import quote
 
 Object = dict[str, Any]
-
-SERVICE_LABEL = "kubernetes.io/service-name"
 
 
 class Proxy:
@@ -68,14 +67,7 @@ class Proxy:
         ]
         if not slices or wanted is None:
             raise status.not_found("", "services", name)
-        found: list[tuple[str, int]] = []
-        for piece in slices:
-            for known in piece.get("ports") or ():
-                if known.get("name", "") != wanted or not known.get("port"):
-                    continue
-                for each in piece.get("endpoints") or ():
-                    if (each.get("conditions") or {}).get("ready", True):
-                        found.append((each["addresses"][0], known["port"]))
+        found = ready_addresses(slices, wanted)
         if not found:
             raise status.service_unavailable(f'no endpoints available for service "{context.info.at.name}"')
         return random.choice(found)
