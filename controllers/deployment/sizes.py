@@ -106,7 +106,8 @@ def shrink_old(deployment: View, newest: View, old: Sequence[Object]) -> list[Re
         return []
     sizes = {name_of(one): replicas_of(one) for one in old}
     steps = _shrink_unhealthy(by_age(old), sizes, room)
-    available = sum(counted(one, "availableReplicas") for one in (*old, newest))
+    # A ReplicaSet that shrinks has fewer than it counted last: what it loses must not be counted on again.
+    available = sum(min(counted(one, "availableReplicas"), replicas_of(one)) for one in (*old, newest))
     return steps + _shrink_healthy(by_age(old), sizes, available - least)
 
 

@@ -75,6 +75,11 @@ def test_old_ones_shrink(newest: Any, old: Any, expected: Steps) -> None:
     assert steps(shrink_old(deployment(10, 3, 2), newest, old)) == expected
 
 
+def test_pods_that_an_old_one_has_still_to_delete_are_not_counted_on() -> None:
+    newest, old = replica_set("2", 3), replica_set("1", 4, available=8)
+    assert steps(shrink_old(deployment(4, 3, 2), newest, [old])) == [("1", 2)]
+
+
 def test_one_alone_takes_the_new_size() -> None:
     assert steps(scale_all(deployment(5), replica_set("1", 3), [replica_set("0", 0)])) == [("1", 5)]
     assert steps(scale_all(deployment(3), replica_set("1", 3), [])) == []
