@@ -173,6 +173,25 @@ def test_claims_of_a_stateful_set_stay_or_go_as_it_says(api: Api) -> None:
     api.await_event("staying", "SuccessfulCreate", created)
 
 
+def test_a_pod_without_its_claim_says_why(api: Api) -> None:
+    api.create("v1/resourcequotas", {"metadata": {"name": "q"}, "spec": {"hard": {"persistentvolumeclaims": "0"}}})
+    eventually(lambda: "hard" in api.get("v1/resourcequotas", "q")["status"])
+    template = {
+        "metadata": {"name": "data"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    }
+    api.create(STATEFUL_SETS, stateful_set("poor", 1, volumeClaimTemplates=[template]))
+    refused = (
+        'persistentvolumeclaims "data-poor-0" is forbidden: exceeded quota: q, requested: persistentvolumeclaims=1, '
+        "used: persistentvolumeclaims=0, limited: persistentvolumeclaims=0"
+    )
+    claim = f"Create Claim data-poor-0 for Pod poor-0 in StatefulSet poor failed error: {refused}"
+    api.await_event("poor", "FailedCreate", claim)
+    pod = f"Create Pod poor-0 in StatefulSet poor failed error: failed to create PVC data-poor-0: {refused}"
+    api.await_event("poor", "FailedCreate", pod)
+    api.delete("v1/resourcequotas", "q")
+
+
 # DaemonSets
 
 

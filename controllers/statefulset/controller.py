@@ -44,8 +44,8 @@ HASH_LABEL = "controller.kubernetes.io/hash"
 """On revisions: the hash of what they keep."""
 
 
-class ClaimGoing(Exception):
-    """A claim that a pod needs is being deleted; its name has to become free first."""
+class ClaimsFailed(Exception):
+    """Claims that a pod needs cannot be made, or are being deleted and have to be gone first."""
 
 
 class StatefulSetController(Controller):
@@ -84,7 +84,7 @@ class StatefulSetController(Controller):
             stateful_set, current, update, pods, lambda name: claims.get(key.namespace, name), self.clock()
         )
         failure = await self._carry_out(seen, plan(seen), collisions)
-        if isinstance(failure, ClaimGoing):
+        if isinstance(failure, ClaimsFailed):
             return Requeue()
         if failure is not None:
             raise failure
@@ -136,7 +136,7 @@ class StatefulSetController(Controller):
             for pod in wanted.rolled:
                 await self._delete(seen, pod)
                 rolled += 1
-        except (ApiError, ClaimGoing) as error:
+        except (ApiError, ClaimsFailed) as error:
             failure = error
         await write_status(self.client, STATEFUL_SETS, seen.stateful_set, plan_status(seen, collisions, rolled))
         return failure
@@ -169,7 +169,7 @@ class StatefulSetController(Controller):
         except AlreadyExists:
             # Somebody else's pod has the name, or the store lags: the next round sees which.
             raise
-        except (ApiError, ClaimGoing) as error:
+        except (ApiError, ClaimsFailed) as error:
             self._tell_pod("create", seen, draft, error)
             raise
         self._tell_pod("create", seen, pod)
@@ -186,12 +186,13 @@ class StatefulSetController(Controller):
         self._tell_pod("delete", seen, pod)
 
     async def _make_claims(self, seen: Situation, pod: Object) -> None:
-        """Create the claims that are not there."""
+        """Create the claims that are not there, as many as possible. Raises ClaimsFailed."""
+        failures: list[str] = []
         for wanted in claims_of(seen.stateful_set, pod):
             known = seen.find_claim(name_of(wanted))
-            if known is not None and is_deleting(known):
-                raise ClaimGoing(f"pvc {name_of(wanted)} is being deleted")
             if known is not None:
+                if is_deleting(known):
+                    failures.append(f"pvc {name_of(wanted)} is being deleted")
                 continue
             try:
                 await self.client.create(PERSISTENT_VOLUME_CLAIMS, wanted)
@@ -199,32 +200,36 @@ class StatefulSetController(Controller):
                 continue
             except ApiError as error:
                 self._tell_claim(seen, pod, wanted, error)
-                raise
-            self._tell_claim(seen, pod, wanted)
+                failures.append(f"failed to create PVC {name_of(wanted)}: {error}")
+            else:
+                self._tell_claim(seen, pod, wanted)
+        if failures:
+            raise ClaimsFailed(failures[0] if len(failures) == 1 else f"[{', '.join(failures)}]")
 
     async def _fix(self, seen: Situation, pod: Object) -> None:
-        """Give the pod its identity and storage, and the claims their owners."""
+        """Give the pod its identity and storage, and the claims their owners; the pod is written, and told of, where
+        only the latter was wrong too.
+        """
         stateful_set, wanted = seen.stateful_set, pod
         if not has_identity(stateful_set, wanted):
             wanted = with_identity(stateful_set, wanted)
-        if not has_storage(stateful_set, wanted):
-            wanted = with_storage(stateful_set, wanted)
-            await self._make_claims(seen, wanted)
-        await self._own_claims(seen, pod)
-        if wanted is pod:
-            return
         try:
+            if not has_storage(stateful_set, wanted):
+                wanted = with_storage(stateful_set, wanted)
+                await self._make_claims(seen, wanted)
+            if not await self._own_claims(seen, pod) and wanted is pod:
+                return
             await self.client.update(PODS, wanted)
         except Conflict:
             raise
-        except ApiError as error:
+        except (ApiError, ClaimsFailed) as error:
             self._tell_pod("update", seen, pod, error)
             raise
         self._tell_pod("update", seen, pod)
 
-    async def _own_claims(self, seen: Situation, pod: Object) -> None:
-        """Give the claims the owners that the retention policy wants."""
-        stateful_set = seen.stateful_set
+    async def _own_claims(self, seen: Situation, pod: Object) -> bool:
+        """Give the claims the owners that the retention policy wants; whether any had others."""
+        stateful_set, changed = seen.stateful_set, False
         for wanted in claims_of(stateful_set, pod):
             known = seen.find_claim(name_of(wanted))
             if known is None or are_owners_right(known, stateful_set, pod):
@@ -238,6 +243,8 @@ class StatefulSetController(Controller):
             owners = wanted_owners(known, stateful_set, pod)
             metadata = {**known["metadata"], "ownerReferences": owners}
             await self.client.update(PERSISTENT_VOLUME_CLAIMS, {**known, "metadata": metadata})
+            changed = True
+        return changed
 
     def _tell_pod(self, verb: str, seen: Situation, pod: View, error: Exception | None = None) -> None:
         text = f"{verb.capitalize()} Pod {name_of(pod)} in StatefulSet {name_of(seen.stateful_set)}"
