@@ -99,6 +99,8 @@ class Cluster:
         for file in (self.root / "cni").glob("*.conflist"):
             bridge = json.loads(file.read_text())["plugins"][0]["bridge"]
             subprocess.run(["ip", "link", "delete", bridge], check=False, stderr=subprocess.DEVNULL)
+            for group in Path("/sys/fs/cgroup").glob(f"*/{bridge.replace('wherry', 'wherry-')}"):
+                subprocess.run(["find", str(group), "-depth", "-type", "d", "-delete"], check=False)
 
 
 @pytest.fixture(scope="module")

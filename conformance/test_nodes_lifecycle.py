@@ -64,6 +64,10 @@ PODS = (
             "preStop": {"exec": {"command": ["sh", "-c", "echo stopping > /proc/1/fd/1"]}}}}),
     pod("bad-hook", main={"lifecycle": {"postStart": {"exec": {"command": ["sh", "-c", "exit 9"]}}}}),
     pod("stubborn", *script("trap '' TERM; while :; do sleep 0.2; done"), terminationGracePeriodSeconds=2),
+    pod("anew", **SHARED, restartPolicy="Never", initContainers=[box("first", *note("first"), **MOUNTED)], others=[
+        box("asks", *script(f"test -e /shared/seen || {{ touch /shared/seen; sleep 1; exit 42; }}; {SLEEP[-1]}"),
+            restartPolicy="Never", **MOUNTED, restartPolicyRules=[
+                {"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [42]}}])]),
     once("late", "sleep 60", activeDeadlineSeconds=3, terminationGracePeriodSeconds=0),
 )  # fmt: skip
 
@@ -178,6 +182,16 @@ def test_what_does_not_end_is_ended_after_its_grace(lab: Lab) -> None:
     eventually(lambda: lab.api.find("v1/pods", "stubborn") is None)
     assert 2 <= time.monotonic() - asked < 12
     lab.assert_nothing_is_left(uid)
+
+
+def test_one_container_can_have_all_begin_anew(lab: Lab) -> None:
+    again = lab.restarted("anew")
+    eventually(lambda: is_true(lab.pod("anew"), "Ready"))
+    again = lab.pod("anew")
+    assert [container(again, name)["restartCount"] for name in ("first", "main", "asks")] == [1, 1, 1]
+    assert lab("exec", "anew", "-c", "asks", "--", "cat", "/shared/order").split() == ["first", "first"]
+    [condition] = [c for c in again["status"]["conditions"] if c["type"] == "AllContainersRestarting"]
+    assert condition["status"] == "False"
 
 
 def test_a_pod_ends_at_its_deadline(lab: Lab) -> None:

@@ -25,7 +25,8 @@ from nodeagent.node.cgroups import Cgroups
 from nodeagent.node.keeper import NodeKeeper
 from nodeagent.node.log_rotation import LogRotation
 from nodeagent.node.machine import Machine
-from nodeagent.node.status import NodeState, allocatable_of
+from nodeagent.node.status import NodeState, allocatable_of, capacity_of
+from nodeagent.node.tiers import Tiers
 from nodeagent.objects import WatchedObjects
 from nodeagent.options import AgentOptions
 from nodeagent.pods.apply import Tools
@@ -114,6 +115,12 @@ class Node:
             add=self._agent.add_static,
             remove=self._agent.remove_static,
         )
+        self._tiers = Tiers(
+            Cgroups(),
+            cgroup_root(options),
+            lambda: [worker.allocated_pod for worker in self._agent.workers if not worker.is_finished],
+            capacity_of(machine),
+        )
         self._logs = LogRotation(opened.runtime, lambda: self._agent.workers, options.log_limits)
         self._care = NodeCare(tools, self._volumes, lambda: self._agent.workers, self._keeper.wake)
 
@@ -137,6 +144,7 @@ class Node:
                         group.create_task(self._mirrors.run(), name="static pods")
                         group.create_task(self._drivers.run(), name="CSI drivers")
                         group.create_task(self._logs.run(), name="log rotation")
+                        group.create_task(self._tiers.run(), name="cgroups of classes")
                     on_ready()
 
                 await self._agent.run(started)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +46,20 @@ def limits_of(pod: View) -> PodLimits:
         cpu_quota=resources.quota_of(limit("cpu")),
         memory_bytes=-(-limit("memory") // 1000),
     )
+
+
+def tier_limits(pods: Iterable[View], cpu: str, memory: str) -> Mapping[str, PodLimits]:
+    """What the cgroups above those of pods get, by their names below the root ('' for the root itself).
+
+    `cpu` and `memory` are what the node has for pods. Burstable pods share by what they have asked for together;
+    best-effort ones take what is left.
+    """
+    burstable = sum(spec.pod_requests(pod).get("cpu", 0) for pod in pods if spec.qos_class(pod) == "Burstable")
+    return {
+        "": PodLimits(resources.shares_of(Quantity.parse(cpu).milli), 0, Quantity.parse(memory).value),
+        "burstable": PodLimits(resources.shares_of(burstable), 0, 0),
+        "besteffort": PodLimits(resources.MIN_SHARES, 0, 0),
+    }
 
 
 def weight_of(shares: int) -> int:

@@ -26,9 +26,9 @@ from nodeagent.pods.restart import Backoff
 from nodeagent.pods.spec import View
 from nodeagent.pods.state import PodState
 from nodeagent.pods.status import WaitReason
-from nodeagent.pods.stop import Stopper
+from nodeagent.pods.stop import MIN_GRACE_S, Stopper
 from nodeagent.pods.tell import PodEvents
-from nodeagent.runtime.protocol import Image, Runtime, RuntimeFailure, SandboxConfig, State
+from nodeagent.runtime.protocol import Container, Image, Runtime, RuntimeFailure, SandboxConfig, State
 from nodeagent.volumes.image import ImageVolumes
 from nodeagent.volumes.volume import Volume
 
@@ -105,6 +105,9 @@ class Applier:
         if plan.create_sandbox and plan.sandbox_id:
             message = "Pod sandbox changed, it will be killed and re-created."
             tools.events.pod(pod, "Normal", "SandboxChanged", message)
+        if plan.reset:
+            await self._reset(plan.reset)
+            return
         if plan.kill_pod:
             await tools.stopper.stop_all(pod, state)
             if plan.create_sandbox:
@@ -117,6 +120,16 @@ class Applier:
         place = await self._place(pod, state, plan, volumes)
         if place is not None:
             await self._start_all(pod, plan, place)
+
+    async def _reset(self, containers: Sequence[Container]) -> None:
+        """Stop all, show how they have ended, and forget them; their logs stay. Hooks are not run."""
+        runtime = self._tools.runtime
+        running = [container for container in containers if container.state is not State.EXITED]
+        await asyncio.gather(*(runtime.stop_container(container.id, MIN_GRACE_S) for container in running))
+        await self._on_sandbox()
+        for container in containers:
+            await runtime.remove_container(container.id)
+        self.reasons.clear()
 
     async def _place(
         self, pod: View, state: PodState, plan: Plan, volumes: Mapping[str, Volume]
@@ -315,8 +328,12 @@ def _known_restarts(pod: View, name: str) -> int:
     status = pod.get("status") or {}
     for sort in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
         for item in status.get(sort) or ():
-            if item["name"] == name and item.get("containerID"):
+            if item["name"] != name:
+                continue
+            if item.get("containerID"):
                 return int(item.get("restartCount") or 0) + 1
+            if (item.get("lastState") or {}).get("terminated"):
+                return int(item.get("restartCount") or 0)
     return 0
 
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from nodeagent.pods import spec
+from nodeagent.pods import restart, spec
+from nodeagent.pods.plan import RESTARTING
 from nodeagent.pods.spec import Object, View
 from nodeagent.pods.state import PodState
 from openapi.meta.times import format_time
 
 RESIZE = ("PodResizePending", "PodResizeInProgress")
-OWNED = (*RESIZE, "PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+OWNED = (
+    *RESIZE, "PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled", RESTARTING,
+)  # fmt: skip
 """Conditions that the agent writes, in their order; all others belong to somebody else and stay."""
 
 SHARED = ("DisruptionTarget",)
@@ -36,11 +39,18 @@ def has_network(pod: View, state: PodState) -> bool:
 
 
 def make_conditions(
-    pod: View, status: View, old: View, *, has_network: bool, now: datetime, resize: Sequence[View] = ()
+    pod: View,
+    status: View,
+    old: View,
+    *,
+    has_network: bool,
+    now: datetime,
+    resize: Sequence[View] = (),
+    is_restarting: bool = False,
 ) -> list[Object]:
     """All conditions of the pod. A condition that keeps its status keeps the time of its last change.
 
-    `resize` are those that tell of a change of resources under way.
+    `resize` are those that tell of a change of resources under way; `is_restarting` that all containers begin anew.
     """
     foreign = [dict(item) for item in old.get("conditions") or () if item["type"] not in OWNED]
     containers_ready = _containers_ready(pod, status)
@@ -52,6 +62,8 @@ def make_conditions(
         {"type": "ContainersReady", **containers_ready},
         {"type": "PodScheduled", "status": "True"},
     ]
+    if restart.may_restart_all(pod):
+        made.append(_restarting(status, is_restarting=is_restarting))
     before = {item["type"]: item for item in old.get("conditions") or ()}
     return foreign + [_complete(item, before.get(item["type"]), pod, now) for item in made]
 
@@ -65,6 +77,15 @@ def _complete(item: Object, before: View | None, pod: View, now: datetime) -> Ob
         found["observedGeneration"] = generation
     found |= {"status": item["status"], "lastProbeTime": None, "lastTransitionTime": time}
     return found | {name: item[name] for name in ("reason", "message") if item.get(name)}
+
+
+def _restarting(status: View, *, is_restarting: bool) -> Object:
+    """Told of pods only in which that can happen."""
+    ended = {"Succeeded": "PodCompleted", "Failed": "PodFailed"}.get(status["phase"], "")
+    if ended or not is_restarting:
+        return {"type": RESTARTING, "status": "False", "reason": ended}
+    message = "container exited with restart policy rule"
+    return {"type": RESTARTING, "status": "True", "reason": "RestartAllContainersStarted", "message": message}
 
 
 def _truth(value: bool) -> str:

@@ -15,6 +15,9 @@ from nodeagent.pods.spec import View
 from nodeagent.pods.state import PodState
 from nodeagent.runtime.protocol import Container, State
 
+RESTARTING = "AllContainersRestarting"
+"""The type of the condition that tells of it."""
+
 
 class Verdict(Enum):
     """What a probe has found out so far."""
@@ -49,11 +52,30 @@ class Plan:
     start_ephemeral: list[str] = field(default_factory=list)
     start_init: list[str] = field(default_factory=list)
     start: list[str] = field(default_factory=list)
+    reset: list[Container] = field(default_factory=list)
+    """Containers to stop and remove before all begins anew, those that have asked for it last."""
 
 
-def plan_pod(pod: View, state: PodState, verdict: ProbeVerdict) -> Plan:
-    """The next actions for a pod that is to run."""
+def restarts_all(pod: View, state: PodState, old: View) -> bool:
+    """Whether all containers are to be started anew: one has ended so, or `old`, the last status, says that it goes on.
+
+    It is over once none of them is left.
+    """
+    if not restart.may_restart_all(pod) or spec.is_deleting(pod):
+        return False
+    containers = [*spec.init_containers(pod), *spec.containers(pod)]
+    if any(restart.asks_for_all(container, state.latest(container["name"])) for container in containers):
+        return True
+    goes_on = any(c["type"] == RESTARTING and c["status"] == "True" for c in old.get("conditions") or ())
+    return goes_on and any(state.attempts(container["name"]) for container in containers)
+
+
+def plan_pod(pod: View, state: PodState, verdict: ProbeVerdict, *, all_anew: bool = False) -> Plan:
+    """The next actions for a pod that is to run; `all_anew` by `restarts_all`."""
     plan = _plan_sandbox(pod, state)
+    if all_anew and not plan.create_sandbox:
+        plan.reset = _to_reset(pod, state)
+        return plan
     if plan.create_sandbox:
         _plan_anew(pod, state, plan)
         return plan
@@ -65,6 +87,12 @@ def plan_pod(pod: View, state: PodState, verdict: ProbeVerdict) -> Plan:
         plan.kill_pod = True
         plan.start_init = []
     return plan
+
+
+def _to_reset(pod: View, state: PodState) -> list[Container]:
+    own = {container["name"]: container for container in (*spec.init_containers(pod), *spec.containers(pod))}
+    found = [container for container in state.containers if container.name in own]
+    return sorted(found, key=lambda container: restart.asks_for_all(own[container.name], container))
 
 
 def _plan_sandbox(pod: View, state: PodState) -> Plan:

@@ -11,6 +11,7 @@ from nodeagent.pods import spec
 from nodeagent.pods.spec import View
 from nodeagent.runtime.protocol import Container, State
 
+RESTART_ALL = "RestartAllContainers"
 INITIAL_BACKOFF_S = 10.0
 LONGEST_BACKOFF_S = 300.0
 
@@ -21,13 +22,37 @@ def policy_of(pod: View, container: View) -> str:
 
 def restarts_after(pod: View, container: View, exit_code: int) -> bool:
     """Whether a container that ended like that is to be started again: its own rules first, then its policy."""
+    if _action_after(container, exit_code):
+        return True
+    policy = policy_of(pod, container)
+    return policy == "Always" or (policy == "OnFailure" and exit_code != 0)
+
+
+def _action_after(container: View, exit_code: int) -> str:
+    """What the first of the container's rules that fits says; '' where none fits."""
     for rule in container.get("restartPolicyRules") or ():
         codes = rule.get("exitCodes") or {}
         is_listed = exit_code in (codes.get("values") or ())
         if is_listed == (codes.get("operator") == "In") and codes:
-            return rule.get("action") in ("Restart", "RestartAllContainers")
-    policy = policy_of(pod, container)
-    return policy == "Always" or (policy == "OnFailure" and exit_code != 0)
+            return str(rule.get("action", ""))
+    return ""
+
+
+def may_restart_all(pod: View) -> bool:
+    """Whether the end of some container can have all of them started anew."""
+    rules = (
+        rule
+        for container in (*spec.init_containers(pod), *spec.containers(pod))
+        for rule in container.get("restartPolicyRules") or ()
+    )
+    return any(rule.get("action") == RESTART_ALL for rule in rules)
+
+
+def asks_for_all(container: View, latest: Container | None) -> bool:
+    """Whether a container has ended in such a way that all are to be started anew."""
+    if latest is None or latest.state is not State.EXITED:
+        return False
+    return _action_after(container, latest.exit_code) == RESTART_ALL
 
 
 def should_start(pod: View, container: View, latest: Container | None) -> bool:

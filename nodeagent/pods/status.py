@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from nodeagent.pods import conditions, restart, spec
-from nodeagent.pods.plan import ProbeVerdict, Verdict
+from nodeagent.pods.plan import RESTARTING, ProbeVerdict, Verdict, restarts_all
 from nodeagent.pods.resize import with_allocated
 from nodeagent.pods.spec import Object, View
 from nodeagent.pods.state import PodState
@@ -91,7 +91,13 @@ def make_status(pod: View, state: PodState, facts: StatusFacts) -> Object:
     _limit_messages(status)
     has_network = conditions.has_network(pod, state)
     status["conditions"] = conditions.make_conditions(
-        pod, status, old, has_network=has_network, now=facts.now, resize=facts.resize
+        pod,
+        status,
+        old,
+        has_network=has_network,
+        now=facts.now,
+        resize=facts.resize,
+        is_restarting=not facts.is_terminal and restarts_all(pod, state, old),
     )
     if facts.disruption and phase == "Failed":
         status["conditions"] += conditions.disruption(pod, old, facts.disruption, facts.now)
@@ -250,7 +256,12 @@ def _fill_from_old(pod: View, status: Object, container: View, old: View | None,
         return
     status["restartCount"] = int(old.get("restartCount") or 0)
     status["lastState"] = dict(old.get("lastState") or {})
-    if "terminated" in old.get("state", {}):
+    is_reset = any(c["type"] == RESTARTING and c["status"] == "True" for c in facts.old.get("conditions") or ())
+    if "terminated" in old.get("state", {}) and is_reset and not facts.is_terminal:
+        status["lastState"] = dict(old["state"])
+        status["state"] = {"waiting": {"reason": "RestartingAllContainers"}}
+        status["restartCount"] += 1
+    elif "terminated" in old.get("state", {}):
         status["state"] = dict(old["state"])
         for name in ("imageID", "containerID"):
             if old.get(name):

@@ -20,7 +20,7 @@ from nodeagent.pods.apply import Applier, Tools
 from nodeagent.pods.conditions import OWNED, SHARED
 from nodeagent.pods.images import missing_secrets
 from nodeagent.pods.last_words import last_words
-from nodeagent.pods.plan import plan_pod
+from nodeagent.pods.plan import plan_pod, restarts_all
 from nodeagent.pods.probes import PodProbes, Running
 from nodeagent.pods.publish import Publisher, status_patch
 from nodeagent.pods.resizing import Resizing, Room
@@ -194,11 +194,12 @@ class PodWorker:
             text = f"{text}; attempting to pull the image may not succeed."
             self._tools.events.pod(self.pod, "Warning", "FailedToRetrieveImagePullSecret", text)
         pod = self.allocated_pod
-        plan = plan_pod(pod, self._state, self._probes.verdict)
+        all_anew = restarts_all(pod, self._state, self._status)
+        plan = plan_pod(pod, self._state, self._probes.verdict, all_anew=all_anew)
         is_resized = await self._resizing.apply(pod, self._state, plan)
         before = dict(self._applier.reasons)
         await self._applier.apply(pod, self._state, plan, volumes)
-        if plan.kill_pod or plan.kill or plan.start or plan.start_init or plan.start_ephemeral:
+        if plan.reset or plan.kill_pod or plan.kill or plan.start or plan.start_init or plan.start_ephemeral:
             if self._applier.retry_s is not None and before == self._applier.reasons and not plan.kill:
                 await self._look()
                 self._report()

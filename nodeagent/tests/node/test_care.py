@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from nodeagent.node.cgroups import limits_of, settings_v1, settings_v2
+from nodeagent.node.cgroups import limits_of, settings_v1, settings_v2, tier_limits
 from nodeagent.node.eviction import HARD, MEMORY, NODEFS, Signal, crossed, message, pressures, victims
 from nodeagent.node.image_gc import bytes_to_free, images_to_remove
 from nodeagent.node.scratch import ScratchUse, excess
@@ -64,3 +64,10 @@ def test_a_pods_cgroup_is_limited_only_if_all_containers_are() -> None:
     assert settings_v1(both)["cpu"] == {"cpu.shares": "1024", **quota}
     assert settings_v2(both) == {"cpu.weight": "39", "cpu.max": "200000 100000", "memory.max": str(128 * MIB)}
     assert settings_v1(limits_of(make_pod([limited, {"name": "b"}]))) == {"cpu": {"cpu.shares": "512"}, "memory": {}}
+
+
+def test_classes_of_pods_share_by_what_they_ask_for() -> None:
+    asking = [make_pod([{"name": "c", "resources": {"requests": {"cpu": cpu}}}]) for cpu in ("500m", "250m")]
+    limits = tier_limits([*asking, make_pod([{"name": "c"}])], "2", "1Gi")
+    assert {name: limit.cpu_shares for name, limit in limits.items()} == {"": 2048, "burstable": 768, "besteffort": 2}
+    assert [limit.memory_bytes for limit in limits.values()] == [1024 * MIB, 0, 0]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from nodeagent.pods.plan import ProbeVerdict, Verdict, hash_of, plan_pod
+from nodeagent.pods.plan import ProbeVerdict, Verdict, hash_of, plan_pod, restarts_all
 from nodeagent.pods.state import PodState
 from nodeagent.runtime.protocol import State
 from nodeagent.tests.pods.samples import (
@@ -132,3 +132,16 @@ def test_a_deleted_pod_starts_nothing() -> None:
     pod = make_pod([{"name": "a"}, {"name": "b"}])
     pod["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     assert plan_pod(pod, make_state(ended("a"), running("b")), nothing_probed).start == []
+
+
+def test_one_container_has_all_begin_anew_itself_last() -> None:
+    rule = {"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [42]}}
+    pod = make_pod([{"name": "asks", "restartPolicy": "Never", "restartPolicyRules": [rule]}, {"name": "b"}])
+    going_on = {"conditions": [{"type": "AllContainersRestarting", "status": "True"}]}
+    state = make_state(ended("asks", 42), running("b"))
+    assert restarts_all(pod, state, {})
+    plan = plan_pod(pod, state, nothing_probed, all_anew=True)
+    assert [container.name for container in plan.reset] == ["b", "asks"] and not plan.start
+    assert not restarts_all(pod, make_state(ended("asks", 41), running("b")), {})
+    assert restarts_all(pod, make_state(running("b")), going_on)
+    assert not restarts_all(pod, make_state(), going_on)
