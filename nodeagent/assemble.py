@@ -36,6 +36,7 @@ from nodeagent.pods.fleet import PodFleet
 from nodeagent.pods.images import Images
 from nodeagent.pods.publish import Publisher
 from nodeagent.pods.restart import Backoff
+from nodeagent.pods.spec import View
 from nodeagent.pods.stop import Stopper
 from nodeagent.pods.tell import COMPONENT, PodEvents
 from nodeagent.removal import remove_node
@@ -92,7 +93,7 @@ class Node:
         self._keeper = NodeKeeper(client, name, machine, self._look, labels=options.labels, taints=())
         self._door = Door(options, name, client, machine.addresses)
         facts = NodeFacts(name, machine.addresses, allocatable_of(machine))
-        sources = ApiSources(client, around.services, around.objects, self._read_file)
+        sources = ApiSources(client, around.services, around.objects, self._file_in)
         make_volumes = Volumes if options.runtime == "containerd" else SimulatedVolumes
         self._drivers = Drivers(
             options.root / "plugins_registry", NodeInfo(client, name), lambda: self._agent.wake_all()
@@ -185,8 +186,8 @@ class Node:
             cgroups=Cgroups() if self._around.options.runtime == "containerd" else None,
         )
 
-    def _read_file(self, pod: object, volume: str, path: str) -> str | None:
-        return self._volumes.read_file(pod, volume, path)  # type: ignore[arg-type]
+    def _file_in(self, pod: View, volume: str, path: str) -> Path | None:
+        return self._volumes.file_in(pod, volume, path)
 
     async def _look(self) -> NodeState:
         """The present state of the node; new addresses for pods are passed on to the runtime."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from controllers.runtime.client import Client
 from controllers.runtime.errors import ApiError, NotFound
@@ -43,20 +44,20 @@ class _Token:
 
 
 class ApiSources:
-    """Everything through one client. `read_file` reads a file in a pod's volume."""
+    """Everything through one client. `file_in` finds a file in a pod's volume."""
 
     def __init__(
         self,
         client: Client,
         services: Store,
         objects: WatchedObjects,
-        read_file: Callable[[View, str, str], str | None],
+        file_in: Callable[[View, str, str], Path | None],
     ) -> None:
         self._client = client
         self._services = services
         self._objects = objects
         self._kept: dict[tuple[str, str, str], View] = {}
-        self._read_file = read_file
+        self._file_in = file_in
         self._tokens: dict[tuple[str, str, int], _Token] = {}
 
     async def config_map(self, namespace: str, name: str) -> View | None:
@@ -71,8 +72,8 @@ class ApiSources:
     async def persistent_volume(self, name: str) -> View | None:
         return await self._get(PERSISTENT_VOLUMES, "", name)
 
-    def read_file(self, pod: View, volume: str, path: str) -> str | None:
-        return self._read_file(pod, volume, path)
+    def file_in(self, pod: View, volume: str, path: str) -> Path | None:
+        return self._file_in(pod, volume, path)
 
     def services(self) -> Iterable[View]:
         return self._services.all()

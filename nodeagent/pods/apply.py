@@ -19,7 +19,7 @@ from nodeagent.node.cgroups import Cgroups, limits_of
 from nodeagent.node.old_logs import remove_log
 from nodeagent.pods import config, environment, restart, security, spec
 from nodeagent.pods.environment import ConfigProblem, NodeFacts, Sources
-from nodeagent.pods.images import ImageProblem, Images
+from nodeagent.pods.images import ImageProblem, Images, missing_secrets
 from nodeagent.pods.plan import Kill, Plan, hash_of
 from nodeagent.pods.probing import HookFailed, Target, run_hook
 from nodeagent.pods.restart import Backoff
@@ -234,7 +234,17 @@ class Applier:
             return await self._tools.images.ensure(pod, container.get("image", ""), policy, place.sandbox, tell)
         except ImageProblem as problem:
             self._warn(pod, container, f"Error: {problem.reason}")
+            if problem.reason in ("ErrImagePull", "ImagePullBackOff"):
+                await self._tell_missing_secrets(pod)
             raise StartProblem(problem.reason, problem.message) from problem
+
+    async def _tell_missing_secrets(self, pod: View) -> None:
+        """They may be why an image could not be had."""
+        missing = await missing_secrets(pod, self._tools.sources)
+        if missing:
+            text = f"Unable to retrieve some image pull secrets ({', '.join(missing)})"
+            text = f"{text}; attempting to pull the image may not succeed."
+            self._tools.events.pod(pod, "Warning", "FailedToRetrieveImagePullSecret", text)
 
     async def _create(self, pod: View, container: View, place: _Place, image: Image, attempt: int) -> str:
         tools = self._tools

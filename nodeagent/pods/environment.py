@@ -11,6 +11,7 @@ import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from nodeagent.pods import spec
@@ -31,7 +32,8 @@ class Sources(Protocol):
 
     async def secret(self, namespace: str, name: str) -> View | None: ...
 
-    def read_file(self, pod: View, volume: str, path: str) -> str | None: ...
+    def file_in(self, pod: View, volume: str, path: str) -> Path | None:
+        """Where a file in a volume of the pod would be, never outside; None without such a volume."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,48 +195,46 @@ def resource_value(pod: View, container: View, reference: View, node: NodeFacts)
     return str(-(-amount.nanos // divisor.nanos))
 
 
-_BAD_FILE = "couldn't parse env file"
-
-
 def _file_value(pod: View, reference: View, sources: Sources) -> str | None:
-    """A variable from a file in an emptyDir that an init container has written, in shell-like lines."""
-    path, key = reference["path"], reference["key"]
-    content = sources.read_file(pod, reference["volumeName"], path)
-    if content is None:
-        if reference.get("optional"):
-            return None
-        raise ConfigProblem(_BAD_FILE)
-    values = parse_env_file(content)
-    if key in values:
-        return values[key]
+    """A variable from a file in a volume, which an init container may have written, in shell-like lines."""
+    volume, path, key = reference["volumeName"], reference["path"], reference["key"]
+    try:
+        file = sources.file_in(pod, volume, path)
+        if file is None:
+            raise ConfigProblem(f'cannot find the volume "{volume}" referenced by FileKeyRef')
+        value = value_in_env_file(file.read_bytes().decode(errors="surrogateescape"), key)
+    except (OSError, ValueError) as error:
+        log.info("no variable from file %s of volume %s: %s", path, volume, error)
+        raise ConfigProblem("couldn't parse env file") from None
+    if value:
+        return value
     if reference.get("optional"):
         return None
-    raise ConfigProblem(f'environment variable key "{key}" not found in file "{path}"')
+    raise ConfigProblem(f'environment variable key "{key}" not found in file "{file}"')
 
 
-_ASSIGNMENT = re.compile(r"([!-<>-~]+)='([^']*)'[ \t]*(?:#[^\n]*)?(?=\n|\Z)")
+_ASSIGNMENT = re.compile(r"[ \t]*([^=\n]*[^=\s])=(?:'([^']*)'[ \t]*(?:#[^\n]*)?(?=\n|\Z)|(?=[ \t])[^\n]*)")
 _NOTHING = re.compile(r"[ \t]*(?:#[^\n]*)?(?=\n|\Z)")
 
 
-def parse_env_file(content: str) -> dict[str, str]:
-    """`NAME='value'`, of which the value may go over several lines; comments and empty lines do not count.
+def value_in_env_file(content: str, key: str) -> str:
+    """The first value of `key`, '' where there is none. Raises ValueError for a bad line before it.
 
-    Raises ConfigProblem.
+    Lines are `NAME='value'`, of which the value may go over several lines; comments and empty lines do not count.
+    A value that does not follow at once is an empty one.
+    Follows: pkg/kubelet/util/env/env_util.go
     """
-    found: dict[str, str] = {}
     text, at = content.replace("\r\n", "\n"), 0
     while at < len(text):
-        nothing = _NOTHING.match(text, at)
-        if nothing is None:
-            start = at + len(text[at:]) - len(text[at:].lstrip(" \t"))
-            match = _ASSIGNMENT.match(text, start)
-            if match is None:
-                log.info("invalid environment variable format at line %d", text.count("\n", 0, at) + 1)
-                raise ConfigProblem(_BAD_FILE)
-            found[match[1]] = match[2]
-            nothing = match
-        at = nothing.end() + 1
-    return found
+        line = _NOTHING.match(text, at)
+        if line is None:
+            line = _ASSIGNMENT.match(text, at)
+            if line is None:
+                raise ValueError(f"invalid environment variable format at line {text.count(chr(10), 0, at) + 1}")
+            if line[1] == key:
+                return line[2] or ""
+        at = line.end() + 1
+    return ""
 
 
 # -- services --------------------------------------------------------------------------------------------------

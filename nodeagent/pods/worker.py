@@ -18,7 +18,6 @@ from datetime import datetime
 from nodeagent.pods import config, spec
 from nodeagent.pods.apply import Applier, Tools
 from nodeagent.pods.conditions import OWNED, SHARED
-from nodeagent.pods.images import missing_secrets
 from nodeagent.pods.last_words import last_words
 from nodeagent.pods.plan import plan_pod, restarts_all
 from nodeagent.pods.probes import PodProbes, Running
@@ -188,11 +187,6 @@ class PodWorker:
             wait_s, self._volume_wait_s = self._volume_wait_s, min(self._volume_wait_s * 2, VOLUME_RETRY_S[1])
             return wait_s
         self._volume_wait_s = VOLUME_RETRY_S[0]
-        missing = await missing_secrets(self.pod, self._tools.sources)
-        if missing:
-            text = f"Unable to retrieve some image pull secrets ({', '.join(missing)})"
-            text = f"{text}; attempting to pull the image may not succeed."
-            self._tools.events.pod(self.pod, "Warning", "FailedToRetrieveImagePullSecret", text)
         pod = self.allocated_pod
         all_anew = restarts_all(pod, self._state, self._status)
         plan = plan_pod(pod, self._state, self._probes.verdict, all_anew=all_anew)

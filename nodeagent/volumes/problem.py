@@ -54,9 +54,10 @@ class VolumesNotReady(Exception):
         unprocessed = {name: p for name, p in self.problems.items() if isinstance(p, Unprocessed)}
         if not unprocessed:
             return failed
+        waiting = [name for name, problem in self.problems.items() if isinstance(problem, NotYet)]
         reasons = "; ".join(problem.message for problem in unprocessed.values())
         lists = (
-            f"unmounted volumes={_list(self.problems)}, unattached volumes=[], "
+            f"unmounted volumes={_list(self.problems)}, unattached volumes={_list(waiting)}, "
             f"failed to process volumes={_list(unprocessed)}"
         )
         return [*failed, f"Unable to attach or mount volumes: {lists}: {reasons}"]

@@ -39,5 +39,5 @@ class SimulatedVolumes(Volumes):
     def known_pods(self) -> list[str]:
         return []
 
-    def read_file(self, pod: View, volume: str, path: str) -> str | None:
+    def file_in(self, pod: View, volume: str, path: str) -> Path | None:
         return None

@@ -17,6 +17,7 @@ from nodeagent.volumes import mounting
 
 SUB_PATHS = "volume-subpaths"
 """Where in a pod's folder the parts of volumes are bound."""
+MAX_LINKS = 255
 _FOLDER = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
 _ANY = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -40,6 +41,29 @@ def bind(volume: Path, sub_path: str, target: Path) -> None:
             mounting.unmount(target)
         _prepare(held, target)
         mounting.mount(f"/proc/self/fd/{held}", target, "", mounting.MS_BIND | mounting.MS_REC)
+
+
+def join(root: Path, path: str) -> Path:
+    """The path below `root` with links followed as if `root` were all there is. Raises OSError for a loop of links."""
+    found, left, follows = root, path.split("/")[::-1], 0
+    while left:
+        part = left.pop()
+        if part in ("", "."):
+            continue
+        if part == "..":
+            found = found.parent if found != root else root
+            continue
+        following = found / part
+        if following.is_symlink():
+            follows += 1
+            if follows > MAX_LINKS:
+                raise OSError(f"too many links in {path}")
+            link = os.readlink(following)
+            found = root if link.startswith("/") else found
+            left += link.split("/")[::-1]
+            continue
+        found = following
+    return found
 
 
 def release(folder: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,13 +12,16 @@ from nodeagent.pods.environment import (
     expand,
     format_map,
     make_environment,
-    parse_env_file,
     resource_value,
     service_environment,
+    value_in_env_file,
 )
 from nodeagent.tests.pods.samples import make_pod
 
 NODE = NodeFacts("n", ("192.0.2.1",), {"cpu": "4", "memory": "8Gi"})
+
+
+FILES = Path(__file__).parent / "files"
 
 
 class FakeSources:
@@ -30,8 +34,8 @@ class FakeSources:
     async def secret(self, namespace: str, name: str) -> Any:
         return self.secrets.get(name)
 
-    def read_file(self, pod: Any, volume: str, path: str) -> str | None:
-        return "a='x y'\n# note\n" if path == "f.env" else None
+    def file_in(self, pod: Any, volume: str, path: str) -> Path | None:
+        return FILES / path if volume == "v" else None
 
 
 async def environment(container: dict[str, Any], services: dict[str, str] | None = None) -> dict[str, str]:
@@ -126,18 +130,39 @@ def test_maps_are_written_as_go_quotes_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "expected"),
+    ("content", "key", "expected"),
     [
-        ("A='1'\n\n# c\nB='two words' # why\n", {"A": "1", "B": "two words"}),
-        ("  A='one\ntwo'\n", {"A": "one\ntwo"}),
-        ("a.b-c='x=y'", {"a.b-c": "x=y"}),
+        ("A='1'\n\n# c\nB='two words' # why\n", "B", "two words"),
+        ("  A='one\r\ntwo'\n", "A", "one\ntwo"),
+        ("a.b-c='x=y'", "a.b-c", "x=y"),
+        ("A='1'\nA='2'", "A", "1"),
+        ("A= 'late'\nB='1'", "A", ""),
+        ("A= 'late'\nB='1'", "B", "1"),
+        ("A='1'\nnothing of the kind", "A", "1"),
+        ("A='1'", "B", ""),
+        ("", "B", ""),
     ],
 )
-def test_env_files_give_quoted_values(content: str, expected: dict[str, str]) -> None:
-    assert parse_env_file(content) == expected
+def test_env_files_give_quoted_values(content: str, key: str, expected: str) -> None:
+    assert value_in_env_file(content, key) == expected
 
 
-@pytest.mark.parametrize("content", ["A=1", "A = '1'", "A='1' B='2'", "export A='1'", "A='1"])
-def test_other_lines_spoil_an_env_file(content: str) -> None:
-    with pytest.raises(ConfigProblem, match="couldn't parse env file"):
-        parse_env_file(content)
+@pytest.mark.parametrize("line", ["A=1", "A ='1'", "A='1' B='2'", "word", "='1'", "A='1"])
+def test_bad_lines_spoil_an_env_file(line: str) -> None:
+    with pytest.raises(ValueError, match="format at line 2"):
+        value_in_env_file(f"# first\n{line}\nB='1'", "B")
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ({"volumeName": "w", "path": "f.env"}, 'cannot find the volume "w" referenced by FileKeyRef'),
+        ({"volumeName": "v", "path": "none", "optional": True}, "couldn't parse env file"),
+        ({"volumeName": "v", "path": "bad.env"}, "couldn't parse env file"),
+        ({"volumeName": "v", "path": "f.env"}, f'environment variable key "k" not found in file "{FILES}/f.env"'),
+    ],
+)
+async def test_what_is_wrong_with_a_variable_from_a_file(reference: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigProblem) as caught:
+        await environment({"env": [{"name": "F", "valueFrom": {"fileKeyRef": {**reference, "key": "k"}}}]})
+    assert str(caught.value) == message

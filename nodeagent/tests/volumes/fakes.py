@@ -46,7 +46,7 @@ class FakeSources:
     async def trust_bundle(self, source: Any) -> str | None:
         return None
 
-    def read_file(self, pod: Any, volume: str, path: str) -> str | None:
+    def file_in(self, pod: Any, volume: str, path: str) -> Path | None:
         return None
 
     def bind(self, claim: str, source: Object, **spec: Any) -> None:

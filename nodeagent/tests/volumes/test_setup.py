@@ -198,3 +198,17 @@ async def test_volumes_tell_what_they_hold(tmp_path: Path) -> None:
     empty, claimed = await volumes.usage(pod)
     assert (empty.name, empty.inodes_used) == ("e", 2) and 10_000 <= empty.used < 100_000
     assert (claimed.name, claimed.claim) == ("v", "c") and claimed.capacity > claimed.used > 0
+
+
+async def test_files_are_found_inside_a_volume_only(tmp_path: Path) -> None:
+    volumes = make_volumes(tmp_path, FakeSources())
+    pod = pod_with({"name": "e", "emptyDir": {}})
+    root = (await volumes.set_up(pod, ()))["e"].path
+    (root / "up").symlink_to("../../../..")
+    (root / "abs").symlink_to("/etc")
+    (root / "loop").symlink_to("loop")
+    expected = {"a/b": "a/b", "../a": "a", "up/a": "a", "abs/passwd": "etc/passwd"}
+    assert {path: volumes.file_in(pod, "e", path) for path in expected} == {p: root / q for p, q in expected.items()}
+    assert volumes.file_in(pod, "other", "a") is None
+    with pytest.raises(OSError, match="too many links"):
+        volumes.file_in(pod, "e", "loop")
