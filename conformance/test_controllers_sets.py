@@ -175,7 +175,7 @@ def test_claims_of_a_stateful_set_stay_or_go_as_it_says(api: Api) -> None:
 
 def test_a_pod_without_its_claim_says_why(api: Api) -> None:
     api.create("v1/resourcequotas", {"metadata": {"name": "q"}, "spec": {"hard": {"persistentvolumeclaims": "0"}}})
-    eventually(lambda: "hard" in api.get("v1/resourcequotas", "q")["status"])
+    used = eventually(lambda: api.status("v1/resourcequotas", "q").get("used"))["persistentvolumeclaims"]
     template = {
         "metadata": {"name": "data"},
         "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
@@ -183,7 +183,7 @@ def test_a_pod_without_its_claim_says_why(api: Api) -> None:
     api.create(STATEFUL_SETS, stateful_set("poor", 1, volumeClaimTemplates=[template]))
     refused = (
         'persistentvolumeclaims "data-poor-0" is forbidden: exceeded quota: q, requested: persistentvolumeclaims=1, '
-        "used: persistentvolumeclaims=0, limited: persistentvolumeclaims=0"
+        f"used: persistentvolumeclaims={used}, limited: persistentvolumeclaims=0"
     )
     claim = f"Create Claim data-poor-0 for Pod poor-0 in StatefulSet poor failed error: {refused}"
     api.await_event("poor", "FailedCreate", claim)
