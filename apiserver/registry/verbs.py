@@ -16,7 +16,7 @@ from apiserver.registry.options import WriteOptions, delete_options, write_optio
 from apiserver.registry.patch import APPLY_PATCH, apply_change, patch_change, patch_type
 from apiserver.registry.reads import Listed, Reads
 from apiserver.registry.tables import transformed_list, transformed_object
-from apiserver.registry.writes import Writes, Written, check_name, other_uid
+from apiserver.registry.writes import Writes, Written, check_name
 from apiserver.resources.strategy import Strategy
 from apiserver.response import JSON, PROTOBUF, Reply, encode, object_reply
 from apiserver.storage.entry import Entry
@@ -75,10 +75,8 @@ class Verbs:
         first: list[Object] = [obj]
         uid = obj["metadata"].get("uid", "")
 
-        def change(current: Object | None) -> Object:
+        def change(_: Object | None) -> Object:
             again: Object = first.pop() if first else orjson.loads(wanted)
-            if current is not None and uid and uid != current["metadata"]["uid"]:
-                raise other_uid(call, uid, current["metadata"]["uid"])
             return again
 
         allow = call.strategy.allow_create_on_update and not call.subresource

@@ -160,7 +160,7 @@ class Writes:
                     if uid:
                         raise other_uid(call, uid, "")
                     return await self._create_by_update(call, change, allow_create=allow_create)
-                return await self._update_once(call, change, current)
+                return await self._update_once(call, change, current, uid)
             except RevisionConflict as err:
                 current, certain = self._entry_of(call, err), True
             except KeyExists:
@@ -182,11 +182,13 @@ class Writes:
         check_namespace(call, obj["metadata"])
         return await self._create_once(call, obj)
 
-    async def _update_once(self, call: Call, change: Change, current: Entry) -> Written:
+    async def _update_once(self, call: Call, change: Change, current: Entry, uid: str) -> Written:
         endpoint, strategy = call.endpoint, call.strategy
         if endpoint.conversion is not None:
             await endpoint.make_ready((current,))
         old = endpoint.object(current)
+        if uid and uid != old["metadata"]["uid"]:
+            raise other_uid(call, uid, old["metadata"]["uid"])
         obj = change(endpoint.object(current))
         meta = obj["metadata"]
         check_namespace(call, meta)

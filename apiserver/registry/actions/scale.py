@@ -62,7 +62,7 @@ class ScaleAction:
             apply_scale(current, scale, self._fields)
             return current
 
-        return await self._write(context, call, change)
+        return await self._write(context, call, change, uid=scale["metadata"].get("uid", ""))
 
     async def patch(self, context: Context) -> Reply:
         media = patch_type(context.content_type, custom=context.endpoint.resource.custom)
@@ -147,9 +147,9 @@ class ScaleAction:
     def _paths(self, call: Call) -> dict[str, tuple[str, ...]]:
         return {call.endpoint.resource.api_version: self._fields.spec_replicas}
 
-    async def _write(self, context: Context, call: Call, change: Any) -> Reply:
+    async def _write(self, context: Context, call: Call, change: Any, *, uid: str = "") -> Reply:
         call.tracks_ownership = False
-        written = await self._services.writes.update(call, change)
+        written = await self._services.writes.update(call, change, uid=uid)
         obj = written.obj if written.entry is None else context.endpoint.object(written.entry)
         reply = self._reply(context, obj)
         return reply

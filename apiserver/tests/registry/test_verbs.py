@@ -50,6 +50,16 @@ async def test_an_object_that_is_gone_is_not_put_back(client: Client, path: str)
     assert (await client.ask("GET", f"{path}/a")).code == 404
 
 
+@pytest.mark.parametrize("subresource", ["", "/status", "/scale"])
+async def test_an_update_may_name_the_one_object_that_it_means(client: Client, subresource: str) -> None:
+    made = await client.create(DEPLOYMENTS, deployment("a"))
+    path = f"{DEPLOYMENTS}/a{subresource}"
+    sent = (await client.ask("GET", path)).json
+    for uid, code in ((made["metadata"]["uid"], 200), ("x", 409)):
+        sent["metadata"]["uid"] = uid
+        assert (await client.ask("PUT", path, sent)).code == code
+
+
 async def test_concurrent_patches_without_a_version_are_all_kept(client: Client) -> None:
     await client.create(MAPS, config("a"))
     answers = await asyncio.gather(*(client.patch(f"{MAPS}/a", {"data": {f"k{i}": "v"}}) for i in range(20)))
