@@ -242,8 +242,14 @@ class Pipeline:
         return self._actions.get((CUSTOM, CUSTOM, subresource))
 
     async def _watch(self, context: Context) -> Reply | None:
-        row = context.endpoint.resource
-        if "watch" not in row.verbs or context.info.at.subresource:
+        row, info = context.endpoint.resource, context.info
+        if info.at.watch_prefix and (info.at.subresource or "watch" not in row.verbs):
+            raise status.page_not_found()
+        if info.method != "GET" or info.at.subresource:
+            raise status.method_not_allowed()
+        if "watch" not in row.verbs:
+            if "list" in row.verbs:
+                raise status.method_not_supported(row.group, row.resource, "watch")
             raise status.method_not_allowed()
         labels = _labels(context.info)[2:6]
         key = ("WATCH", *labels, _scope(context.info), "apiserver")

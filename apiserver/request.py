@@ -111,8 +111,8 @@ def parse(method: str, path: str, query_string: bytes) -> RequestInfo:
     query = {k: list(v) for k, v in _parse_query(query_string)} if query_string else {}
     verb = VERBS.get(method, method.lower()) if at.is_resource else method.lower()
     if at.is_resource:
-        if at.watch_prefix and verb == "get":
-            verb = "watch"
+        if at.watch_prefix:
+            verb = "watch"  # whatever the method: others are refused by it later
         elif verb == "get" and not at.name:
             verb = "watch" if _wants_watch(query) else "list"
         elif verb == "delete" and not at.name:

@@ -84,7 +84,7 @@ class Bodies:
         except DecodeError as err:
             why = with_literals(raw, node, gvk) if media == JSON and "cannot unmarshal number " in str(err) else ""
             raise cannot_handle(gvk, why or str(err)) from err
-        if problems and unknown and media == JSON:
+        if problems and unknown and media == JSON and CUSTOM_DECODER not in node.memo:
             problems = in_order(raw, problems, unknown)
         else:
             problems += unknown

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from apiserver.tests.conftest import Client
@@ -47,6 +49,10 @@ async def test_queries(client: Client, path: str, code: int, text: str) -> None:
         ("GET", "/readyz/", "*/*", 404, ""),
         ("GET", "/apis/nosuch.example.com", "text/html", 404, ""),
         ("GET", "/api/v1/watch", "*/*", 500, ""),
+        ("DELETE", "/api/v1/watch/namespaces/ns/configmaps", "*/*", 405, ""),
+        ("GET", "/api/v1/watch/namespaces/ns/pods/a/status", "*/*", 404, ""),
+        ("GET", "/api/v1/componentstatuses?watch=1", "*/*", 405,
+         'watch is not supported on resources of kind \\"componentstatuses\\"'),
     ],
 )  # fmt: skip
 async def test_paths(client: Client, method: str, path: str, accept: str, code: int, text: str) -> None:
@@ -124,4 +130,23 @@ async def test_apply_judges_the_merged_object_and_then_its_duplicates(client: Cl
     code, text = await apply(b'{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"b","uid":"u"}}', name="b")
     assert code == 409 and text.endswith(
         "uid mismatch: the provided object specified uid u, and no existing object was found"
+    )
+
+
+async def test_duplicates_in_a_custom_object_go_before_unknown_fields(client: Client) -> None:
+    schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": {"s": {"type": "string"}}}}}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    names = {"plural": "wids", "singular": "wid", "kind": "Wid", "listKind": "WidList"}
+    spec = {"group": "example.com", "scope": "Cluster", "names": names, "versions": [version]}
+    definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    await client.create(definitions, {"metadata": {"name": "wids.example.com"}, "spec": spec})
+    path = "/apis/example.com/v1/wids"
+    for _ in range(100):
+        if (await client.ask("GET", path)).code == 200:
+            break
+        await asyncio.sleep(0.02)
+    body = b'{"apiVersion":"example.com/v1","kind":"Wid","metadata":{"name":"w","x":1},"spec":{"z":1,"s":"a","s":"b"}}'
+    answer = await client.ask("POST", f"{path}?fieldValidation=Strict", body)
+    assert answer.json["message"].endswith(
+        'strict decoding error: duplicate field "spec.s", unknown field "metadata.x", unknown field "spec.z"'
     )
