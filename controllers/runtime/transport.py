@@ -173,9 +173,7 @@ async def open_transport(kubeconfig: Path | None) -> Transport:
     if kubeconfig is None:
         await load_config(client_configuration=configuration)
     else:
-        await load_kube_config(
-            str(kubeconfig), client_configuration=configuration, persist_config=False
-        )
+        await load_kube_config(str(kubeconfig), client_configuration=configuration, persist_config=False)
     configuration.client_session_kwargs["proxy"] = _proxy(configuration)
     return _connected(configuration, asyncio.Semaphore(MAX_IN_FLIGHT))
 

@@ -65,7 +65,7 @@ def feasible_rows(cycle: Cycle) -> Ints | Diagnosis:
         return diagnosis
     cycle.candidates = snapshot.alive if limit is None else snapshot.alive & snapshot.named(limit)
     nominated = snapshot.rows.get(cycle.pod.nominated, -1)
-    if nominated >= 0 and not row_findings(cycle, nominated):
+    if nominated >= 0 and fits_row(cycle, nominated):
         return np.array([nominated])
     return rows_anywhere(cycle)
 
@@ -279,6 +279,27 @@ def row_findings(cycle: Cycle, row: int) -> list[Finding]:
         if found:
             return found
     return findings(cycle, rows)
+
+
+def fits_row(cycle: Cycle, row: int) -> bool:
+    """Whether nothing turns down one row: as `row_findings`, without reasons."""
+    guests = cycle.nominations.at_least_as_important(cycle.snapshot.names[row], cycle.pod)
+    if guests:
+        with cycle.snapshot.with_pods(guests, cycle.snapshot.names[row]):
+            if not _passes(cycle, row):
+                return False
+    return _passes(cycle, row)
+
+
+def _passes(cycle: Cycle, row: int) -> bool:
+    for plugin in cycle.profile.of(Filter):  # type: ignore[type-abstract]
+        if plugin.name not in cycle.skipped:
+            try:
+                if plugin.fails(cycle, row):
+                    return False
+            except SchedulingError as error:
+                raise SchedulingError(f'running "{plugin.name}" filter plugin: {error}') from error
+    return True
 
 
 def explained(cycle: Cycle, feasible: Ints) -> Diagnosis:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from controllers.scheduler.cycle import row_findings
+from controllers.scheduler.cycle import fits_row, row_findings
 from controllers.scheduler.framework import (
     ClusterEvent,
     Cycle,
@@ -146,7 +146,7 @@ def select_victims(cycle: Cycle, row: int, budgets: Iterable[Mapping[str, Any]])
 def _fits_beside(cycle: Cycle, row: int, pod: PodInfo, snapshot: Snapshot) -> bool:
     """Whether the pod of the cycle still fits when `pod` is put back; if not, that is taken out again."""
     snapshot.add_pod(pod)
-    if not row_findings(cycle, row):
+    if fits_row(cycle, row):
         return True
     snapshot.remove_pod(pod.uid)
     return False
