@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from controllers.runtime.client import Client
-from controllers.runtime.errors import ApiError, NotFound
+from controllers.runtime.errors import ApiError, Conflict, NotFound
 from controllers.runtime.informer import Informer, Informers
 from controllers.runtime.kinds import NAMESPACES, NODES, PODS
 from controllers.runtime.objects import Object
@@ -123,10 +123,10 @@ class Scheduler:
             try:
                 await self._attempt(queued)
             except SchedulingError as error:
-                self._failed(queued, self._profile(queued.info), "SchedulerError", str(error), None, is_error=True)
+                self._failed(queued, self._profile(queued.info), "SchedulerError", str(error), "", is_error=True)
             except Exception as error:
                 log.exception("scheduling failed", extra={"pod": queued.info.key})
-                self._failed(queued, self._profile(queued.info), "SchedulerError", str(error), None, is_error=True)
+                self._failed(queued, self._profile(queued.info), "SchedulerError", str(error), "", is_error=True)
             while len(self._background) >= MAX_BACKGROUND:
                 self._room.clear()
                 await self._room.wait()
@@ -343,8 +343,11 @@ class Scheduler:
             self.nominations.set(pod, nominate)
         self.queue.put_back(queued, plugins, is_error=is_error)
         patch = self._failure_patch(pod.obj, reason, message, nominate)
-        if patch is not None:
-            self._start(self._patch_status(pod, patch))
+        if patch is None:
+            return
+        if is_error:  # the pod may have been bound although no answer, or a bad one, came
+            patch["metadata"]["resourceVersion"] = pod.obj["metadata"].get("resourceVersion", "")
+        self._start(self._patch_status(pod, patch))
 
     def _failure_patch(self, pod: Mapping[str, Any], reason: str, message: str, nominate: str | None) -> Object | None:
         """The change of the pod's status; None where it says all that already."""
@@ -376,8 +379,16 @@ class Scheduler:
                 del self._writing[pod.uid]
 
     async def _write_status(self, pod: PodInfo, patch: Object) -> None:
+        """One that names a version of the pod is not for pods that have got a node since."""
+        write = partial(self._client.patch, PODS, pod.namespace, pod.name, type="strategic", subresource="status")
         try:
-            await self._client.patch(PODS, pod.namespace, pod.name, patch, type="strategic", subresource="status")
+            try:
+                await write(patch)
+            except Conflict:
+                current = await self._client.get(PODS, pod.namespace, pod.name)
+                if patch["metadata"].pop("resourceVersion", None) is None or current["spec"].get("nodeName"):
+                    return
+                await write(patch)
         except NotFound:
             return
         except ApiError as error:

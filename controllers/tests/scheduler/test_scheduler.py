@@ -31,6 +31,7 @@ class Server:
         self.calls: list[tuple[str, str, str]] = []
         self.events: list[Object] = []
         self.patches: list[Object] = []
+        self.stored: dict[str, Object] = {}
         self.refuse: Callable[[tuple[str, str, str]], Exception | None] = lambda call: None
         self.noted = asyncio.Event()
 
@@ -54,6 +55,10 @@ class Server:
         self.patches.append(patch)
         self._note("patch", options.get("subresource") or resource.resource, name)
         return patch
+
+    async def get(self, resource: Any, namespace: str, name: str) -> Any:
+        self._note("get", resource.resource, name)
+        return self.stored[name]
 
     async def delete(self, resource: Any, namespace: str, name: str, **options: Any) -> Any:
         self._note("delete", resource.resource, name)
@@ -138,6 +143,23 @@ async def test_a_pod_that_could_not_be_bound_is_tried_again(error: ApiError) -> 
     ]
     condition = work.server.patches[0]["status"]["conditions"][0]
     assert (condition["reason"], condition["status"]) == ("SchedulerError", "False")
+
+
+@pytest.mark.parametrize("is_bound", [True, False])
+async def test_nothing_bad_is_written_about_a_pod_that_was_bound_after_all(is_bound: bool) -> None:
+    async with at_work() as work:
+        failing = iter([Unavailable("POST: gone"), Conflict(409, "Conflict", "it has changed")])
+
+        def refuse(call: tuple[str, str, str]) -> Exception | None:
+            return next(failing, None) if call[1] in ("binding", "status") else None
+
+        work.server.refuse = refuse
+        work.server.stored["p"] = placed("p", "a" if is_bound else "")
+        work.node(node("a"))
+        work.pod(pod("p"))
+        await work.server.until(lambda: ("get", "pods", "p") in work.server.calls and len(work.server.events) == 2)
+    versions = ["resourceVersion" in patch["metadata"] for patch in work.server.patches]
+    assert len(versions) == (1 if is_bound else 2)
 
 
 async def test_a_pod_that_another_scheduler_has_bound_is_left_to_it() -> None:
