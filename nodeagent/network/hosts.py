@@ -44,7 +44,7 @@ def kernel_hostname(pod: View, cluster_domain: str) -> str:
     full = f"{host}.{domain}"
     if len(full) > FQDN_LIMIT:
         raise NameTooLong(
-            f'failed to construct FQDN from pod hostname and cluster domain, FQDN "{full}" is too long '
+            f'failed to construct FQDN from pod hostname and cluster domain, FQDN {full} is too long '
             f"({FQDN_LIMIT} characters is the max, {len(full)} characters requested)"
         )
     return full

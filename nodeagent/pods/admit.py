@@ -13,6 +13,9 @@ from nodeagent.pods.spec import View
 from openapi.meta.quantity import Quantity
 from openapi.meta.selectors import new_requirement
 
+_FIRST = ("cpu", "memory", "ephemeral-storage")
+"""The order in which resources are looked at."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
@@ -62,7 +65,9 @@ def _lacking(pod: View, others: list[View], node: View) -> Rejection | None:
     if len(others) + 1 > count:
         message = f"Node didn't have enough resource: pods, requested: 1, used: {len(others)}, capacity: {count}"
         return Rejection("OutOfpods", message)
-    for name, amount in requests.items():
+    for name, amount in sorted(requests.items(), key=_place):
+        if _is_extended(name) and name not in allocatable:
+            continue  # Somebody else than the scheduler has bound it, who knows what that is.
         capacity = Quantity.parse(allocatable.get(name, "0")).milli
         taken = used.get(name, 0)
         if amount and amount + taken > capacity:
@@ -70,6 +75,15 @@ def _lacking(pod: View, others: list[View], node: View) -> Rejection | None:
             numbers = f"requested: {amount // scale}, used: {taken // scale}, capacity: {capacity // scale}"
             return Rejection(f"OutOf{name}", f"Node didn't have enough resource: {name}, {numbers}")
     return None
+
+
+def _place(item: tuple[str, int]) -> tuple[int, str]:
+    name = item[0]
+    return (_FIRST.index(name) if name in _FIRST else len(_FIRST), name)
+
+
+def _is_extended(name: str) -> bool:
+    return "/" in name and not name.partition("/")[0].endswith("kubernetes.io")
 
 
 def matches_node(pod: View, node: View) -> bool:

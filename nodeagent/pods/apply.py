@@ -150,8 +150,8 @@ class Applier:
                 ips = (await tools.runtime.sandbox(sandbox_id)).ips
                 await self._on_sandbox()
         except (RuntimeFailure, NameTooLong, ConfigProblem) as failure:
-            prefix = "rpc error: code = Unknown desc = " if isinstance(failure, RuntimeFailure) else ""
-            message = f"Failed to create pod sandbox: {prefix}{failure}"
+            text = failure.as_rpc_error if isinstance(failure, RuntimeFailure) else str(failure)
+            message = f"Failed to create pod sandbox: {text}"
             tools.events.pod(pod, "Warning", "FailedCreatePodSandBox", message)
             self.retry_s = restart.INITIAL_BACKOFF_S
             return None

@@ -107,9 +107,9 @@ class Images:
     ) -> Image:
         key = f"{spec.uid_of(pod)}_{image}"
         if self._backoff.remaining_s(key, self._failed_at.get(key, 0.0), time.time()) > 0:
-            message = f'Back-off pulling image "{image}": {self._errors.get(key, "")}'
+            message = f'Back-off pulling image "{image}"'
             tell("Normal", "BackOff", message)
-            raise ImageProblem("ImagePullBackOff", message)
+            raise ImageProblem("ImagePullBackOff", f"{message}: {self._errors.get(key, '')}")
         tell("Normal", "Pulling", f'Pulling image "{image}"')
         asked = time.monotonic()
         async with self._locks.setdefault(reference, asyncio.Lock()):
@@ -118,11 +118,13 @@ class Images:
                 await self._pull_with_credentials(pod, reference, sandbox)
                 found = await self._runtime.image(reference)
             except RuntimeFailure as failure:
-                tell("Warning", "Failed", f'Failed to pull image "{image}": {failure}')
+                # That a failure is of no known sort is not worth a word.
+                text = str(failure) if failure.code == "Unknown" else failure.as_rpc_error
+                tell("Warning", "Failed", f'Failed to pull image "{image}": {text}')
                 now = time.time()
                 self._backoff.next(key, now, now)
-                self._failed_at[key], self._errors[key] = now, f"ErrImagePull: {failure}"
-                raise ImageProblem("ErrImagePull", str(failure)) from failure
+                self._failed_at[key], self._errors[key] = now, f"ErrImagePull: {text}"
+                raise ImageProblem("ErrImagePull", text) from failure
         if found is None:
             raise ImageProblem("ErrImagePull", f"image {reference} is gone after its pull")
         self._backoff.forget(key)

@@ -124,6 +124,8 @@ class PodProbes:
             if outcome.verdict is not Verdict.UNKNOWN:
                 break
         name = kind.capitalize()
+        if outcome.warning:
+            self._warn(container, "ProbeWarning", f"{name} probe warning: {outcome.warning}")
         if outcome.verdict is Verdict.FAILURE:
             self._warn(container, "Unhealthy", f"{name} probe failed: {outcome.output}")
         elif outcome.verdict is Verdict.UNKNOWN and self._runs(container["name"], target.container_id):

@@ -11,14 +11,19 @@ import os
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from nodeagent.pods.environment import quote
 from nodeagent.pods.plan import Verdict
 from nodeagent.pods.spec import View
 from nodeagent.runtime.protocol import Runtime, RuntimeFailure, Timeout
 
+if TYPE_CHECKING:
+    import aiohttp
+
 OUTPUT_LIMIT_BYTES = 10 * 1024
+REDIRECT_LIMIT = 10
+_REDIRECTS = (301, 302, 303, 307, 308)
 _USER_AGENT = "kube-probe/1.36"
 _HEALTH_METHOD = "/grpc.health.v1.Health/Check"
 _SERVING = {0: "UNKNOWN", 1: "SERVING", 2: "NOT_SERVING", 3: "SERVICE_UNKNOWN"}
@@ -30,6 +35,7 @@ class Outcome:
 
     verdict: Verdict
     output: str = ""
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +75,7 @@ async def _probe_exec(runtime: Runtime, command: Sequence[str], container_id: st
         text = f"command timed out: {quote(' '.join(command))} timed out after {timeout_s}s"
         return Outcome(Verdict.FAILURE, text)
     except RuntimeFailure as failure:
-        return Outcome(Verdict.UNKNOWN, str(failure))
+        return Outcome(Verdict.UNKNOWN, failure.as_rpc_error)
     output = result.output[:OUTPUT_LIMIT_BYTES]
     return Outcome(Verdict.FAILURE if result.exit_code else Verdict.SUCCESS, output)
 
@@ -108,19 +114,34 @@ async def http_get(handler: View, target: Target, timeout_s: float) -> Outcome:
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     timeout = aiohttp.ClientTimeout(total=timeout_s or None)
     try:
-        async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(url, headers=headers, ssl=context, allow_redirects=False) as response,
-        ):
-            body = (await response.content.read(OUTPUT_LIMIT_BYTES)).decode(errors="replace")
-            if 200 <= response.status < 400:
-                return Outcome(Verdict.SUCCESS, body)
-            return Outcome(Verdict.FAILURE, f"HTTP probe failed with statuscode: {response.status}")
+        async with aiohttp.ClientSession(timeout=timeout) as session:
+            return await _follow(session, url, headers, context)
     except TimeoutError:
         text = f'Get "{url}": context deadline exceeded (Client.Timeout exceeded while awaiting headers)'
         return Outcome(Verdict.FAILURE, text)
     except (aiohttp.ClientError, OSError) as error:
         return Outcome(Verdict.FAILURE, f'Get "{url}": {_dial_text(error, _address(url))}')
+
+
+async def _follow(
+    session: aiohttp.ClientSession, url: str, headers: Mapping[str, str], context: ssl.SSLContext
+) -> Outcome:
+    """Redirects lead on as long as they stay on the host; one that leads elsewhere is success enough."""
+    from yarl import URL
+
+    place = URL(url)
+    for _ in range(REDIRECT_LIMIT):
+        async with session.get(place, headers=headers, ssl=context, allow_redirects=False) as response:
+            body = (await response.content.read(OUTPUT_LIMIT_BYTES)).decode(errors="replace")
+            target = response.headers.get("Location") if response.status in _REDIRECTS else None
+            if target is None:
+                if 200 <= response.status < 400:
+                    return Outcome(Verdict.SUCCESS, body)
+                return Outcome(Verdict.FAILURE, f"HTTP probe failed with statuscode: {response.status}")
+            last, place = place, place.join(URL(target))
+            if place.host != last.host:
+                return Outcome(Verdict.SUCCESS, body, f"Probe terminated redirects, Response body: {body}")
+    return Outcome(Verdict.FAILURE, f'Get "{place}": stopped after {REDIRECT_LIMIT} redirects')
 
 
 async def _probe_tcp(handler: View, target: Target, timeout_s: int) -> Outcome:

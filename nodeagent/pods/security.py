@@ -162,9 +162,9 @@ def forbidden_sysctl(pod: View, allowed: tuple[str, ...]) -> str:
     for setting in settings:
         name = setting["name"].replace("/", ".")
         if name in SAFE_SYSCTLS or any(_matches(name, pattern) for pattern in allowed):
-            for prefix, field, noun in (("net.", "hostNetwork", "network"), ("kernel.shm", "hostIPC", "ipc")):
+            for prefix, field, noun in (("net.", "hostNetwork", "Net"), ("kernel.shm", "hostIPC", "IPC")):
                 if name.startswith(prefix) and pod["spec"].get(field):
-                    return f'sysctl "{name}" not allowed with host {noun[:3]} enabled'
+                    return f'forbidden sysctl: "{name}" not allowed with host {noun} enabled'
             continue
         return f'forbidden sysctl: "{name}" not allowlisted'
     return ""

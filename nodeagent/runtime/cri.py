@@ -276,11 +276,10 @@ def _failure(error: Any) -> RuntimeFailure:
     import grpc
 
     text = error.details() or str(error.code())
-    if error.code() == grpc.StatusCode.NOT_FOUND:
-        return Missing(text)
-    if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
-        return Timeout(text)
-    return RuntimeFailure(text)
+    kinds = {grpc.StatusCode.NOT_FOUND: Missing, grpc.StatusCode.DEADLINE_EXCEEDED: Timeout}
+    failure = kinds.get(error.code(), RuntimeFailure)(text)
+    failure.code = "".join(word.capitalize() for word in error.code().name.split("_"))
+    return failure
 
 
 # -- to CRI ----------------------------------------------------------------------------------------------------

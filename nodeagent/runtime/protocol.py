@@ -14,7 +14,14 @@ from typing import Protocol
 
 
 class RuntimeFailure(Exception):
-    """The runtime refused or could not do it; the text is what the runtime said."""
+    """The runtime refused or could not do it; the text is what the runtime said, `code` gRPC's name for its sort."""
+
+    code = "Unknown"
+
+    @property
+    def as_rpc_error(self) -> str:
+        """As Go's gRPC writes such an error."""
+        return f"rpc error: code = {self.code} desc = {self}"
 
 
 class Missing(RuntimeFailure):
