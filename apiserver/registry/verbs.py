@@ -16,7 +16,7 @@ from apiserver.registry.options import WriteOptions, delete_options, write_optio
 from apiserver.registry.patch import APPLY_PATCH, apply_change, patch_change, patch_type
 from apiserver.registry.reads import Listed, Reads
 from apiserver.registry.tables import transformed_list, transformed_object
-from apiserver.registry.writes import Writes, Written, check_name
+from apiserver.registry.writes import Writes, Written, check_name, check_namespace
 from apiserver.resources.strategy import Strategy
 from apiserver.response import JSON, PROTOBUF, Reply, encode, object_reply
 from apiserver.storage.entry import Entry
@@ -70,6 +70,7 @@ class Verbs:
         call = self.call(context, "UpdateOptions")
         obj, problems = self.bodies.read(raw, context.content_type, context.endpoint)
         judge_problems(problems, call.options.validation, context.endpoint.resource.gvk, call.warnings)
+        check_namespace(call, obj["metadata"])
         check_name(call, obj["metadata"])
         wanted = orjson.dumps(obj)
         first: list[Object] = [obj]

@@ -15,7 +15,7 @@ from apiserver.registry.call import Call
 from apiserver.registry.context import Context
 from apiserver.registry.patch import APPLY_PATCH, apply_change, patch_change, patch_type
 from apiserver.registry.tables import transformed_object
-from apiserver.registry.writes import Change, check_name
+from apiserver.registry.writes import Change, check_name, check_namespace
 from apiserver.resources.scale import ScaleFields, apply_scale, has_replicas, to_scale, validate_scale
 from apiserver.response import Reply, object_reply
 from openapi.catalog import GroupVersionKind
@@ -50,12 +50,12 @@ class ScaleAction:
         call = self._services.verbs.call(context, "UpdateOptions")
         scale, problems = self._services.bodies.read_kind(raw, context.content_type, SCALE, schema_for(SCALE))
         judge_problems(problems, call.options.validation, SCALE, call.warnings)
+        check_namespace(call, scale["metadata"])
         check_name(call, scale["metadata"])
-        scale["metadata"].setdefault("namespace", call.namespace)
-        self._check(scale)
 
         def change(current: Object | None) -> Object:
             assert current is not None
+            self._check(scale)
             before, wanted = to_scale(current, self._fields), copy.deepcopy(scale)
             self._own(call, current, wanted, before)
             self._without_version(current)

@@ -9,6 +9,7 @@ import pytest
 from apiserver.tests.conftest import Client
 
 MAPS = "/api/v1/namespaces/ns/configmaps"
+SCALES = "/apis/apps/v1/namespaces/ns/deployments"
 UNAVAILABLE = "406: Not Acceptable\n\nAvailable representations: "
 TIMEOUT = "invalid timeout specified in the request URL - time: "
 NUMBER = 'ConfigMap in version "v1" cannot be handled as a ConfigMap: json: cannot unmarshal number '
@@ -27,6 +28,24 @@ NUMBER = 'ConfigMap in version "v1" cannot be handled as a ConfigMap: json: cann
 async def test_queries(client: Client, path: str, code: int, text: str) -> None:
     answer = await client.ask("GET", path)
     assert (answer.code, answer.json["message"]) == (code, text)
+
+
+@pytest.mark.parametrize(
+    ("path", "meta", "code", "text"),
+    [
+        (f"{MAPS}/a", {"name": "b", "namespace": "other"}, 400, "the namespace of the provided object does not match"),
+        (f"{MAPS}/a", {"name": "b"}, 400, "the name of the object (b) does not match the name on the URL (a)"),
+        (f"{MAPS}/a", {"name": "a"}, 404, 'configmaps "a" not found'),
+        (f"{SCALES}/a/scale", {"name": "b", "namespace": "o"}, 400, "the namespace of the provided object does not"),
+        (f"{SCALES}/a/scale", {"name": "a"}, 404, 'deployments.apps "a" not found'),
+        ("/api/v1/nodes/a", {"name": "a", "namespace": "other"}, 404, 'nodes "a" not found'),
+    ],
+)
+async def test_updates_of_what_is_not_there(
+    client: Client, path: str, meta: dict[str, str], code: int, text: str
+) -> None:
+    answer = await client.ask("PUT", path, {"metadata": meta, "spec": {"replicas": -1}})
+    assert (answer.code, answer.json["message"][: len(text)]) == (code, text)
 
 
 @pytest.mark.parametrize(
