@@ -111,7 +111,10 @@ class Environment:
     def compile(self, text: str) -> Program:
         """Raises CompileError."""
         opening = "".join(map(_OPENING.format, self._optional))
-        wrapped = f"{opening}{without_new_macros(rewrite(text))}{')' * len(self._optional)}"
+        rewritten = rewrite(text)
+        if rewritten != text:
+            self._parse(text)
+        wrapped = f"{opening}{without_new_macros(rewritten)}{')' * len(self._optional)}"
         try:
             checked, run = compiled(wrapped, self._compile)
         except RuntimeError as err:
@@ -121,6 +124,13 @@ class Environment:
             raise CompileError(problems)
         return Program(text, _type_name(checked.return_type().name()), run, self._given, self._optional)
 
+
+    def _parse(self, text: str) -> None:
+        """Raises CompileError for mistakes of form, where the expression itself has them."""
+        try:
+            self._checker.compile(text, disable_check=True)
+        except RuntimeError as err:
+            raise CompileError(report(err)) from err
 
     def _compile(self, text: str) -> tuple[Any, Any]:
         """To check types, and to run: structs have types in the one, and are plain objects in the other."""

@@ -68,6 +68,7 @@ def _in_words(block: str) -> str:
     block = block.replace(
         "cel.bind() variable name must be a simple identifier", "cel.bind() variable names must be simple identifiers"
     )
+    block = block.replace("\\u003F", "?")
     return _NO_OVERLOAD.sub(_with_receiver, _UNDECLARED.sub(_at_root, block))
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from openapi.meta.field import FieldError, invalid, required
 from openapi.meta.names import is_dns1123_subdomain, is_port_number
+from openapi.meta.urls import url_problem
 
 Struct = Mapping[str, Any]
 
@@ -28,12 +29,12 @@ def validate_client_config(config: Struct, path: str) -> Iterator[FieldError]:
 
 
 def _validate_url(url: str, path: str) -> Iterator[FieldError]:
-    try:
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-    except ValueError as err:
-        yield invalid(path, url, f"url must be a valid URL: {err}{_FORM}")
+    problem = url_problem(url)
+    if problem:
+        yield required(path, f"url must be a valid URL: {problem}{_FORM}")
         return
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
     if parts.scheme != "https":
         yield invalid(path, parts.scheme, f"'https' is the only allowed URL scheme{_FORM}")
     if not host:

@@ -17,7 +17,7 @@ from apiserver.resources.spec_rules import EMPTY
 from apiserver.resources.strategy import Object, StatusOf, WithStatus, WriteContext
 from openapi.meta.field import FieldError, invalid, not_supported_listed, quote, required
 from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
-from openapi.meta.names import is_dns1035_label, is_dns1123_subdomain, is_path_segment
+from openapi.meta.names import is_dns1035_label, is_dns1123_subdomain, is_path_segment, is_port_number
 from openapi.meta.times import format_time
 
 Struct = Mapping[str, Any]
@@ -116,5 +116,9 @@ def _validate_spec(spec: Struct) -> Iterator[FieldError]:
     for name in ("namespace", "name"):
         if not service.get(name):
             yield required(f"spec.service.{name}")
+    port = service.get("port", 0)
+    problems = is_port_number(port)
+    if problems:
+        yield invalid("spec.service.port", port, "port is not valid: " + ", ".join(problems))
     if insecure and bundle:
         yield invalid("spec.insecureSkipTLSVerify", insecure, "may not be true if caBundle is present")

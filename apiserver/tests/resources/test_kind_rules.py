@@ -15,7 +15,7 @@ MERGE = "application/merge-patch+json"
 _PREFIXES = {"v1": "/api/v1"}
 _CLUSTER_WIDE = frozenset(
     (
-        "CSIDriver", "IngressClass", "PriorityClass", "ResourceSlice", "RuntimeClass", "ServiceCIDR",
+        "APIService", "CSIDriver", "IngressClass", "PriorityClass", "ResourceSlice", "RuntimeClass", "ServiceCIDR",
         "ValidatingWebhookConfiguration", "VolumeAttributesClass",
     )
 )
@@ -82,6 +82,15 @@ EVENT: Object = {"involvedObject": {"namespace": "default"}, "eventTime": "2026-
          ['spec.cidrs[0]: Invalid value: "10.9.0.1/16": must not have bits set beyond the prefix length',
           'spec.cidrs: Invalid value: ["10.9.0.1/16","10.8.0.0/16"]: may specify no more than one IP for each IP '
           "family, i.e 192.168.0.0/24 and 2001:db8::/64"]),
+        (made("apiregistration.k8s.io/v1", "APIService", meta={"name": "v1.g.io"},
+              spec={"group": "g.io", "version": "v1", "groupPriorityMinimum": 1, "versionPriority": 1,
+                    "service": {"namespace": "n", "name": "s", "port": 0}}),
+         ["spec.service.port: Invalid value: 0: port is not valid: must be between 1 and 65535, inclusive"]),
+        (made("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration",
+              webhooks=[{"name": "a.b.c", "clientConfig": {"url": "1.2.3.4:443"}, "sideEffects": "None",
+                         "admissionReviewVersions": ["v1"]}]),
+         ['webhooks[0].clientConfig.url: Required value: url must be a valid URL: parse "1.2.3.4:443": first path '
+          "segment in URL cannot contain colon; desired format: https://host[/path]"]),
     ],
 )  # fmt: skip
 async def test_wrong_objects_are_refused(client: Client, obj: Object, expected: list[str]) -> None:

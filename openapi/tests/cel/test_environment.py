@@ -158,6 +158,8 @@ def test_an_optional_variable_may_have_no_value() -> None:
         ("[1].map(1, true)", "ERROR: <input>:1:9: argument is not an identifier"),
         ("'a'.matches(1)", "found no matching overload for 'matches' applied to 'string.(int)'"),
         ("[[1]].isSorted()", "found no matching overload for 'isSorted' applied to 'list(list(int)).()'"),
+        ("Object{", "ERROR: <input>:1:8: Syntax error: mismatched input '<EOF>' expecting {'}', ',', '?', IDENTIFIER"),
+        ("Object{a: 1", "ERROR: <input>:1:12: Syntax error: mismatched input '<EOF>' expecting {'}', ','}"),
         ("size(1)", "found no matching overload for 'size' applied to '(int)'"),
         ("sets.contains(1, 2)", "found no matching overload for 'sets.contains' applied to '(int, int)'"),
     ],
