@@ -102,6 +102,7 @@ class Applier:
         """One pass. Raises RuntimeFailure where the pass cannot go on."""
         self.retry_s = None
         tools = self._tools
+        await self._tell_missing_secrets(pod)
         if plan.create_sandbox and plan.sandbox_id:
             message = "Pod sandbox changed, it will be killed and re-created."
             tools.events.pod(pod, "Normal", "SandboxChanged", message)
@@ -130,6 +131,14 @@ class Applier:
         for container in containers:
             await runtime.remove_container(container.id)
         self.reasons.clear()
+
+    async def _tell_missing_secrets(self, pod: View) -> None:
+        """Told in every pass, whether or not an image needs them."""
+        missing = await missing_secrets(pod, self._tools.sources)
+        if missing:
+            text = f"Unable to retrieve some image pull secrets ({', '.join(missing)})"
+            text = f"{text}; attempting to pull the image may not succeed."
+            self._tools.events.pod(pod, "Warning", "FailedToRetrieveImagePullSecret", text)
 
     async def _place(
         self, pod: View, state: PodState, plan: Plan, volumes: Mapping[str, Volume]
@@ -234,17 +243,7 @@ class Applier:
             return await self._tools.images.ensure(pod, container.get("image", ""), policy, place.sandbox, tell)
         except ImageProblem as problem:
             self._warn(pod, container, f"Error: {problem.reason}")
-            if problem.reason in ("ErrImagePull", "ImagePullBackOff"):
-                await self._tell_missing_secrets(pod)
             raise StartProblem(problem.reason, problem.message) from problem
-
-    async def _tell_missing_secrets(self, pod: View) -> None:
-        """They may be why an image could not be had."""
-        missing = await missing_secrets(pod, self._tools.sources)
-        if missing:
-            text = f"Unable to retrieve some image pull secrets ({', '.join(missing)})"
-            text = f"{text}; attempting to pull the image may not succeed."
-            self._tools.events.pod(pod, "Warning", "FailedToRetrieveImagePullSecret", text)
 
     async def _create(self, pod: View, container: View, place: _Place, image: Image, attempt: int) -> str:
         tools = self._tools
