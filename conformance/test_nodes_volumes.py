@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from conformance.images import IMAGE
-from conformance.machines import Lab, Object, box, once, pod
+from conformance.machines import Lab, Object, box, mounts, once, pod
 from conformance.processes import eventually
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -179,6 +180,43 @@ def test_the_default_class_keeps_data_for_a_claim(lab: Lab) -> None:
     assert not folder.exists()
 
 
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[str]:
+    """A device with nothing on it."""
+    if shutil.which("mkfs.ext4") is None:
+        pytest.skip("mkfs.ext4 is not installed (apt-get install e2fsprogs)")
+    image = tmp_path / "disk.img"
+    with image.open("wb") as file:
+        file.truncate(16 * 1024 * 1024)
+    attached = subprocess.run(["losetup", "-f", "--show", str(image)], capture_output=True, text=True, check=False)
+    if attached.returncode:
+        pytest.skip("this machine has no loop devices")
+    yield attached.stdout.strip()
+    subprocess.run(["losetup", "-d", attached.stdout.strip()], check=True)
+
+
+def test_a_disk_of_the_node_is_formatted_once(lab: Lab, disk: str) -> None:
+    full, node = f"{lab.kubectl.namespace}-local", node_of(lab)["metadata"]["name"]
+    here = {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}
+    spec = {
+        "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}, "storageClassName": "",
+        "persistentVolumeReclaimPolicy": "Retain", "local": {"path": disk},
+        "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [here]}]}},
+    }  # fmt: skip
+    lab.make(
+        {"kind": "PersistentVolume", "metadata": {"name": full}, "spec": spec},
+        claim("local", storageClassName="", volumeName=full),
+        using("formats", "grep ' /v ' /proc/mounts | cut -d' ' -f3; echo kept > /v/file", of_claim("local")),
+    )
+    assert lab.output("formats") == "ext4\n"
+    lab("delete", "pod", "formats")
+    eventually(lambda: not mounts(full))
+    lab.make(using("finds", "cat /v/file", of_claim("local")))
+    assert lab.output("finds") == "kept\n"
+    lab("delete", "pod", "finds")
+    eventually(lambda: not mounts(full))
+
+
 def test_the_files_of_an_image_are_a_volume(lab: Lab) -> None:
     source = {"image": {"reference": IMAGE, "pullPolicy": "IfNotPresent"}}
     script = "ls /v /sub; touch /v/x 2>&1; /v/bin/busybox true || echo not run"
@@ -194,11 +232,11 @@ def test_the_files_of_an_image_are_a_volume(lab: Lab) -> None:
 
 
 def test_mounts_are_seen_by_those_who_ask(lab: Lab) -> None:
-    mounts = "mkdir /v/sub; mount -t tmpfs tmpfs /v/sub && echo seen > /v/sub/file; touch /v/done; sleep 60"
+    makes = "mkdir /v/sub; mount -t tmpfs tmpfs /v/sub && echo seen > /v/sub/file; touch /v/done; sleep 60"
     waits = "while ! test -e /v/done; do sleep 0.1; done; cat /v/sub/file 2>&1"
     here = {"name": "v", "mountPath": "/v"}
     lab.make(
-        pod("spread", "sh", "-c", mounts, volumes=[{"name": "v", "emptyDir": {}}], restartPolicy="Never",
+        pod("spread", "sh", "-c", makes, volumes=[{"name": "v", "emptyDir": {}}], restartPolicy="Never",
             main={"volumeMounts": [{**here, "mountPropagation": "Bidirectional"}],
                   "securityContext": {"privileged": True}},
             others=[box("sees", "sh", "-c", waits, volumeMounts=[{**here, "mountPropagation": "HostToContainer"}])]),

@@ -51,6 +51,7 @@ from nodeagent.volumes.csi.attachment import Attachments
 from nodeagent.volumes.csi.node_info import NodeInfo
 from nodeagent.volumes.csi.registration import Drivers
 from nodeagent.volumes.csi.volumes import CsiVolumes
+from nodeagent.volumes.disks import Disks
 from nodeagent.volumes.image import ImageVolumes
 from nodeagent.volumes.persistent import PersistentVolumes
 from nodeagent.volumes.setup import Owned, Volumes
@@ -99,9 +100,10 @@ class Node:
             options.root / "plugins_registry", NodeInfo(client, name), lambda: self._agent.wake_all()
         )
         self._csi = self._csi_volumes(sources) if options.runtime == "containerd" else None
-        persistent = PersistentVolumes(lambda: self._keeper.node, self._csi)
+        disks = Disks(options.root)
+        persistent = PersistentVolumes(lambda: self._keeper.node, disks, self._csi)
         self._image_volumes = ImageVolumes(options.root, self._runtime)
-        owned = Owned(self._image_volumes, self._csi)
+        owned = Owned(self._image_volumes, self._csi, disks)
         self._volumes = make_volumes(options.root, sources, Claims(sources), persistent, facts, owned)
         tools = self._tools(sources, facts)
         own_pods = fleet.node(name) if fleet is not None else pods

@@ -9,7 +9,7 @@ import logging
 import os
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
@@ -21,6 +21,7 @@ from nodeagent.pods.plan import hash_of
 from nodeagent.pods.spec import View
 from nodeagent.runtime.protocol import (
     ContainerConfig,
+    ContainerSecurity,
     Device,
     Dns,
     Image,
@@ -162,9 +163,16 @@ def container_config(pod: View, container: View, facts: ContainerFacts, settings
         stdin_once=bool(container.get("stdinOnce")),
         tty=bool(container.get("tty")),
         resources=resources.container_resources(pod, container, settings.memory_bytes),
-        security=security.container_security(pod, container, facts.image, facts.target_id),
+        security=_with_groups(security.container_security(pod, container, facts.image, facts.target_id), facts.volumes),
         stop_signal=(container.get("lifecycle") or {}).get("stopSignal") or "",
     )
+
+
+def _with_groups(context: ContainerSecurity, volumes: Mapping[str, Volume]) -> ContainerSecurity:
+    """With the groups that volumes of the pod are for."""
+    given = list(context.supplemental_groups)
+    wanted = {volume.group for volume in volumes.values() if volume.group is not None}
+    return replace(context, supplemental_groups=given + sorted(wanted.difference(given)))
 
 
 def _annotations(pod: View, container: View, attempt: int) -> dict[str, str]:

@@ -22,6 +22,7 @@ from nodeagent.volumes import atomic, host_path, mounting, ownership, payload, s
 from nodeagent.volumes.claims import Claims
 from nodeagent.volumes.csi.driver import DriverFailure, NoDriver
 from nodeagent.volumes.csi.volumes import CsiVolumes
+from nodeagent.volumes.disks import Disks
 from nodeagent.volumes.image import ImageVolumes
 from nodeagent.volumes.payload import ProjectedSources
 from nodeagent.volumes.persistent import PersistentVolumes
@@ -52,6 +53,7 @@ class Owned:
 
     images: ImageVolumes | None = None
     csi: CsiVolumes | None = None
+    disks: Disks | None = None
 
 
 class Volumes:
@@ -69,6 +71,7 @@ class Volumes:
         self._root = root
         self._csi = owned.csi
         self._images = owned.images
+        self._disks = owned.disks
         self._ready: dict[tuple[str, str], Volume] = {}
         self._sources = sources
         self._claims = claims
@@ -136,6 +139,8 @@ class Volumes:
         """Let go of what no pod has any more."""
         if self._csi is not None:
             await self._csi.unstage_unused()
+        if self._disks is not None:
+            await self._disks.unmount_unused()
 
     def known_pods(self) -> list[str]:
         """The uids of pods that have something here."""

@@ -111,3 +111,12 @@ def test_what_is_below_is_read_only_too_where_that_works(
 ) -> None:
     mount = mounted(tmp_path, can=can, readOnly=True, recursiveReadOnly=mode)
     assert (mount.readonly, mount.recursive_readonly) == (True, recursive)
+
+
+def test_a_volume_may_be_for_a_group(tmp_path: Path) -> None:
+    container = {"name": "c", "volumeMounts": []}
+    volumes = {"v": Volume("v", tmp_path, group=7), "w": Volume("w", tmp_path, group=5), "x": Volume("x", tmp_path)}
+    facts = ContainerFacts(attempt=0, image=IMAGE, environment={}, volumes=volumes, ips=())
+    settings = NodeSettings(tmp_path, tmp_path / "logs", "cluster.local", (), Dns((), (), ()), 1 << 30)
+    pod = make_pod([container], securityContext={"supplementalGroups": [7], "fsGroup": 9})
+    assert container_config(pod, container, facts, settings).security.supplemental_groups == [7, 9, 5]

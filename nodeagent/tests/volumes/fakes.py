@@ -7,6 +7,7 @@ from typing import Any
 
 from nodeagent.pods.environment import ConfigProblem, NodeFacts
 from nodeagent.volumes.claims import Claims
+from nodeagent.volumes.disks import Disks
 from nodeagent.volumes.persistent import PersistentVolumes
 from nodeagent.volumes.setup import Owned, Volumes
 
@@ -65,7 +66,7 @@ class FakeSources:
 
 
 def make_volumes(root: Path, sources: FakeSources) -> Volumes:
-    return Volumes(root, sources, Claims(sources), PersistentVolumes(lambda: NODE), FACTS, Owned())
+    return Volumes(root, sources, Claims(sources), PersistentVolumes(lambda: NODE, Disks(root)), FACTS, Owned())
 
 
 def pod_with(*volumes: Object, used: bool = True, **spec: Any) -> Object:

@@ -31,6 +31,7 @@ from nodeagent.volumes.csi.node_info import NodeInfo
 from nodeagent.volumes.csi.registration import Drivers
 from nodeagent.volumes.csi.spec import CsiVolume
 from nodeagent.volumes.csi.volumes import CsiVolumes
+from nodeagent.volumes.disks import Disks
 from nodeagent.volumes.persistent import PersistentVolumes
 from nodeagent.volumes.problem import VolumesNotReady
 from nodeagent.volumes.setup import Owned, Volumes
@@ -83,7 +84,7 @@ class World:
         self.client = Client(self.server, "test")  # type: ignore[arg-type]
         self.drivers = Drivers(root / "registry", NodeInfo(self.client, "n"), lambda: None)
         self.csi = self.make_csi()
-        persistent = PersistentVolumes(lambda: self.server.objects[NODE_PATH], self.csi)
+        persistent = PersistentVolumes(lambda: self.server.objects[NODE_PATH], Disks(root), self.csi)
         self.volumes = Volumes(root, self.sources, Claims(self.sources), persistent, FACTS, Owned(csi=self.csi))
 
     def make_csi(self) -> CsiVolumes:
