@@ -14,7 +14,7 @@ import orjson
 
 from controllers.runtime.client import Client
 from controllers.runtime.errors import AlreadyExists, Conflict, NotFound
-from controllers.runtime.kinds import NODES, resource
+from controllers.runtime.kinds import CSI_DRIVERS, NODES, resource
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +58,14 @@ class NodeInfo:
         """Make a driver known. Raises ApiError, ValueError where the node is known otherwise already."""
         await self._annotate(info)
         await self._change_drivers(lambda drivers: [*_without(drivers, info.name), info.entry()])
+
+    async def update_period_s(self, driver: str) -> int:
+        """How often the driver wants to be asked anew how many volumes the node takes; 0: never. Raises ApiError."""
+        try:
+            found = await self._client.get(CSI_DRIVERS, "", driver)
+        except NotFound:
+            return 0
+        return int(found["spec"].get("nodeAllocatableUpdatePeriodSeconds") or 0)
 
     async def uninstall(self, driver: str) -> None:
         """A driver is gone. Raises ApiError."""

@@ -22,6 +22,8 @@ from nodeagent.volumes.csi.node_info import DriverInfo, NodeInfo
 log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
+REFRESH_S = 10.0
+"""The shortest period in which a driver can be asked anew about the node."""
 DIAL_TIMEOUT_S = 10.0
 RETRY_S = (1.0, 120.0)
 _CSI = "CSIPlugin"
@@ -52,6 +54,8 @@ class Drivers:
         self._on_change = on_change
         self._drivers: dict[str, Driver] = {}
         self._sockets: dict[Path, _Socket] = {}
+        self._told_at: dict[str, float] = {}
+        """When each driver has last told about the node."""
 
     def get(self, name: str) -> Driver:
         """Raises NoDriver."""
@@ -62,16 +66,46 @@ class Drivers:
     async def run(self) -> None:
         """Until cancelled."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o750)
-        await self._initialize()
+        await self.initialize()
         try:
-            while True:
-                await self.look()
-                await asyncio.sleep(LOOK_S)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._look_for_ever())
+                group.create_task(self._refresh_for_ever())
         finally:
             for driver in self._drivers.values():
                 await driver.close()
 
-    async def _initialize(self) -> None:
+    async def _look_for_ever(self) -> None:
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK_S)
+
+    async def _refresh_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(REFRESH_S)
+            await self.refresh(asyncio.get_running_loop().time())
+
+    async def refresh(self, now: float) -> None:
+        """Ask those drivers about the node again that want to be asked now and then."""
+        for name, driver in list(self._drivers.items()):
+            try:
+                period_s = await self._info.update_period_s(name)
+                if period_s and now - self._told_at.get(name, now) >= period_s:
+                    await self._tell(driver, now)
+            except (DriverFailure, Refused, ApiError, ValueError) as error:
+                log.warning("node not updated: %s", error, extra={"driver": name})
+
+    async def _tell(self, driver: Driver, now: float) -> None:
+        """Have the API know what the driver says about the node."""
+        answer = await driver.call("NodeGetInfo")
+        if not answer.node_id:
+            raise Refused(f"driver {driver.name} gave no id of the node")
+        topology = dict(answer.accessible_topology.segments)
+        await self._info.install(DriverInfo(driver.name, answer.node_id, answer.max_volumes_per_node, topology))
+        self._told_at[driver.name] = now
+
+    async def initialize(self) -> None:
+        """Have the API know that the node can have drivers; tries until that works."""
         while True:
             try:
                 await self._info.initialize()
@@ -138,11 +172,7 @@ class Drivers:
             raise Refused(f"none of the versions {list(info.supported_versions)} are supported")
         driver = Driver(info.name, info.endpoint)
         try:
-            answer = await driver.call("NodeGetInfo")
-            if not answer.node_id:
-                raise Refused(f"driver {info.name} gave no id of the node")
-            topology = dict(answer.accessible_topology.segments)
-            await self._info.install(DriverInfo(info.name, answer.node_id, answer.max_volumes_per_node, topology))
+            await self._tell(driver, asyncio.get_running_loop().time())
         except BaseException:
             await driver.close()
             raise

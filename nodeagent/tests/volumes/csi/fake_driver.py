@@ -24,6 +24,7 @@ class FakeDriver:
         self.failures: dict[str, tuple[grpc.StatusCode, str]] = {}
         self.told: list[Any] = []
         self.type = "CSIPlugin"
+        self.max_volumes = 7
         self._servers: list[grpc.aio.Server] = []
 
     async def start(self, registry: Path) -> None:
@@ -80,7 +81,12 @@ class FakeDriver:
         match name:
             case "NodeGetInfo":
                 segments = {"example.com/zone": "z1"}
-                return {"node_id": "id-of-n", "max_volumes_per_node": 7, "accessible_topology": {"segments": segments}}
+                topology = {"segments": segments}
+                return {
+                    "node_id": "id-of-n",
+                    "max_volumes_per_node": self.max_volumes,
+                    "accessible_topology": topology,
+                }
             case "NodeGetCapabilities":
                 return {"capabilities": [{"rpc": {"type": number}} for number in self.can]}
             case "NodePublishVolume":

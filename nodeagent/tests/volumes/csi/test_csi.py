@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
 from collections.abc import AsyncIterator
@@ -154,6 +155,22 @@ async def test_a_driver_that_registers_is_known_to_the_api(world: World) -> None
     await world.drivers.look()
     assert world.server.objects[CSI_NODE_PATH]["spec"]["drivers"] == []
     assert world.server.objects[NODE_PATH]["metadata"]["annotations"] == {"csi.volume.kubernetes.io/nodeid": None}
+
+
+async def test_a_driver_is_asked_again_as_often_as_it_wants(world: World) -> None:
+    world.driver.max_volumes = 3
+    now = asyncio.get_running_loop().time()
+
+    def count() -> int:
+        [entry] = world.server.objects[CSI_NODE_PATH]["spec"]["drivers"]
+        return int(entry["allocatable"]["count"])
+
+    await world.drivers.refresh(now + 1000)
+    world.know(nodeAllocatableUpdatePeriodSeconds=60)
+    await world.drivers.refresh(now + 50)
+    assert count() == 7
+    await world.drivers.refresh(now + 70)
+    assert count() == 3
 
 
 async def test_a_driver_that_cannot_say_where_it_is_is_refused(tmp_path: Path) -> None:
