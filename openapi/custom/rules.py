@@ -1,7 +1,7 @@
 """Validation rules in CEL: `x-kubernetes-validations` of a schema, checked when it is defined and run on objects.
 
-Rules see their own part of the object as `self`, and on updates its older value as `oldSelf`. Estimated and actual
-costs are not limited here.
+Rules see their own part of the object as `self`, and on updates its older value as `oldSelf`. What they may cost
+is judged in `rule_costs.py`; what they do cost is not limited.
 Follows: staging/src/k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel
 """
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from openapi.custom.decoding import is_pruned
 from openapi.custom.patterns import pattern_problem
+from openapi.custom.rule_costs import validate_costs
 from openapi.custom.rules import validate_rule_texts, validate_rules
 from openapi.custom.structural import EMBEDDED, INT_OR_STRING, LIST_KEYS, LIST_TYPE, MAP_TYPE, PRESERVE, RULES, Schema
 from openapi.custom.validation import validate_value
@@ -62,7 +63,10 @@ def validate_schema(schema: Schema, path: str) -> Iterator[FieldError]:
     errors = list(_validate_part(schema, path, _Place(is_root=True)))
     yield from errors
     if is_readable and not structural:
-        yield from validate_rules(schema, path, [error.path for error in errors])
+        problems = list(validate_rules(schema, path, [error.path for error in errors]))
+        yield from problems
+        if not errors and not problems:
+            yield from validate_costs(schema, path)
 
 
 def _has_unsupported(schema: Schema) -> bool:
