@@ -22,6 +22,7 @@ _SCALARS: Final = frozenset(("bool", "int", "uint", "double", "duration", "times
 _AROUND: Final = {"all": (3, 1), "exists": (4, 1), "exists_one": (2, 2), "existsOne": (2, 2), "filter": (13, 11)}
 """What a macro's loop adds to each round, and what is around it."""
 _MACROS: Final = frozenset((*_AROUND, "map", "transformList", "transformMap"))
+_NAMESPACES: Final = frozenset(("base64", "cel", "format", "lists", "math", "optional", "sets", "strings"))
 _ALIKE: Final = frozenset(("lowerAscii", "upperAscii", "substring", "trim"))
 _OF_ITEMS: Final = frozenset(("isSorted", "sum", "max", "min", "indexOf", "lastIndexOf"))
 _ORDERS: Final = frozenset(("<", "<=", ">", ">="))
@@ -167,6 +168,8 @@ class _Coster:
             made = self.of(tree.parts[3])
             self._local.pop()
             return Estimate(10 + bound.cost + made.cost, made.kind, made.size, made.place, made.item)
+        if tree.parts[0].kind == syntax.NAME and tree.parts[0].name in _NAMESPACES:
+            return self._namespaced(tree)
         of, *arguments = map(self.of, tree.parts)
         cost = of.cost + sum(part.cost for part in arguments)
         first = arguments[0].largest if arguments else 0
@@ -187,6 +190,16 @@ class _Coster:
             unit = max(_times(each.largest, _TRAVERSAL), 1) if each.kind in (STRING, BYTES) else 1
             return Estimate(cost + of.largest * unit, each.kind, each.size)
         return Estimate(cost + 1, "int" if name == "size" else DYN, 1)
+
+    def _namespaced(self, tree: Tree) -> Estimate:
+        """A function whose name has a dot: `sets.contains(a, b)`."""
+        parts = [self.of(part) for part in tree.parts[1:]]
+        cost = 1 + sum(part.cost for part in parts)
+        if tree.parts[0].name == "sets" and len(parts) == 2:
+            return Estimate(cost + parts[0].largest * parts[1].largest, "bool", 1)
+        if tree.parts[0].name == "optional" and parts:
+            return Estimate(cost, parts[0].kind, parts[0].size, parts[0].place, parts[0].item)
+        return Estimate(cost, DYN, 1)
 
     def _macro(self, tree: Tree) -> Estimate:
         of = self.of(tree.parts[0])

@@ -45,6 +45,7 @@ SCHEMA = {
         ("self.few.all(x, self.few.all(y, x != y))", 2 + 1 + 10 * (3 + 2 + 1 + 10 * (3 + 2 + 4))),
         ("self.few.map(x, x + 'a').exists(y, y == 'b')", 2 + 11 + 10 * (12 + 1 + 5) + 1 + 10 * (4 + 1 + 1)),
         ("'a' in self.map", 3),
+        ("sets.contains(self.few, ['a', 'b'])", 1 + 2 + 10 + 10 * 2),
         ("'n is ' + string(self.n) == ''", MOST),
     ],
 )
