@@ -7,8 +7,6 @@ Follows: staging/src/k8s.io/client-go/tools/record/{event.go,events_cache.go}
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -16,18 +14,17 @@ from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
 from controllers.runtime.client import Client
-from controllers.runtime.errors import ApiError, NotFound, Unavailable
+from controllers.runtime.event_queue import EventQueue
 from controllers.runtime.kinds import EVENTS
 from controllers.runtime.objects import Object, View
 from openapi.meta.times import Clock, format_time
-
-log = logging.getLogger(__name__)
 
 CACHE_SIZE = 4096
 SIMILAR_LIMIT, SIMILAR_INTERVAL_S = 10, 600.0
 SPAM_BURST, SPAM_PER_S = 25, 1 / 300
 QUEUE_LIMIT = 1000
-RETRY_S, MAX_TRIES = 2.0, 12
+REPEATED = ("count", "lastTimestamp", "message")
+"""What changes of an event that is seen again."""
 COMBINED = "(combined from similar events): "
 
 K = TypeVar("K", bound=Hashable)
@@ -143,11 +140,10 @@ class EventSink:
     """Writes the events of a process, one after the other. `run` it; `flush` before the end."""
 
     def __init__(self, client: Client, clock: Clock, host: str = "") -> None:
-        self._client = client
         self._clock = clock
         self._host = host
         self._correlator = Correlator(clock)
-        self._queue: asyncio.Queue[tuple[Object, bool]] = asyncio.Queue(QUEUE_LIMIT)
+        self._queue = EventQueue(client, EVENTS, self._renew, limit=QUEUE_LIMIT)
 
     def recorder(self, component: str) -> Recorder:
         return Recorder(self, component)
@@ -175,56 +171,22 @@ class EventSink:
             "reportingInstance": self._host,
         }
         correlated = self._correlator.correlate(event)
-        if correlated is None:
-            return
-        try:
-            self._queue.put_nowait(correlated)
-        except asyncio.QueueFull:
-            log.warning("event dropped, too many wait", extra={"reason": reason})
+        if correlated is not None:
+            event, exists = correlated
+            self._queue.put(event, REPEATED if exists else ())
 
     async def run(self) -> None:
-        while True:
-            event, exists = await self._queue.get()
-            try:
-                await self._write(event, exists)
-            except Exception:
-                log.exception("event lost")
-            finally:
-                self._queue.task_done()
+        await self._queue.run()
 
     async def flush(self, timeout_s: float) -> None:
         """Wait until what was queued is written, at most so long."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._queue.join()
-        except TimeoutError:
-            log.info("events left unwritten", extra={"count": self._queue.qsize()})
+        await self._queue.flush(timeout_s)
 
-    async def _write(self, event: Object, exists: bool) -> None:
-        for _ in range(MAX_TRIES):
-            try:
-                await self._send(event, exists)
-            except Unavailable:
-                await asyncio.sleep(RETRY_S)
-            except ApiError as error:
-                log.debug("event refused: %s", error)
-                return
-            else:
-                return
-
-    async def _send(self, event: Object, exists: bool) -> None:
-        metadata = event["metadata"]
-        if exists:
-            patch = {field: event[field] for field in ("count", "lastTimestamp", "message")}
-            try:
-                await self._client.patch(EVENTS, metadata["namespace"], metadata["name"], patch, type="strategic")
-            except NotFound:
-                metadata["name"] = f"{event['involvedObject']['name']}.{time.time_ns():x}"
-                event["count"] = 1
-                self._correlator.recreated(event)
-            else:
-                return
-        await self._client.create(EVENTS, event)
+    def _renew(self, event: Object) -> None:
+        """The server has lost the event: it begins anew, under another name."""
+        event["metadata"]["name"] = f"{event['involvedObject']['name']}.{time.time_ns():x}"
+        event["count"] = 1
+        self._correlator.recreated(event)
 
 
 class Recorder:

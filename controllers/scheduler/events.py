@@ -6,20 +6,16 @@ Follows: staging/src/k8s.io/client-go/tools/events/{event_broadcaster,event_reco
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
 from controllers.runtime.client import Client
-from controllers.runtime.errors import ApiError, NotFound, Unavailable
+from controllers.runtime.event_queue import EventQueue
 from controllers.runtime.kinds import resource
 from controllers.runtime.objects import Object
 from openapi.meta.times import Clock, format_micro_time
-
-log = logging.getLogger(__name__)
 
 EVENTS = resource("events.k8s.io", "v1", "events")
 SERIES_S = 360.0
@@ -28,7 +24,6 @@ REFRESH_S = 1800.0
 MAX_NOTE = 1024
 KNOWN, WAITING = 4096, 10000
 WRITERS = 4
-RETRY_S, TRIES = 2.0, 12
 
 View = Mapping[str, Any]
 
@@ -48,10 +43,9 @@ class EventRecorder:
     """Writes events in the background; `run` it."""
 
     def __init__(self, client: Client, clock: Clock, host: str) -> None:
-        self._client = client
         self._clock = clock
         self._host = host
-        self._queue: asyncio.Queue[tuple[Object, bool]] = asyncio.Queue(WAITING)
+        self._queue = EventQueue(client, EVENTS, _same, limit=WAITING, writers=WRITERS)
         self._seen: OrderedDict[tuple[str, ...], _Seen] = OrderedDict()
 
     def record(self, pod: View, kind: str, reason: str, action: str, note: str, controller: str) -> None:
@@ -90,7 +84,7 @@ class EventRecorder:
         self._seen[key] = _Seen(event, moment.timestamp())
         if len(self._seen) > KNOWN:
             self._seen.popitem(last=False)
-        self._put(event, False)
+        self._queue.put(event)
 
     def _repeat(self, seen: _Seen, now: float, time_text: str) -> None:
         """One more of a known event: the first repetition is written at once, later ones now and then."""
@@ -99,51 +93,15 @@ class EventRecorder:
         seen.last = now
         seen.obj["series"] = {"count": seen.count, "lastObservedTime": time_text}
         if first or late:
-            self._put(seen.obj, True)
-
-    def _put(self, event: Object, exists: bool) -> None:
-        try:
-            self._queue.put_nowait((event, exists))
-        except asyncio.QueueFull:
-            log.warning("event dropped, too many wait", extra={"reason": event["reason"]})
+            self._queue.put(seen.obj, ("series",))
 
     async def run(self) -> None:
         """Write events for ever."""
-        async with asyncio.TaskGroup() as group:
-            for _ in range(WRITERS):
-                group.create_task(self._write_all())
+        await self._queue.run()
 
-    async def _write_all(self) -> None:
-        while True:
-            event, exists = await self._queue.get()
-            try:
-                await self._write(event, exists)
-            except Exception:
-                log.exception("event lost")
 
-    async def _write(self, event: Object, exists: bool) -> None:
-        for _ in range(TRIES):
-            try:
-                await self._send(event, exists)
-            except Unavailable:
-                await asyncio.sleep(RETRY_S)
-            except ApiError as error:
-                log.debug("event refused: %s", error)
-                return
-            else:
-                return
-
-    async def _send(self, event: Object, exists: bool) -> None:
-        metadata = event["metadata"]
-        if exists:
-            patch = {"series": event["series"]}
-            try:
-                await self._client.patch(EVENTS, metadata["namespace"], metadata["name"], patch, type="strategic")
-            except NotFound:
-                pass
-            else:
-                return
-        await self._client.create(EVENTS, event)
+def _same(_event: Object) -> None:
+    """An event that the server has lost goes there again as it is."""
 
 
 def truncated(note: str) -> str:
