@@ -5,19 +5,24 @@ Follows: apiextensions-apiserver/pkg/registry/customresource/{strategy,status_st
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from apiserver.resources.apiextensions.custom_columns import CustomColumns
+from apiserver.resources.object_meta import STANDARD_FINALIZERS
 from apiserver.resources.scale import ScaleFields
 from apiserver.resources.strategy import Object, Strategy, WriteContext
 from openapi.custom.kind import CustomKind
-from openapi.meta.field import FieldError
+from openapi.meta.field import FieldError, quote
 from openapi.meta.metadata import validate_object_meta
 from openapi.meta.names import name_is_dns_subdomain
 from openapi.meta.status import StatusError
 
+_UNQUALIFIED = (
+    "prefer a domain-qualified finalizer name including a path (/) to avoid accidental conflicts with other "
+    "finalizer writers"
+)
 _ENDING = "create not allowed while custom resource definition is terminating"
 
 
@@ -55,6 +60,13 @@ class CustomResourceStrategy(Strategy):
         if old is None:
             yield from validate_object_meta(obj["metadata"], namespaced=self.namespaced, name=name_is_dns_subdomain)
         yield from self.kind.validate(obj, old)
+
+    def warnings(self, obj: Object, old: Object | None) -> Iterable[str]:
+        """New finalizers should say whose they are."""
+        before = (old or {}).get("metadata", {}).get("finalizers") or ()
+        for name in sorted({*(obj["metadata"].get("finalizers") or ())}.difference(before)):
+            if "/" not in name and name not in STANDARD_FINALIZERS:
+                yield f"metadata.finalizers: {quote(name)}: {_UNQUALIFIED}"
 
     def fields(self, obj: Object) -> dict[str, str]:
         return self.kind.fields(obj)

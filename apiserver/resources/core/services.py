@@ -117,6 +117,11 @@ class ServiceStatus(StatusOf):
         stored = (old.get("status") or {}).get("loadBalancer")
         yield from validate_balancer_status(balancer, kind_of(obj["spec"]), stored)
 
+    def warnings(self, obj: Object, old: Object | None) -> Iterable[str]:
+        balancer = (obj.get("status") or {}).get("loadBalancer") or {}
+        for i, point in enumerate(balancer.get("ingress") or ()):
+            yield from ip_warnings(point.get("ip", ""), f"status.loadBalancer.ingress[{i}]")
+
 
 def refuse_shared_node_ports(service: Object) -> None:
     """A new service gets each port of the nodes for one port number only; that is found out before anything else."""

@@ -76,7 +76,7 @@ class EndpointSlices(Strategy):
             return
         for i, endpoint in enumerate(obj.get("endpoints") or ()):
             for j, address in enumerate(endpoint.get("addresses") or ()):
-                yield from ip_warnings(address, f"spec.endpoints[{i}].addresses[{j}]")
+                yield from ip_warnings(address, f"endpoints[{i}].addresses[{j}]")
 
     def cells(self, obj: Object, now: datetime) -> list[Any]:
         meta = obj["metadata"]

@@ -7,7 +7,12 @@ from typing import Any
 
 import pytest
 
+from apiserver.resources.apiextensions.custom_resource import CustomResourceStrategy
+from apiserver.resources.core.services import ServiceStatus
+from apiserver.resources.discovery.endpointslices import EndpointSlices
+from apiserver.resources.strategy import Strategy
 from apiserver.tests.conftest import Client
+from openapi.custom.kind import CustomKind
 
 Object = dict[str, Any]
 
@@ -186,6 +191,26 @@ async def test_a_runtime_class_warns_of_old_labels(client: Client) -> None:
     assert answer.header("warning") == (
         '299 - "scheduling.nodeSelector: deprecated since v1.14; use \\"kubernetes.io/os\\" instead"'
     )
+
+
+_CANONICAL = 'IPv6 address "2001:DB8::1" should be in RFC 5952 canonical format ("2001:db8::1")'
+
+
+@pytest.mark.parametrize(
+    ("strategy", "obj", "expected"),
+    [
+        (EndpointSlices(), {"metadata": {}, "endpoints": [{"addresses": ["2001:DB8::1"]}]},
+         [f"endpoints[0].addresses[0]: {_CANONICAL}"]),
+        (ServiceStatus(), {"status": {"loadBalancer": {"ingress": [{"ip": "2001:DB8::1"}, {"hostname": "a.b"}]}}},
+         [f"status.loadBalancer.ingress[0]: {_CANONICAL}"]),
+        (CustomResourceStrategy(CustomKind({"name": "v1"}), namespaced=True),
+         {"metadata": {"finalizers": ["plain", "a.b/c", "orphan", "old"]}},
+         ['metadata.finalizers: "plain": prefer a domain-qualified finalizer name including a path (/) to avoid '
+          "accidental conflicts with other finalizer writers"]),
+    ],
+)  # fmt: skip
+def test_odd_values_are_warned_of(strategy: Strategy, obj: Object, expected: list[str]) -> None:
+    assert list(strategy.warnings(obj, {"metadata": {"finalizers": ["old"]}})) == expected
 
 
 async def test_the_default_ingress_class_is_marked_in_tables(client: Client) -> None:
