@@ -125,7 +125,7 @@ class Node:
             capacity_of(machine),
         )
         self._logs = LogRotation(opened.runtime, lambda: self._agent.workers, options.log_limits)
-        self._care = NodeCare(tools, self._volumes, lambda: self._agent.workers, self._keeper.wake)
+        self._care = NodeCare(tools, self._volumes, lambda: self._agent.workers, self._keeper.wake, options.eviction)
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Until cancelled; what has happened until then is still written."""

@@ -19,6 +19,7 @@ from nodeagent.pods import config, spec
 from nodeagent.pods.apply import Tools
 from nodeagent.pods.worker import PodWorker
 from nodeagent.runtime.protocol import RuntimeFailure, State, Usage
+from nodeagent.server.machine_usage import read_machine_usage
 from nodeagent.volumes.setup import Volumes
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,9 @@ class NodeCare:
         volumes: Volumes,
         workers: Callable[[], Sequence[PodWorker]],
         on_pressure: Callable[[], None],
+        thresholds: Sequence[Threshold],
     ) -> None:
+        self._thresholds = thresholds
         self._tools = tools
         self._volumes = volumes
         self._workers = workers
@@ -68,7 +71,7 @@ class NodeCare:
             if scratch.has_limits(worker.pod):
                 await self._check_scratch(worker, usage)
         signals = await asyncio.to_thread(self._signals)
-        crossed = eviction.crossed(signals)
+        crossed = eviction.crossed(signals, self._thresholds)
         self._note_pressures(crossed)
         if any(threshold.signal != eviction.MEMORY for threshold in crossed):
             await self._collect_images(need=max(1, self._missing(crossed, signals)))
@@ -110,6 +113,7 @@ class NodeCare:
     # -- the whole node ----------------------------------------------------------------------------------------
 
     def _signals(self) -> dict[str, Signal]:
+        machine = read_machine_usage()
         disk = os.statvfs(_existing(self._tools.settings.root))
         space = Signal(disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize)
         return {
@@ -117,6 +121,7 @@ class NodeCare:
             eviction.NODEFS: space,
             eviction.IMAGEFS: space,
             eviction.NODEFS_INODES: Signal(disk.f_favail, disk.f_files),
+            eviction.PIDS: Signal(machine.process_limit - machine.processes, machine.process_limit),
         }
 
     def _note_pressures(self, crossed: Sequence[Threshold]) -> None:

@@ -15,13 +15,15 @@ from controllers.runtime.kinds import PODS, SERVICES
 from controllers.runtime.transport import open_transport
 from nodeagent.assemble import Node, Surroundings
 from nodeagent.identity import ensure_kubeconfig
-from nodeagent.node.machine import Machine, read_machine
+from nodeagent.node.eviction import MEMORY, NODEFS, Signal
+from nodeagent.node.machine import Machine, Reserved, read_machine
 from nodeagent.objects import WatchedObjects
 from nodeagent.options import AgentOptions
 from nodeagent.pods.fleet import PodFleet
 from nodeagent.pods.tell import COMPONENT
 from nodeagent.runtimes import open_runtime
 from nodeagent.volumes import mounting, provisioner
+from openapi.meta.quantity import Quantity
 
 log = logging.getLogger(__name__)
 
@@ -124,4 +126,21 @@ def _machine(options: AgentOptions) -> Machine:
             disk_bytes=SIMULATED_DISK_BYTES,
             addresses=(options.node_ip or "127.0.0.1",),
         )
-    return found
+    return replace(found, reserved=_reserved(options, found))
+
+
+def _reserved(options: AgentOptions, machine: Machine) -> Reserved:
+    def amount(name: str) -> Quantity:
+        return Quantity.parse(options.reserved.get(name, "0"))
+
+    def free(signal: str, capacity: int) -> int:
+        wanted = [threshold.least(Signal(0, capacity)) for threshold in options.eviction if threshold.signal == signal]
+        return max(wanted, default=0)
+
+    return Reserved(
+        cpu_milli=amount("cpu").milli,
+        memory_bytes=amount("memory").value,
+        disk_bytes=amount("ephemeral-storage").value,
+        free_memory_bytes=free(MEMORY, machine.memory_bytes),
+        free_disk_bytes=free(NODEFS, machine.disk_bytes),
+    )

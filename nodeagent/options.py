@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from nodeagent.node.eviction import HARD, Threshold, parse_thresholds
 from nodeagent.node.old_logs import LogLimits
 from openapi.meta.quantity import Quantity
 
@@ -43,6 +44,9 @@ class AgentOptions:
     labels: dict[str, str] = field(default_factory=dict)
     count: int = 1
     log_limits: LogLimits = field(default_factory=LogLimits)
+    eviction: tuple[Threshold, ...] = HARD
+    reserved: dict[str, str] = field(default_factory=dict)
+    """For the system and the node's own processes together, by resource."""
 
     @property
     def socket(self) -> Path | None:
@@ -86,7 +90,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--node-labels", default="", metavar="K=V,…", help="labels of the node")
     add("--container-log-max-size", default="10Mi", metavar="SIZE", help="put a larger log aside (default: 10Mi)")
     add("--container-log-max-files", type=int, default=5, metavar="N", help="files kept of a log (default: 5)")
+    add("--eviction-hard", type=parse_thresholds, default=HARD, metavar="SIGNAL<N,…", help="the least to stay free")
+    for name in ("--kube-reserved", "--system-reserved"):
+        add(name, type=_amounts, default={}, metavar="RESOURCE=N,…", help="cpu, memory, ephemeral-storage not for pods")
     add("--count", type=int, default=1, metavar="N", help="simulated nodes in this process, named NAME-0 and so on")
+
+
+def _amounts(text: str) -> dict[str, Quantity]:
+    """Raises ValueError."""
+    pairs = [pair.partition("=") for pair in text.split(",") if pair]
+    return {name: Quantity.parse(amount) for name, _, amount in pairs}
 
 
 def options_of(arguments: argparse.Namespace) -> AgentOptions:
@@ -94,6 +107,9 @@ def options_of(arguments: argparse.Namespace) -> AgentOptions:
     import socket
 
     pairs = [pair.partition("=") for pair in arguments.node_labels.split(",") if pair]
+    kube, system = arguments.kube_reserved, arguments.system_reserved
+    zero = Quantity.parse("0")
+    reserved = {name: str(kube.get(name, zero) + system.get(name, zero)) for name in {*kube, *system}}
     return AgentOptions(
         kubeconfig=arguments.kubeconfig.expanduser().absolute(),
         name=arguments.node_name or socket.gethostname().lower(),
@@ -111,6 +127,8 @@ def options_of(arguments: argparse.Namespace) -> AgentOptions:
         cluster_domain=arguments.cluster_domain,
         labels={key: value for key, _, value in pairs},
         count=arguments.count,
+        eviction=arguments.eviction_hard,
+        reserved=reserved,
         log_limits=LogLimits(
             Quantity.parse(arguments.container_log_max_size).value, arguments.container_log_max_files
         ),

@@ -19,6 +19,7 @@ MEMORY, NODEFS, IMAGEFS, NODEFS_INODES, PIDS = (
     "nodefs.inodesFree",
     "pid.available",
 )
+SIGNALS = (MEMORY, NODEFS, IMAGEFS, NODEFS_INODES, PIDS)
 _CONDITIONS = {MEMORY: "MemoryPressure", PIDS: "PIDPressure"}
 _RESOURCES = {MEMORY: "memory", PIDS: "pids", NODEFS_INODES: "inodes"}
 CRITICAL_PRIORITY = 2_000_000_000
@@ -54,7 +55,21 @@ HARD: tuple[Threshold, ...] = (
 )
 
 
-def crossed(signals: Mapping[str, Signal], thresholds: Sequence[Threshold] = HARD) -> list[Threshold]:
+def parse_thresholds(text: str) -> tuple[Threshold, ...]:
+    """`signal<amount` or `signal<share%`, separated by commas. Raises ValueError."""
+    found = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        signal, sign, least = part.partition("<")
+        if not sign or signal not in SIGNALS:
+            raise ValueError(f"no eviction threshold: {part}")
+        if least.endswith("%"):
+            found.append(Threshold(signal, share=float(least[:-1]) / 100))
+        else:
+            found.append(Threshold(signal, amount=Quantity.parse(least).value))
+    return tuple(found)
+
+
+def crossed(signals: Mapping[str, Signal], thresholds: Sequence[Threshold]) -> list[Threshold]:
     """The thresholds below which the node has fallen, memory first."""
     return [t for t in thresholds if t.signal in signals and signals[t.signal].available < t.least(signals[t.signal])]
 

@@ -14,6 +14,17 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "ppc64l
 
 
 @dataclass(frozen=True, slots=True)
+class Reserved:
+    """What of the machine is not for pods: kept for the system, and kept free by eviction."""
+
+    cpu_milli: int = 0
+    memory_bytes: int = 0
+    disk_bytes: int = 0
+    free_memory_bytes: int = 0
+    free_disk_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Machine:
     """Facts about a machine. Bytes of memory and of the disk that holds the node's data."""
 
@@ -28,6 +39,7 @@ class Machine:
     memory_bytes: int
     disk_bytes: int
     addresses: tuple[str, ...]
+    reserved: Reserved = Reserved()
 
 
 def read_machine(folder: Path) -> Machine:

@@ -13,6 +13,7 @@ from typing import Any
 from controllers.runtime.client import VERSION
 from nodeagent.node.machine import Machine
 from nodeagent.runtime.protocol import Image, Readiness
+from openapi.meta.quantity import Quantity
 from openapi.meta.times import format_time
 
 Object = dict[str, Any]
@@ -20,9 +21,6 @@ View = Mapping[str, Any]
 
 MAX_PODS = 110
 IMAGE_LIMIT, IMAGE_NAME_LIMIT = 50, 5
-EVICTION_MEMORY_BYTES = 100 * 1024 * 1024
-"""Kept free by eviction, and therefore not for pods."""
-EVICTION_DISK_SHARE = 0.1
 DECLARED_FEATURES = (
     "GuaranteedQoSPodCPUResize",
     "InPlacePodResizeNonSidecarInitContainers",
@@ -65,12 +63,15 @@ def capacity_of(machine: Machine, max_pods: int = MAX_PODS) -> dict[str, str]:
 
 
 def allocatable_of(machine: Machine, max_pods: int = MAX_PODS) -> dict[str, str]:
-    """The capacity without what eviction keeps free."""
-    memory = max(0, machine.memory_bytes - EVICTION_MEMORY_BYTES)
+    """The capacity without what is reserved for the system and what eviction keeps free."""
+    reserved = machine.reserved
+    disk = machine.disk_bytes - reserved.disk_bytes - reserved.free_disk_bytes
+    memory = machine.memory_bytes - reserved.memory_bytes - reserved.free_memory_bytes
     return {
         **capacity_of(machine, max_pods),
-        "ephemeral-storage": str(int(machine.disk_bytes * (1 - EVICTION_DISK_SHARE))),
-        "memory": f"{memory // 1024}Ki",
+        "cpu": str(Quantity.of_milli(max(0, machine.cpus * 1000 - reserved.cpu_milli))),
+        "ephemeral-storage": str(max(0, disk)),
+        "memory": f"{max(0, memory) // 1024}Ki",
     }
 
 

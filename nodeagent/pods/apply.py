@@ -149,6 +149,8 @@ class Applier:
         sandbox_id = plan.sandbox_id
         try:
             handler = await tools.surroundings.runtime_handler(pod["spec"].get("runtimeClassName") or "")
+            if pod["spec"].get("hostUsers") is False and tools.settings.has_files:
+                raise ConfigProblem(f'RuntimeClass handler "{handler}" does not support user namespaces')
             sandbox = config.sandbox_config(pod, plan.attempt, tools.settings, handler)
             if plan.create_sandbox:
                 if tools.settings.has_files:

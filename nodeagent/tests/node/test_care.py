@@ -1,7 +1,21 @@
 from __future__ import annotations
 
+import pytest
+
 from nodeagent.node.cgroups import limits_of, settings_v1, settings_v2, tier_limits
-from nodeagent.node.eviction import HARD, MEMORY, NODEFS, Signal, crossed, message, pressures, victims
+from nodeagent.node.eviction import (
+    HARD,
+    MEMORY,
+    NODEFS,
+    PIDS,
+    Signal,
+    Threshold,
+    crossed,
+    message,
+    parse_thresholds,
+    pressures,
+    victims,
+)
 from nodeagent.node.image_gc import bytes_to_free, images_to_remove
 from nodeagent.node.scratch import ScratchUse, excess
 from nodeagent.runtime.protocol import Image
@@ -18,8 +32,8 @@ def pod_of(uid: str, memory: str = "0", priority: int = 0) -> dict:
 
 def test_thresholds_are_amounts_or_shares() -> None:
     signals = {MEMORY: Signal(50 * MIB, 1000 * MIB), NODEFS: Signal(20, 100)}
-    assert [t.signal for t in crossed(signals)] == [MEMORY]
-    assert pressures(crossed({NODEFS: Signal(5, 100)})) == {"DiskPressure"}
+    assert [t.signal for t in crossed(signals, HARD)] == [MEMORY]
+    assert pressures(crossed({NODEFS: Signal(5, 100)}, HARD)) == {"DiskPressure"}
 
 
 def test_who_is_over_the_request_goes_first_then_who_matters_less() -> None:
@@ -71,3 +85,13 @@ def test_classes_of_pods_share_by_what_they_ask_for() -> None:
     limits = tier_limits([*asking, make_pod([{"name": "c"}])], "2", "1Gi")
     assert {name: limit.cpu_shares for name, limit in limits.items()} == {"": 2048, "burstable": 768, "besteffort": 2}
     assert [limit.memory_bytes for limit in limits.values()] == [1024 * MIB, 0, 0]
+
+
+def test_thresholds_are_read_as_a_kubelet_reads_them() -> None:
+    assert parse_thresholds("memory.available<1Mi, pid.available<10%") == (
+        Threshold(MEMORY, amount=MIB),
+        Threshold(PIDS, share=0.1),
+    )
+    for wrong in ("memory.available", "swap<1Mi", "memory.available<much"):
+        with pytest.raises(ValueError):
+            parse_thresholds(wrong)
