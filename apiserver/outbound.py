@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
 import httptools
-
-from openapi.meta import status
 
 CONNECT_TIMEOUT_S = 10.0
 HEAD_TIMEOUT_S = 30.0
@@ -77,28 +77,41 @@ class Response:
         self.is_complete = True
 
 
+class Unreached(Exception):
+    """A server gave no answer; the text is why, in the words of a Go client. `dialed` is whether it was connected."""
+
+    def __init__(self, why: str, *, dialed: bool = False) -> None:
+        super().__init__(why)
+        self.dialed = dialed
+
+
 async def connect(target: Target) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Open a connection. Raises the 500 or 503 that a failed dial gives."""
+    """Open a connection. Raises Unreached."""
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             name = target.server_name or None if target.tls is not None else None
             return await asyncio.open_connection(target.host, target.port, ssl=target.tls, server_hostname=name)
-    except TimeoutError:
-        raise _unreachable(target, "i/o timeout") from None
     except (OSError, ssl.SSLError) as err:
-        why = "connect: connection refused" if isinstance(err, ConnectionRefusedError) else str(err)
-        raise _unreachable(target, why) from err
+        raise Unreached(dial_error(target, err)) from err
 
 
-def _unreachable(target: Target, why: str) -> status.StatusError:
+def dial_error(target: Target, error: Exception) -> str:
+    """Why a server was not reached, in the words of a Go client."""
+    if isinstance(error, ssl.SSLError):
+        return f"tls: failed to verify certificate: x509: {getattr(error, 'verify_message', '') or error}"
+    if isinstance(error, socket.gaierror):
+        return f"dial tcp: lookup {target.host}: no such host"
     host = f"[{target.host}]" if ":" in target.host else target.host
-    return status.StatusError(
-        500, "InternalError", f"error dialing backend: dial tcp {host}:{target.port}: {why}",
-        details={"causes": [{"message": f"error dialing backend: dial tcp {host}:{target.port}: {why}"}]},
-    )  # fmt: skip
+    if isinstance(error, TimeoutError):
+        why = "i/o timeout"
+    else:
+        number = error.errno if isinstance(error, OSError) else None
+        why = f"connect: {os.strerror(number).lower()}" if number else str(error) or "EOF"
+    return f"dial tcp {host}:{target.port}: {why}"
 
 
-async def read_head(reader: asyncio.StreamReader, target: Target) -> tuple[Response, bytes]:
+async def read_head(reader: asyncio.StreamReader) -> tuple[Response, bytes]:
+    """An answer up to its body, and what follows an upgrade. Raises Unreached."""
     response = Response()
     rest = b""
     try:
@@ -106,10 +119,10 @@ async def read_head(reader: asyncio.StreamReader, target: Target) -> tuple[Respo
             while not response.has_head:
                 data = await reader.read(CHUNK_BYTES)
                 if not data:
-                    raise _unreachable(target, "EOF")
+                    raise Unreached("EOF", dialed=True)
                 rest = response.feed(data)
     except (TimeoutError, httptools.HttpParserError, OSError) as err:
-        raise _unreachable(target, str(err) or "timed out waiting for an answer") from err
+        raise Unreached(str(err) or "timed out waiting for an answer", dialed=True) from err
     return response, rest
 
 

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
-from apiserver.outbound import CHUNK_BYTES, HEAD_TIMEOUT_S, Response, Target, connect, read_head
+from apiserver.outbound import CHUNK_BYTES, HEAD_TIMEOUT_S, Response, Target, Unreached, connect, read_head
 from apiserver.registry.context import Receive
 from apiserver.request import RequestInfo
 from apiserver.response import Send
@@ -61,6 +61,7 @@ async def carry(
     """Carry a request to `target` and its answer back as it comes; joins the connections when both sides upgrade.
 
     `identity` are the headers that say whom the request is from, instead of any that the client sent.
+    Raises Unreached.
     """
     reader, writer = await connect(target)
     try:
@@ -69,7 +70,7 @@ async def carry(
         if body:
             writer.write(body)
         await writer.drain()
-        response, rest = await read_head(reader, target)
+        response, rest = await read_head(reader)
         if response.code == 101 and upgrade is not None:
             await _join(context, response, rest, reader, writer)
         else:
@@ -79,18 +80,30 @@ async def carry(
 
 
 async def fetch_text(context: Exchange, target: Target, refusal: Refusal) -> None:
-    """Carry a request for plain text to `target` and its answer back. Raises what `refusal` makes of failures."""
+    """Carry a request for plain text to `target` and its answer back.
+
+    Raises Unreached, and what `refusal` makes of answers that are failures.
+    """
     reader, writer = await connect(target)
     try:
         writer.write(_request_head(context, target, None, None))
         await writer.drain()
-        response, _ = await read_head(reader, target)
+        response, _ = await read_head(reader)
         if not 200 <= response.code <= 206:
             raise refusal(response.code, await _text(response, reader))
         response.headers = [(b"content-type", b"text/plain")]
         await _relay(context, response, reader)
     finally:
         writer.close()
+
+
+def wants_upgrade(context: Exchange) -> bool:
+    return b"upgrade" in context.headers.get(b"connection", b"").lower()
+
+
+def upgrade_failure(error: Unreached) -> status.StatusError:
+    """What a client is told whose connection could not be joined with that of a backend."""
+    return status.StatusError(500, "", str(error) if error.dialed else f"error dialing backend: {error}")
 
 
 def _request_head(

@@ -15,7 +15,7 @@ import orjson
 
 from apiserver.aggregation.identity import AGGREGATOR, identity_headers
 from apiserver.aggregation.location import PORT, Locator, Unresolved
-from apiserver.outbound import Target, get
+from apiserver.outbound import Target, dial_error, get
 from apiserver.service_endpoints import ready_addresses
 from openapi.documents.foreign import ForeignVersion, resources_of
 from openapi.meta.field import quote
@@ -130,15 +130,6 @@ class _Failed(Exception):
 
 def _lacking(target: Target) -> str:
     return f"failing or missing response from {target.url}: "
-
-
-def dial_error(target: Target, error: Exception) -> str:
-    """Why a server was not reached, in the words of a Go client."""
-    if isinstance(error, ssl.SSLError):
-        return f"tls: failed to verify certificate: x509: {getattr(error, 'verify_message', '') or error}"
-    host = f"[{target.host}]" if ":" in target.host else target.host
-    why = "connect: connection refused" if isinstance(error, ConnectionRefusedError) else str(error) or "EOF"
-    return f"dial tcp {host}:{target.port}: {why}"
 
 
 def _condition(state: str, reason: str, message: str) -> Object:

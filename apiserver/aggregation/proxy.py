@@ -5,15 +5,14 @@ Follows: staging/src/k8s.io/kube-aggregator/pkg/apiserver/handler_proxy.go
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from apiserver.aggregation.availability import Availability, dial_error
+from apiserver.aggregation.availability import Availability
 from apiserver.aggregation.identity import identity_headers
 from apiserver.aggregation.location import Locator, Unresolved
-from apiserver.outbound import query_text
+from apiserver.outbound import Unreached, query_text
 from apiserver.registry.context import Receive, read_body
 from apiserver.request import RequestInfo
 from apiserver.resources.strategy import User
@@ -21,7 +20,6 @@ from apiserver.response import Reply, Send
 from apiserver.storage.store import Store
 from apiserver.streams import carry
 from openapi.catalog import Catalog
-from openapi.meta import status
 
 TEXT = "text/plain; charset=utf-8"
 
@@ -77,10 +75,8 @@ class Aggregator:
             body = await read_body(request.receive, request.headers)
         try:
             await carry(request, target, body=body, identity=identity_headers(request.user))
-        except status.StatusError as err:
-            cause = err.__cause__
-            why = dial_error(target, cause) if isinstance(cause, OSError | ssl.SSLError) else err.message
-            return _plain(503, f"error trying to reach service: {why}")
+        except Unreached as err:
+            return _plain(503, f"error trying to reach service: {err}")
         return None
 
 

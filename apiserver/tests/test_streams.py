@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from apiserver.outbound import Target
-from apiserver.registry.actions.pod_streams import _log_refusal
+from apiserver.outbound import Target, Unreached, dial_error
+from apiserver.registry.actions.pod_streams import _join, _log_refusal
 from apiserver.streams import carry, fetch_text
 from openapi.meta.status import StatusError
 
@@ -95,3 +97,38 @@ async def test_a_nodes_refusal_is_told_as_a_status(
     with pytest.raises(StatusError) as refused:
         await fetch_text(Request(), node[1], lambda c, text: _log_refusal("p", c, text))  # type: ignore[arg-type]
     assert (refused.value.code, refused.value.reason, refused.value.message) == (code, reason, message)
+
+
+UPGRADE = ((b"connection", b"keep-alive, Upgrade"), (b"upgrade", b"SPDY/3.1"))
+
+
+@pytest.mark.parametrize(
+    ("headers", "code", "message"),
+    [
+        ((), 400, "Upgrade request required"),
+        (UPGRADE, 500, "error dialing backend: dial tcp 127.0.0.1:1: connect: connection refused"),
+    ],
+)
+async def test_streams_are_joined_or_refused(headers: Any, code: int, message: str) -> None:
+    with pytest.raises(StatusError) as refused:
+        await _join(Request(*headers), Target("127.0.0.1", 1, "/exec", None))  # type: ignore[arg-type]
+    assert (refused.value.code, refused.value.message) == (code, message)
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (OSError(errno.ECONNREFUSED, "x"), "dial tcp [::1]:1: connect: connection refused"),
+        (OSError(errno.EHOSTUNREACH, "x"), "dial tcp [::1]:1: connect: no route to host"),
+        (TimeoutError(), "dial tcp [::1]:1: i/o timeout"),
+        (socket.gaierror(-2, "x"), "dial tcp: lookup ::1: no such host"),
+    ],
+)
+def test_why_a_server_was_not_reached(error: OSError, why: str) -> None:
+    assert dial_error(Target("::1", 1, "/x", None), error) == why
+
+
+async def test_a_server_may_hang_up_instead_of_an_answer(node: tuple[Node, Target]) -> None:
+    with pytest.raises(Unreached, match="EOF") as failed:
+        await carry(Request(), node[1])  # type: ignore[arg-type]
+    assert failed.value.dialed

@@ -22,8 +22,8 @@ class Nodes:
         self._services = services
         self._tls = tls
 
-    def target(self, node_name: str, path: str, port: int = 0) -> Target:
-        """The node's server, or another port of it. Raises 404, and 500 where it has no address."""
+    def target(self, node_name: str, path: str) -> Target:
+        """The node's server. Raises 404, and 500 where it has no address."""
         endpoint = self._services.endpoints.find("", "v1", "nodes")
         assert endpoint is not None
         entry = self._services.store.cache(endpoint.stored).get("", node_name)
@@ -32,11 +32,11 @@ class Nodes:
         state = entry.object().get("status") or {}
         address = _address(state.get("addresses") or [])
         if not address:
-            raise status.internal_error(f'no preferred addresses found; known addresses: []: node "{node_name}"')
+            raise status.StatusError(500, "", "no preferred addresses found; known addresses: []")
         known = ((state.get("daemonEndpoints") or {}).get("kubeletEndpoint") or {}).get("Port") or DEFAULT_PORT
         if self._tls is None:
             raise status.service_unavailable("this server has no client certificate for nodes")
-        return Target(address, port or known, path, self._tls)
+        return Target(address, known, path, self._tls)
 
 
 def _address(addresses: list[Object]) -> str:

@@ -10,15 +10,16 @@ from typing import Any
 from urllib.parse import quote
 
 from apiserver.admission.plugin import CONNECT, Attributes
-from apiserver.outbound import query_text
+from apiserver.outbound import Target, Unreached, query_text
 from apiserver.registry.actions.nodes import Nodes
 from apiserver.registry.actions.services import Services
 from apiserver.registry.context import Context
 from apiserver.registry.options import parse_int
 from apiserver.response import Reply
-from apiserver.streams import carry, fetch_text
+from apiserver.streams import carry, fetch_text, upgrade_failure, wants_upgrade
 from openapi.meta import status
 from openapi.meta.field import WHOLE, FieldError, forbidden, invalid
+from openapi.meta.field import quote as quoted
 from openapi.meta.times import TimeError, parse_time
 
 Object = dict[str, Any]
@@ -48,7 +49,11 @@ class PodStreams:
         wanted = {k: v for k, v in query.items() if k not in ("container", "insecureSkipTLSVerifyBackend", "pretty")}
         meta = pod["metadata"]
         path = f"/containerLogs/{meta['namespace']}/{name}/{quote(container)}{query_text(wanted)}"
-        await fetch_text(context, self._nodes.target(node, path), lambda code, text: _log_refusal(name, code, text))
+        target = self._nodes.target(node, path)
+        try:
+            await fetch_text(context, target, lambda code, text: _log_refusal(name, code, text))
+        except Unreached as err:
+            raise status.StatusError(500, "", f"Get {quoted(target.url)}: {err}") from err
         return None
 
     async def execute(self, context: Context) -> None:
@@ -65,7 +70,7 @@ class PodStreams:
         node = _node_of(pod)
         meta = pod["metadata"]
         path = f"/portForward/{meta['namespace']}/{meta['name']}{query_text({'port': [ports]} if ports else {})}"
-        await carry(context, self._nodes.target(node, path))
+        await _join(context, self._nodes.target(node, path))
 
     async def _stream(self, context: Context, verb: str) -> None:
         pod = await self._pod(context)
@@ -81,7 +86,7 @@ class PodStreams:
         if verb == "exec":
             query["command"] = info.query.get("command") or []
         path = f"/{verb}/{meta['namespace']}/{meta['name']}/{quote(container)}{query_text(query)}"
-        await carry(context, self._nodes.target(node, path))
+        await _join(context, self._nodes.target(node, path))
 
     async def _pod(self, context: Context) -> Object:
         entry = await self._services.reads.get(context.endpoint, context.namespace, context.info.at.name, context.info)
@@ -95,6 +100,16 @@ class PodStreams:
         )  # fmt: skip
         await self._services.chain.mutate(attributes)
         await self._services.chain.validate(attributes)
+
+
+async def _join(context: Context, target: Target) -> None:
+    """Join the client's connection with one to `target`. Raises 400 where the client does not offer that."""
+    if not wants_upgrade(context):
+        raise status.bad_request("Upgrade request required")
+    try:
+        await carry(context, target)
+    except Unreached as err:
+        raise upgrade_failure(err) from err
 
 
 def _log_refusal(name: str, code: int, text: str) -> status.StatusError:

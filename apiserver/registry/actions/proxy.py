@@ -5,16 +5,18 @@ Follows: pkg/registry/core/{pod,service,node}/rest, pkg/registry/core/service/st
 
 from __future__ import annotations
 
+import asyncio
 import random
+import socket
 from ipaddress import ip_address
 from typing import Any
 
-from apiserver.outbound import Target, insecure_tls, query_text
+from apiserver.outbound import Target, Unreached, insecure_tls, query_text
 from apiserver.registry.actions.nodes import Nodes
 from apiserver.registry.actions.services import Services
 from apiserver.registry.context import Context
 from apiserver.service_endpoints import SERVICE_LABEL, ready_addresses
-from apiserver.streams import carry
+from apiserver.streams import carry, upgrade_failure, wants_upgrade
 from openapi.catalog import Resource
 from openapi.meta import status
 from openapi.meta.field import quote
@@ -52,10 +54,14 @@ class Proxy:
         await self._carry(context, scheme, address, number)
 
     async def node(self, context: Context) -> None:
-        _, name, port = split_name(context.info.at.name, "node")
-        path = f"/{context.info.at.trailing}{query_text(context.info.query)}"
-        number = int(port) if port.isdigit() else 0
-        await carry(context, self._nodes.target(name, path, number), body=await _body(context))
+        scheme, name, port = split_name(context.info.at.name, "node")
+        target = self._nodes.target(name, f"/{context.info.at.trailing}{query_text(context.info.query)}")
+        if port in ("", str(target.port)):
+            await _carried(context, target)
+        elif port.isdigit():
+            await self._carry(context, scheme, await _resolved(target.host), int(port))
+        else:
+            raise _unreachable(f"dial tcp: lookup tcp/{port}: unknown port")
 
     def _endpoint(self, context: Context, service: Object, name: str, port: str) -> tuple[str, int]:
         """An address and port behind the service. Raises 404 when nothing is known of any, 503 when none is ready."""
@@ -77,7 +83,7 @@ class Proxy:
             raise status.bad_request("address not allowed")
         path = f"/{context.info.at.trailing}{query_text(context.info.query)}"
         tls = insecure_tls() if scheme == "https" else None
-        await carry(context, Target(address, port, path, tls), body=await _body(context))
+        await _carried(context, Target(address, port, path, tls))
 
     def _cached(self, resource: str, group: str = "") -> Any:
         row: Resource | None = self._services.catalog.by_gvr(group, "v1", resource)
@@ -124,6 +130,31 @@ def _is_allowed(address: str) -> bool:
     except ValueError:
         return False
     return not (ip.is_loopback or ip.is_link_local or ip.is_multicast or ip.is_unspecified)
+
+
+async def _resolved(host: str) -> str:
+    """An address of a host. Raises 400 where it has none, or one that nothing is carried to."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except socket.gaierror as err:
+        raise status.bad_request(f"lookup {host}: no such host") from err
+    addresses = [str(item[4][0]) for item in found]
+    if not all(map(_is_allowed, addresses)):
+        raise status.bad_request("address not allowed")
+    return addresses[0]
+
+
+async def _carried(context: Context, target: Target) -> None:
+    try:
+        await carry(context, target, body=await _body(context))
+    except Unreached as err:
+        if wants_upgrade(context):
+            raise upgrade_failure(err) from err
+        raise _unreachable(str(err)) from err
+
+
+def _unreachable(why: str) -> status.StatusError:
+    return status.service_unavailable(f"error trying to reach service: {why}")
 
 
 async def _body(context: Context) -> bytes | None:

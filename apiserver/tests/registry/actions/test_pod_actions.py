@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from apiserver.registry.actions.proxy import _resolved
 from apiserver.tests.conftest import Client
+from openapi.meta.status import StatusError
 
 PODS = "/api/v1/namespaces/ns/pods"
 BUDGETS = "/apis/policy/v1/namespaces/ns/poddisruptionbudgets"
@@ -136,6 +138,20 @@ async def test_other_requests_that_do_not_fit(
     method = "GET" if body is None else "POST"
     answer = await client.ask(method, f"/api/v1/namespaces/ns/{path}", body)
     assert (answer.code, answer.json["message"][: len(message)]) == (code, message)
+
+
+@pytest.mark.parametrize("path", ["nodes/n/proxy/x", "nodes/n:99/proxy/x", "namespaces/ns/pods/a/log"])
+async def test_a_node_without_addresses_cannot_be_asked(client: Client, pod: Object, path: str) -> None:
+    await client.create("/api/v1/nodes", {"metadata": {"name": "n"}})
+    answer = await client.ask("GET", f"/api/v1/{path}")
+    text = "no preferred addresses found; known addresses: []"
+    assert (answer.code, answer.json["message"], "reason" in answer.json) == (500, text, False)
+
+
+async def test_nothing_is_carried_to_other_ports_of_the_own_host() -> None:
+    assert await _resolved("192.0.2.1") == "192.0.2.1"
+    with pytest.raises(StatusError, match="address not allowed"):
+        await _resolved("127.0.0.1")
 
 
 async def test_the_labels_of_a_binding_go_before_the_pods_own(client: Client) -> None:
