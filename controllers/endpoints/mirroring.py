@@ -66,11 +66,13 @@ def _groups(endpoints: View) -> tuple[dict[Hashable, _Group], int]:
             if added >= MAX_PER_SUBSET:
                 skipped += 1
                 continue
-            family = _family(address["ip"])
-            if not family:
+            ip = parse_ip(address["ip"])
+            if ip is None:
                 continue
+            family = f"IPv{ip.version}"
             group = groups.setdefault((family, ports_key(ports)), _Group(family, ports))
-            endpoint = _endpoint(address, ready)
+            # Slices want the usual form, Endpoints may have any.
+            endpoint = _endpoint({**address, "ip": str(ip)}, ready)
             group.endpoints[identity(endpoint)] = endpoint
             added += 1
     return groups, skipped
@@ -135,9 +137,3 @@ def _port(port: View) -> Object:
     if port.get("appProtocol"):
         found["appProtocol"] = port["appProtocol"]
     return found
-
-
-def _family(address: str) -> str:
-    """The family of an address; '' for what is none."""
-    parsed = parse_ip(address)
-    return f"IPv{parsed.version}" if parsed is not None else ""

@@ -59,8 +59,9 @@ def endpoints(*ips: str, **metadata: Any) -> Object:
 
 
 def test_each_family_has_its_mirror_slice() -> None:
-    plan, _ = plan_mirrors(endpoints("10.0.0.1", "fd00::1"), [])
-    assert sorted(one["addressType"] for one in plan.create) == ["IPv4", "IPv6"]
+    plan, _ = plan_mirrors(endpoints("10.0.0.1", "FD00:0::1"), [])
+    made = sorted((one["addressType"], one["endpoints"][0]["addresses"]) for one in plan.create)
+    assert made == [("IPv4", ["10.0.0.1"]), ("IPv6", ["fd00::1"])]
 
 
 def test_mirror_that_says_the_same_is_left_alone() -> None:
