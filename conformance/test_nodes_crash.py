@@ -202,10 +202,33 @@ def test_containerd_is_killed(cluster: Cluster, lab: Lab) -> None:
     lab("delete", "pod", *names)
 
 
-def test_the_api_server_is_away(cluster: Cluster, lab: Lab) -> None:
+def _claimed(lab: Lab, folder: Path) -> list[Object]:
+    """A claim `data` with a volume, and a config map `settings`."""
+    full = f"{lab.kubectl.namespace}-data"
+    room: Object = {"accessModes": ["ReadWriteOnce"], "storageClassName": ""}
+    volume = {**room, "capacity": {"storage": "1Gi"}, "hostPath": {"path": str(folder)}}
+    claim = {**room, "volumeName": full, "resources": {"requests": {"storage": "1Gi"}}}
+    return [
+        {"kind": "PersistentVolume", "metadata": {"name": full}, "spec": volume},
+        {"kind": "PersistentVolumeClaim", "metadata": {"name": "data"}, "spec": claim},
+        {"kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"word": "here"}},
+    ]
+
+
+def _configured(name: str, script: str) -> Object:
+    """A pod for whose containers the node must know objects of the API."""
+    word = {"name": "WORD", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "word"}}}
+    claim, settings = {"persistentVolumeClaim": {"claimName": "data"}}, {"configMap": {"name": "settings"}}
+    sources = {"data": claim, "settings": settings}
+    mounted = [{"name": name, "mountPath": f"/{name}"} for name in sources]
+    volumes = [{"name": name, **source} for name, source in sources.items()]
+    return pod(name, "sh", "-c", script, volumes=volumes, main={"env": [word], "volumeMounts": mounted})
+
+
+def test_the_api_server_is_away(cluster: Cluster, lab: Lab, tmp_path: Path) -> None:
     script = "echo begun; while ! test -e /tmp/go; do sleep 0.1; done; exit 1"
     beating = pod("beating", "sh", "-c", "while :; do echo beat; sleep 0.2; done", terminationGracePeriodSeconds=0)
-    lab.make(beating, pod("restarting", "sh", "-c", script), once("ending", script))
+    lab.make(*_claimed(lab, tmp_path), beating, _configured("restarting", script), once("ending", script))
     for name in ("beating", "restarting", "ending"):
         lab.running(name)
     before = _ids(lab)
@@ -219,6 +242,8 @@ def test_the_api_server_is_away(cluster: Cluster, lab: Lab) -> None:
     cluster.apiserver.start_and_wait()
     restarted = lab.restarted("restarting")
     assert container(restarted)["lastState"]["terminated"]["exitCode"] == 1
+    assert lab("exec", "restarting", "--", "sh", "-c", "cat /settings/word; echo $WORD; touch /data/x") == "herehere\n"
+    assert (tmp_path / "x").exists()
     assert _ids(lab) == before
     beats = lab("logs", "beating", "--timestamps").splitlines()
     assert len(beats) >= 15 and container(lab.pod("beating"))["restartCount"] == 0
