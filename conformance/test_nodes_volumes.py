@@ -131,6 +131,12 @@ def test_a_volume_is_attached_mounted_grown_and_let_go(lab: Lab, csi: Csi) -> No
     assert unique in node_of(lab)["status"]["volumesInUse"]
     assert [item["name"] for item in node_of(lab)["status"]["volumesAttached"]] == [unique]
 
+    path = f"/api/v1/nodes/{node_of(lab)['metadata']['name']}/proxy/stats/summary"
+    summary = lab.api.request("GET", path).object
+    [told] = [item for item in summary["pods"] if item["podRef"]["name"] == "disk"]
+    used = {item["name"]: (item["usedBytes"], item["inodesUsed"], item.get("pvcRef")) for item in told["volume"]}
+    assert used["v"] == (400, 40, {"name": "disk", "namespace": lab.kubectl.namespace})
+
     lab.api.patch(VOLUMES, full, {"spec": {"capacity": {"storage": "2Gi"}}})
     lab("label", "pod", "disk", "look=now")
     eventually(lambda: lab.api.status(CLAIMS, "disk")["capacity"] == {"storage": "2Gi"})

@@ -86,6 +86,9 @@ class Recorder:
 
 def test_a_claim_must_exist(cluster: Cluster) -> None:
     assert cluster.place(using("d")) == '0/2 nodes are available: persistentvolumeclaim "d" not found.'
+    waiting = 'waiting for ephemeral volume controller to create the persistentvolumeclaim "p-v"'
+    own = pod("p", volumes=[{"name": "v", "ephemeral": {"volumeClaimTemplate": {}}}])
+    assert cluster.place(own) == f"0/2 nodes are available: {waiting}."
 
 
 def test_a_bound_volume_limits_the_nodes(cluster: Cluster) -> None:
