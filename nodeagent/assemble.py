@@ -93,6 +93,7 @@ class Node:
         self._publisher = Publisher(client, pods.store.get)
         self._keeper = NodeKeeper(client, name, machine, self._look, labels=options.labels, taints=())
         self._door = Door(options, name, client, machine.addresses)
+        self._settings = _settings(options, machine)
         facts = NodeFacts(name, machine.addresses, allocatable_of(machine))
         sources = ApiSources(client, around.services, around.objects, self._file_in)
         make_volumes = Volumes if options.runtime == "containerd" else SimulatedVolumes
@@ -130,7 +131,7 @@ class Node:
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Until cancelled; what has happened until then is still written."""
         options, approver = self._around.options, self._around.approver
-        host = AgentHost(self.name, options, self._runtime, self._agent, self._volumes)
+        host = AgentHost(self.name, options, self._runtime, self._agent, self._volumes, self._settings)
         self._port = await self._door.open(host, options.port if options.count == 1 else 0)
         try:
             async with asyncio.TaskGroup() as group:
@@ -183,7 +184,7 @@ class Node:
             backoff=Backoff(),
             sources=sources,
             surroundings=sources,
-            settings=_settings(self._around.options, self._around.machine),
+            settings=self._settings,
             node=facts,
             cgroups=Cgroups() if self._around.options.runtime == "containerd" else None,
         )

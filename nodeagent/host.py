@@ -11,10 +11,13 @@ from typing import Any
 from nodeagent.agent import NodeAgent
 from nodeagent.options import AgentOptions
 from nodeagent.pods import spec
+from nodeagent.pods.config import NodeSettings
 from nodeagent.pods.worker import PodWorker
 from nodeagent.runtime.protocol import Runtime
+from nodeagent.server.pod_usage import PodUsage, measure_pod
 from nodeagent.volumes.setup import Volumes
 from nodeagent.volumes.usage import VolumeUsage
+from openapi.meta.quantity import BINARY, Quantity
 
 View = Mapping[str, Any]
 
@@ -25,8 +28,15 @@ class AgentHost:
     """Fulfils `nodeagent.server.host.Host`."""
 
     def __init__(
-        self, name: str, options: AgentOptions, runtime: Runtime, agent: NodeAgent, volumes: Volumes
+        self,
+        name: str,
+        options: AgentOptions,
+        runtime: Runtime,
+        agent: NodeAgent,
+        volumes: Volumes,
+        settings: NodeSettings,
     ) -> None:
+        self._settings = settings
         self._name = name
         self._options = options
         self._runtime = runtime
@@ -59,6 +69,13 @@ class AgentHost:
             self._usage = {spec.uid_of(pod): usages for pod, usages in zip(pods, found, strict=True)}
         return self._usage
 
+    async def pod_usage(self) -> Mapping[str, PodUsage]:
+        if not self._settings.has_files:
+            return {}
+        pods = [worker.pod for worker in self._agent.workers if worker.state.running]
+        found = await asyncio.gather(*(asyncio.to_thread(measure_pod, pod, self._settings) for pod in pods))
+        return {spec.uid_of(pod): usage for pod, usage in zip(pods, found, strict=True)}
+
     def configuration(self) -> View:
         options = self._options
         return {
@@ -68,6 +85,13 @@ class AgentHost:
             "clusterDomain": options.cluster_domain,
             "clusterDNS": list(options.cluster_dns),
             "maxPods": 110,
+            "address": options.address,
+            "cgroupRoot": f"/{self._settings.cgroup_root}",
+            "containerLogMaxFiles": options.log_limits.max_files,
+            "containerLogMaxSize": str(Quantity.of(options.log_limits.max_bytes, BINARY)),
+            "evictionHard": {item.signal: str(item) for item in options.eviction},
+            "staticPodPath": str(options.root / "manifests"),
+            "systemReserved": options.reserved,
         }
 
     def metrics(self) -> bytes:

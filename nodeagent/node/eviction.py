@@ -43,6 +43,10 @@ class Threshold:
     amount: int = 0
     share: float = 0.0
 
+    def __str__(self) -> str:
+        """What must be left, as a kubelet's configuration has it."""
+        return f"{self.share:.0%}" if self.share else str(Quantity.of(self.amount, BINARY))
+
     def least(self, signal: Signal) -> int:
         return max(self.amount, int(signal.capacity * self.share))
 

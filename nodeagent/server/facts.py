@@ -55,7 +55,8 @@ class Facts:
         name, pods, reading = self._host.node_name, self._host.pods(), await self._readings.read()
         if request.query.get("only_cpu_and_memory") in ("true", "1"):
             return _json(cpu_and_memory(name, pods, reading))
-        return _json(make_summary(name, pods, reading, await self._host.volume_usage()))
+        volumes, others = await asyncio.gather(self._host.volume_usage(), self._host.pod_usage())
+        return _json(make_summary(name, pods, reading, volumes, others))
 
     async def metrics(self, request: web.Request) -> web.Response:
         return _metrics(self._host.metrics())

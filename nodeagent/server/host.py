@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from nodeagent.runtime.protocol import Runtime
+from nodeagent.server.pod_usage import PodUsage
 from nodeagent.volumes.usage import VolumeUsage
 
 Object = dict[str, Any]
@@ -27,6 +28,9 @@ class Host(Protocol):
 
     async def volume_usage(self) -> Mapping[str, Sequence[VolumeUsage]]:
         """What the volumes of pods hold, by the uids of the pods."""
+
+    async def pod_usage(self) -> Mapping[str, PodUsage]:
+        """What else pods use, by their uids."""
 
     def configuration(self) -> View:
         """The agent's settings, in the fields of a KubeletConfiguration."""

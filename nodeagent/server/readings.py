@@ -13,6 +13,7 @@ from pathlib import Path
 
 from nodeagent.runtime.protocol import Runtime, RuntimeFailure, Usage
 from nodeagent.server.machine_usage import DiskUsage, MachineUsage, read_disk_usage, read_machine_usage
+from nodeagent.server.pod_usage import Traffic, read_traffic
 
 FRESH_S = 1.0
 RATE_WINDOW_NS = 5_000_000_000
@@ -31,6 +32,7 @@ class Reading:
     containers: Sequence[Usage] = ()
     rates: Mapping[str, int] = field(default_factory=dict)
     failed: bool = False
+    traffic: Sequence[Traffic] = ()
 
 
 @dataclass(slots=True)
@@ -73,7 +75,7 @@ class Readings:
         counters[MACHINE] = (machine.timestamp_ns, machine.cpu_core_ns)
         told = {usage.container.id: usage.cpu_nano_cores for usage in usages if usage.cpu_nano_cores is not None}
         rates = told | self._rates(counters)
-        return Reading(machine, read_disk_usage(self._folder), usages, rates, failed)
+        return Reading(machine, read_disk_usage(self._folder), usages, rates, failed, read_traffic())
 
     def _rates(self, counters: Mapping[str, tuple[int, int | None]]) -> dict[str, int]:
         self._counters = {id: known for id, known in self._counters.items() if id in counters}

@@ -1,6 +1,6 @@
 """`/stats/summary`: what the node, its pods and their containers use, as one object. Pure.
 
-What nobody measures here (network, logs) is left out rather than told as nothing.
+What nobody measures is left out rather than told as nothing.
 Follows: pkg/kubelet/server/stats/summary.go; k8s.io/kubelet/pkg/apis/stats/v1alpha1/types.go
 """
 
@@ -13,6 +13,7 @@ from types import MappingProxyType
 from nodeagent.runtime.protocol import Usage
 from nodeagent.server.host import Object, View
 from nodeagent.server.machine_usage import DiskUsage
+from nodeagent.server.pod_usage import PodUsage, Traffic
 from nodeagent.server.readings import MACHINE, Reading
 from nodeagent.volumes.usage import VolumeUsage
 from openapi.meta.times import format_time
@@ -25,15 +26,70 @@ def make_summary(
     pods: Sequence[View],
     reading: Reading,
     volumes: Mapping[str, Sequence[VolumeUsage]] = MappingProxyType({}),
+    others: Mapping[str, PodUsage] = MappingProxyType({}),
 ) -> Object:
-    """The whole object; pods without running containers are in it too. `volumes` by the uids of pods."""
-    told = [_pod(pod, usages, reading) for pod, usages in by_pod(pods, reading)]
-    for item in told:
-        reference, at = item["podRef"], _time(reading.machine.timestamp_ns)
-        found = [_volume(volume, reference["namespace"], at) for volume in volumes.get(reference["uid"], ())]
+    """The whole object; pods without running containers are in it too. `volumes` and `others` by the uids of pods."""
+    told = []
+    at = _time(reading.machine.timestamp_ns)
+    for pod, usages in by_pod(pods, reading):
+        item = _pod(pod, usages, reading)
+        uid, namespace = item["podRef"]["uid"], item["podRef"]["namespace"]
+        found = [_volume(volume, namespace, at) for volume in volumes.get(uid, ())]
         if found:
             item["volume"] = found
-    return {"node": _node(node_name, reading), "pods": told}
+        if uid in others:
+            _add_others(item, pod, others[uid], reading.disk, at)
+        told.append(item)
+    node = _node(node_name, reading)
+    if reading.traffic:
+        node["network"] = _network(reading.traffic, at)
+    return {"node": node, "pods": told}
+
+
+def _add_others(item: Object, pod: View, usage: PodUsage, disk: DiskUsage, at: str) -> None:
+    """Network, processes, logs, and what the pod takes of the node's disk."""
+    if usage.traffic:
+        item["network"] = _network(usage.traffic, at)
+    if usage.processes is not None:
+        item["process_stats"] = {"process_count": usage.processes}
+    scratch = {
+        volume["name"]
+        for volume in pod["spec"].get("volumes") or ()
+        if "emptyDir" in volume and (volume["emptyDir"] or {}).get("medium") != "Memory"
+    }
+    volumes = [volume for volume in item.get("volume", ()) if volume["name"] in scratch]
+    parts = [(volume["usedBytes"], volume["inodesUsed"]) for volume in volumes]
+    parts += [(tree.used_bytes, tree.inodes) for tree in usage.logs.values()]
+    for container in item["containers"]:
+        tree = usage.logs.get(container["name"])
+        if tree is not None:
+            container["logs"] = _share(disk, at, tree.used_bytes, tree.inodes)
+        layer = container["rootfs"]
+        container["rootfs"] = _share(disk, at, layer.get("usedBytes", 0), layer.get("inodesUsed", 0))
+        parts.append((layer.get("usedBytes", 0), layer.get("inodesUsed", 0)))
+    used, inodes = sum(part[0] for part in parts), sum(part[1] for part in parts)
+    item["ephemeral-storage"] = _share(disk, at, used, inodes)
+
+
+def _share(disk: DiskUsage, at: str, used: int, inodes: int) -> Object:
+    """A part of the node's disk."""
+    return {**_disk(at, disk), "usedBytes": used, "inodesUsed": inodes}
+
+
+def _network(traffic: Sequence[Traffic], at: str) -> Object:
+    """All interfaces, and the first once more as the one that counts."""
+    interfaces = [
+        {
+            "name": item.interface,
+            "rxBytes": item.rx_bytes,
+            "rxErrors": item.rx_errors,
+            "txBytes": item.tx_bytes,
+            "txErrors": item.tx_errors,
+        }
+        for item in traffic
+    ]
+    main = next((item for item in interfaces if item["name"] == "eth0"), interfaces[0])
+    return {"time": at, **main, "interfaces": interfaces}
 
 
 def cpu_and_memory(node_name: str, pods: Sequence[View], reading: Reading) -> Object:
@@ -104,7 +160,7 @@ def _node(name: str, reading: Reading) -> Object:
             "majorPageFaults": machine.major_page_faults,
         },
         "fs": _disk(at, disk),
-        "runtime": {"imageFs": _disk(at, disk)},
+        "runtime": {"imageFs": _disk(at, disk), "containerFs": _disk(at, disk)},
         "rlimit": {"time": at, "maxpid": machine.process_limit, "curproc": machine.processes},
         "swap": {"time": at, "swapAvailableBytes": machine.swap_available, "swapUsageBytes": machine.swap_usage},
     }

@@ -98,6 +98,9 @@ class FakeHost:
     async def volume_usage(self) -> dict[str, Any]:
         return {}
 
+    async def pod_usage(self) -> dict[str, Any]:
+        return {}
+
     def configuration(self) -> dict[str, Any]:
         return {"kind": "KubeletConfiguration"}
 

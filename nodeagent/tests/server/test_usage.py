@@ -9,6 +9,7 @@ from nodeagent.runtime.protocol import Container, State, Usage
 from nodeagent.server import readings
 from nodeagent.server.exposition import cadvisor_metrics, resource_metrics
 from nodeagent.server.machine_usage import DiskUsage, MachineUsage, read_machine_usage
+from nodeagent.server.pod_usage import PodUsage, Traffic, Tree
 from nodeagent.server.readings import MACHINE, Reading, Readings
 from nodeagent.server.summary import make_summary
 from nodeagent.volumes.usage import VolumeUsage
@@ -135,3 +136,14 @@ async def test_rates_come_from_two_readings_far_enough_apart(monkeypatch: pytest
     assert (await found.read()).rates["a0"] == 123
     runtime.cpu_ns, runtime.at_ns = 5 * S, AT + 10 * S
     assert (await found.read()).rates["a0"] == S // 2
+
+
+def test_a_pod_tells_of_its_network_logs_and_disk() -> None:
+    traffic = [Traffic("tunl0", 1, 0, 2, 0), Traffic("eth0", 5, 1, 6, 2)]
+    others = {"u": PodUsage(traffic, processes=3, logs={"a": Tree(40, 2)})}
+    (pod,) = make_summary("n", [POD], reading(usage("a", S, 100)), {}, others)["pods"]
+    network = pod["network"]
+    assert (network["name"], network["rxBytes"], network["txErrors"], len(network["interfaces"])) == ("eth0", 5, 2, 2)
+    assert pod["process_stats"] == {"process_count": 3}
+    assert pod["containers"][0]["logs"]["usedBytes"] == 40 and pod["containers"][0]["rootfs"]["capacityBytes"] == 1000
+    assert (pod["ephemeral-storage"]["usedBytes"], pod["ephemeral-storage"]["inodesUsed"]) == (50, 3)
