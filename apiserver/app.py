@@ -19,6 +19,8 @@ from apiserver.admission.policies.webhooks import Caller
 from apiserver.aggregation.availability import Availability
 from apiserver.aggregation.location import FrontProxy, Locator
 from apiserver.aggregation.proxy import Aggregator
+from apiserver.audit.log import Audit
+from apiserver.audit.policy import read_policy
 from apiserver.auth import node_graph, rbac
 from apiserver.auth.attributes import Attributes
 from apiserver.auth.authenticator import Authenticator, TokenAuthenticator
@@ -91,6 +93,8 @@ class Settings:
     token_file: Path | None = None
     node_tls: ssl.SSLContext | None = None
     front_proxy: FrontProxy | None = None
+    audit_policy: Path | None = None
+    audit_log: str = ""
     anonymous: bool = True
 
 
@@ -115,6 +119,9 @@ class ApiServer:
         self._register()
         caller = Caller(self.store, self.catalog)
         self._definitions = Definitions(self.store, self.catalog, self._endpoints, caller.post)
+        self._audit: Audit | None = None
+        if settings.audit_policy is not None and settings.audit_log:
+            self._audit = Audit(read_policy(settings.audit_policy), settings.audit_log)
         self._documents = Documents(self.catalog, self._definitions.documented)
         self._locator = Locator(self.store, self.catalog, settings.front_proxy)
         self._availability = Availability(self._locator)
@@ -172,6 +179,7 @@ class ApiServer:
             metrics=self.metrics,
             fairness=Fairness(),
             aggregator=Aggregator(store, self.catalog, self._locator, self._availability),
+            audit=self._audit,
         )
 
     def _token_authenticators(self, bound: BoundObjects) -> list[TokenAuthenticator]:
@@ -294,3 +302,5 @@ class ApiServer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.store.close()
+        if self._audit is not None:
+            self._audit.close()

@@ -42,6 +42,8 @@ class ServeOptions:
     node_client_cert: Path | None = None
     node_client_key: Path | None = None
     front_proxy: FrontProxy | None = None
+    audit_policy: Path | None = None
+    audit_log: str = ""
 
 
 async def open_backend(options: ServeOptions) -> Backend:
@@ -86,6 +88,8 @@ async def serve(options: ServeOptions, on_ready: Callable[[int], None], stop: as
         token_file=options.token_file,
         node_tls=nodes,
         front_proxy=options.front_proxy,
+        audit_policy=options.audit_policy,
+        audit_log=options.audit_log,
     )
     api = ApiServer(backend, settings)
     tls = tls_context(str(options.cert_file), str(options.key_file), str(options.client_ca))

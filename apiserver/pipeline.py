@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from apiserver.aggregation.proxy import Aggregator, Delegated
+from apiserver.audit.log import Audit
+from apiserver.audit.log import current as audited
 from apiserver.auth.attributes import Attributes, forbidden
 from apiserver.auth.authenticator import Authenticator
 from apiserver.auth.authorizer import Chain as Authorizers
@@ -74,6 +76,7 @@ class Pipeline:
         metrics: Metrics,
         fairness: Fairness,
         aggregator: Aggregator,
+        audit: Audit | None = None,
     ) -> None:
         self._endpoints = endpoints
         self._verbs: Mapping[str, Action] = {
@@ -94,6 +97,7 @@ class Pipeline:
         self._metrics = metrics
         self._fairness = fairness
         self._aggregator = aggregator
+        self._audit = audit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -101,6 +105,10 @@ class Pipeline:
         began = time.perf_counter()
         info = parse(scope["method"], scope["path"], scope["query_string"])
         headers: dict[bytes, bytes] = dict(scope["headers"])
+        record, failure = None, None
+        if self._audit is not None:
+            record = self._audit.begin(info, scope["query_string"], headers, (scope.get("client") or ("",))[0])
+            receive, send = record.receive(receive), record.send(send)
         stream = _Sent(send)
         try:
             reply = await self._answer(scope, info, headers, receive, stream.send)
@@ -108,6 +116,7 @@ class Pipeline:
             reply = answer.reply
         except status.StatusError as err:
             reply = status_reply(err, _error_form(headers))
+            failure = err.body()
         except asyncio.CancelledError:
             raise
         except Exception:
@@ -119,6 +128,8 @@ class Pipeline:
             if not stream.code:
                 gzip = b"gzip" in headers.get(b"accept-encoding", b"")
                 await send_reply(send, reply, accepts_gzip=gzip, bodiless=info.method == "HEAD")
+        if record is not None:
+            record.complete(code, failure)
         self._count(info, code, time.perf_counter() - began)
 
     async def _answer(
@@ -133,12 +144,19 @@ class Pipeline:
         if user is None:
             user = await self._authenticator.authenticate(headers, peer)
         attributes = _attributes(user, info)
+        record = None if self._audit is None else audited.get()
+        if record is not None:
+            record.identified(attributes)
         if any(h.startswith(b"impersonate-") for h in headers):
             wanted = requested_identity(scope["headers"])
             if wanted is not None:
                 user = self._impersonation.impersonate(wanted, attributes)
                 attributes = attributes._replace(user=user)
+                if record is not None:
+                    record.impersonated(user)
         decision = self._authorizer.authorize(attributes)
+        if record is not None:
+            record.decided(allowed=decision.allowed, reason=decision.reason)
         if not decision.allowed:
             raise forbidden(attributes, decision.reason)
         if not info.at.is_resource or self._endpoints.find(info.at.group, info.at.version, info.at.resource) is None:
@@ -203,6 +221,8 @@ class Pipeline:
         pretty = info.flag("pretty") if "pretty" in info.query else agent.startswith((b"curl", b"Wget", b"Mozilla"))
         context = Context(info, endpoint, user, headers, negotiated, datetime.now(UTC), receive, send)
         context.pretty = pretty
+        if self._audit is not None:
+            context.annotations = _audit_annotations()
         context.connection = scope["state"].get("connection")
         context.all_headers = scope["headers"]
         if endpoint.resource.deprecation:
@@ -312,6 +332,12 @@ def _internal_error(info: RequestInfo) -> Reply:
     path = info.at.path
     why = f"failed to create RequestInfo: unable to determine kind and namespace from url, {path}"
     return Reply(500, (f"Internal Server Error: {quote(path)}: {why}\n".encode(),), "text/plain; charset=utf-8")
+
+
+def _audit_annotations() -> dict[str, str]:
+    """Where what admission notes of a request goes into its audit events."""
+    record = audited.get()
+    return {} if record is None else record.annotations
 
 
 def _attributes(user: User, info: RequestInfo) -> Attributes:

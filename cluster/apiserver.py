@@ -43,6 +43,8 @@ def run_apiserver(options: ClusterOptions, home: Home, ready: Ready) -> None:
             token_file=options.token_auth_file,
             node_client_cert=pki.clients["apiserver-kubelet-client"].cert,
             node_client_key=pki.clients["apiserver-kubelet-client"].key,
+            audit_policy=options.audit_policy_file,
+            audit_log=options.audit_log_path,
             front_proxy=FrontProxy(pki.front_proxy.cert, pki.front_proxy.key, pki.front_proxy_ca.cert),
         )
         run(serve, lambda port: _announce(options, home, pki, port, ready))

@@ -36,6 +36,8 @@ class ClusterOptions:
     """Empty where it is still to be chosen."""
     containerd: Path | None = None
     cluster_cidr: str = ""
+    audit_policy_file: Path | None = None
+    audit_log_path: str = ""
 
     @property
     def reachable_address(self) -> str:
@@ -98,6 +100,8 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
         help=f"addresses for services (default: {DEFAULT_SERVICE_RANGE})",
     )
     add("--token-auth-file", type=Path, metavar="FILE", help="static tokens: lines of token,user,uid[,groups]")
+    add("--audit-policy-file", type=Path, metavar="FILE", help="what the audit log tells of which requests")
+    add("--audit-log-path", metavar="FILE", default="", help="where the audit log goes; - for the standard output")
 
 
 def add_node_options(parser: argparse.ArgumentParser) -> None:
@@ -144,6 +148,8 @@ def cluster_options(arguments: argparse.Namespace) -> ClusterOptions:
         scheduler_config=_absolute(getattr(arguments, "scheduler_config", None)),
         containerd=_absolute(getattr(arguments, "containerd", None)),
         cluster_cidr=getattr(arguments, "cluster_cidr", ""),
+        audit_policy_file=_absolute(arguments.audit_policy_file),
+        audit_log_path=_log_path(arguments.audit_log_path),
     )
     _check(options)
     return options
@@ -151,6 +157,10 @@ def cluster_options(arguments: argparse.Namespace) -> ClusterOptions:
 
 def _absolute(path: Path | None) -> Path | None:
     return path.expanduser().absolute() if path is not None else None
+
+
+def _log_path(given: str) -> str:
+    return str(Path(given).expanduser().absolute()) if given not in ("", "-") else given
 
 
 def apiserver_arguments(options: ClusterOptions, home: Path) -> list[str]:
@@ -164,6 +174,8 @@ def apiserver_arguments(options: ClusterOptions, home: Path) -> list[str]:
         "--etcd-certfile": options.etcd_certfile,
         "--etcd-keyfile": options.etcd_keyfile,
         "--token-auth-file": options.token_auth_file,
+        "--audit-policy-file": options.audit_policy_file,
+        "--audit-log-path": options.audit_log_path or None,
         "--kubeconfig": options.kubeconfig,
     }
     return given + [word for name, file in files.items() if file is not None for word in (name, str(file))]
@@ -203,7 +215,15 @@ def _check(options: ClusterOptions) -> None:
         raise CommandError("--ephemeral keeps objects in memory, so it does not go with --store etcd")
     if bool(options.etcd_certfile) != bool(options.etcd_keyfile):
         raise CommandError("--etcd-certfile and --etcd-keyfile go together")
-    files = (options.etcd_cafile, options.etcd_certfile, options.etcd_keyfile, options.token_auth_file)
+    if options.audit_log_path and options.audit_policy_file is None:
+        raise CommandError("--audit-log-path goes with --audit-policy-file, which says what is logged")
+    files = (
+        options.etcd_cafile,
+        options.etcd_certfile,
+        options.etcd_keyfile,
+        options.token_auth_file,
+        options.audit_policy_file,
+    )
     for file in files:
         if file is not None and not os.access(file, os.R_OK):
             raise CommandError(f"{file}: {'no permission to read it' if file.exists() else 'no such file'}")
