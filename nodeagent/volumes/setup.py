@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nodeagent.node.cgroups import limits_of
 from nodeagent.pods import spec
 from nodeagent.pods.environment import ConfigProblem, NodeFacts
 from nodeagent.pods.spec import View
@@ -246,10 +247,7 @@ class Volumes:
 
     def _memory_size(self, pod: View, source: View) -> int:
         """The least of the volume's limit, the pod's memory and the node's."""
-        sizes = [Quantity.parse(self._node.allocatable.get("memory", "0")).value]
-        limits = [spec.resources_of(container, "limits").get("memory") for container in spec.containers(pod)]
-        if limits and all(limits):
-            sizes.append(sum(Quantity.parse(limit).value for limit in limits if limit))
+        sizes = [Quantity.parse(self._node.allocatable.get("memory", "0")).value, limits_of(pod).memory_bytes]
         if source.get("sizeLimit"):
             sizes.append(Quantity.parse(source["sizeLimit"]).value)
         return min((size for size in sizes if size > 0), default=0)

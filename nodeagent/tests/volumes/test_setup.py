@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from nodeagent.tests.volumes.fakes import FakeSources, Object, make_volumes, pod_with
+from nodeagent.volumes import mounting
 from nodeagent.volumes.problem import NEW_MOUNTER, NODE_AFFINITY, SET_UP, VolumesNotReady
 
 ELSEWHERE = {
@@ -212,3 +213,25 @@ async def test_files_are_found_inside_a_volume_only(tmp_path: Path) -> None:
     assert volumes.file_in(pod, "other", "a") is None
     with pytest.raises(OSError, match="too many links"):
         volumes.file_in(pod, "e", "loop")
+
+
+MI = 1024**2
+
+
+@pytest.mark.parametrize(
+    ("limit", "pod", "expected"),
+    [
+        (None, {}, 8 * 1024 * MI),
+        ("16Mi", {}, 16 * MI),
+        ("16Gi", {}, 8 * 1024 * MI),
+        ("16Mi", {"resources": {"limits": {"memory": "4Mi"}}}, 4 * MI),
+    ],
+)
+async def test_memory_is_limited_by_all_that_limits_the_pod(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str | None, pod: Object, expected: int
+) -> None:
+    given: list[int] = []
+    monkeypatch.setattr(mounting, "mount_tmpfs", lambda folder, size: given.append(size))
+    volume = {"name": "v", "emptyDir": {"medium": "Memory", **({"sizeLimit": limit} if limit else {})}}
+    await make_volumes(tmp_path, FakeSources()).set_up(pod_with(volume, **pod), ())
+    assert given == [expected]
