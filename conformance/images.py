@@ -41,6 +41,12 @@ def archive() -> bytes:
     return _tar(files)
 
 
+def layer_and_config() -> tuple[bytes, bytes]:
+    """The content of the image that runs as root, and its configuration."""
+    layer = _layer()
+    return layer, _config(layer, "")
+
+
 def _config(layer: bytes, user: str) -> bytes:
     machine = platform.machine()
     return json.dumps(

@@ -14,6 +14,7 @@ import pytest
 from conformance.kubectl import columns
 from conformance.machines import Lab, Object, box, container, has_condition, is_true, mounts, once, pod, state
 from conformance.processes import eventually
+from conformance.registries import credentials, registry
 
 STEADY = "echo one; echo two >&2; echo three; trap 'exit 0' TERM; while :; do sleep 0.2; done"
 COUNTING = "i=0; trap 'exit 0' TERM; while :; do i=$((i+1)); echo line $i; sleep 0.3; done"
@@ -260,3 +261,25 @@ def test_a_log_that_grows_large_is_put_aside(lab: Lab) -> None:
     eventually(lambda: list(folder.glob("0.log.*")), 30)
     eventually(lambda: "on\n" in lab("logs", "talkative"), 10)
     assert len(lab("logs", "talkative")) < 1_000_000
+
+
+def test_images_are_pulled_by_those_who_have_the_secret(lab: Lab) -> None:
+    with registry() as address:
+        auths = json.dumps({"auths": {address: {"auth": credentials()}}})
+        secret = {"kind": "Secret", "metadata": {"name": "registry"}, "type": "kubernetes.io/dockerconfigjson",
+                  "stringData": {".dockerconfigjson": auths}}  # fmt: skip
+        known: Object = {"imagePullSecrets": [{"name": "registry"}]}
+        lab.make(
+            secret,
+            once("pulled", "echo here", main={"image": f"{address}/some/box:1", "imagePullPolicy": "Always"}, **known),
+            once("no-secret", "true", main={"image": f"{address}/other/box:1"}),
+            once("no-tag", "true", main={"image": f"{address}/some/box:absent"}, **known),
+        )
+        assert lab.output("pulled") == "here\n"
+        messages = [text for reason, text in lab.api.events("pulled") if reason == "Pulled"]
+        assert messages and messages[0].startswith(f'Successfully pulled image "{address}/some/box:1" in ')
+        refused = lab.waiting("no-secret", "ErrImagePull", "ImagePullBackOff")["message"]
+        assert "authorization failed" in refused or "401" in refused
+        missing = lab.waiting("no-tag", "ErrImagePull", "ImagePullBackOff")["message"]
+        assert "rpc error: code = NotFound desc = failed to pull and unpack image" in missing
+        lab.api.await_event("no-tag", "BackOff", f'Back-off pulling image "{address}/some/box:absent"')

@@ -155,7 +155,7 @@ class Images:
                 continue
             for server, auth in _auths(secret or {}).items():
                 if matches_server(server, registry, path):
-                    found.append(_credentials_of(server, auth))
+                    found.append(_credentials_of(auth))
         return found
 
 
@@ -195,14 +195,14 @@ def _auths(secret: View) -> View:
     return found if isinstance(found, dict) else {}
 
 
-def _credentials_of(server: str, auth: View) -> Credentials:
+def _credentials_of(auth: View) -> Credentials:
+    """Without the server: the runtime takes that of the image, and may not read the name as it stands here."""
     username, password = auth.get("username", ""), auth.get("password", "")
     if auth.get("auth") and not username:
         username, _, password = base64.b64decode(auth["auth"]).decode(errors="replace").partition(":")
     return Credentials(
         username=username,
         password=password,
-        server_address=server,
         identity_token=auth.get("identitytoken", ""),
         registry_token=auth.get("registrytoken", ""),
     )
