@@ -65,8 +65,21 @@ class Extender:
                 if response.status != 200:
                     raise SchedulingError(f"failed {action} with extender at URL {url}, code {response.status}")
                 return orjson.loads(answer)
-        except (aiohttp.ClientError, TimeoutError, OSError, orjson.JSONDecodeError) as error:
-            raise SchedulingError(f"{verb} with extender at URL {url}: {error or type(error).__name__}") from error
+        except orjson.JSONDecodeError as error:
+            raise SchedulingError(f"invalid answer of the extender at URL {url}: {error}") from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise SchedulingError(f'Post "{url}": {_problem(error)}') from error
+
+
+def _problem(error: Exception) -> str:
+    """Why no answer came, as Go's client tells it."""
+    if isinstance(error, TimeoutError):
+        return "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
+    refused = getattr(error, "os_error", error)
+    if isinstance(refused, ConnectionRefusedError):
+        host, port = getattr(error, "host", ""), getattr(error, "port", "")
+        return f"dial tcp {host}:{port}: connect: connection refused"
+    return str(error) or type(error).__name__
 
 
 def _tls(spec: View) -> ssl.SSLContext | bool:

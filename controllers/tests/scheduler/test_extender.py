@@ -113,6 +113,16 @@ async def test_one_that_fails_stops_the_attempt_unless_it_may_be_ignored(cluster
     assert len(kept) == 3
 
 
+async def test_one_that_is_not_there_is_told_of(cluster: Cluster) -> None:
+    cycle, rows = cycle_of(cluster)
+    async with program(lambda verb, body: {}) as url:
+        pass
+    host = url.split("/")[2]
+    text = f'^Post "{url}/filter": dial tcp {host}: connect: connection refused$'
+    with pytest.raises(SchedulingError, match=text):
+        await extenders(url).filter(cycle, rows)
+
+
 async def test_it_may_protect_victims(cluster: Cluster) -> None:
     cycle, _ = cycle_of(cluster)
     first, second = cluster.run(pod("v"), "a"), cluster.run(pod("w"), "a")
