@@ -22,8 +22,9 @@ MAX_TEMPLATES = 4096
 _REPORTS = ("containerStatuses", "initContainerStatuses", "resources")
 """The fields of a status that may tell of other resources than the specification."""
 
+_NAMED = "persistentVolumeClaim"
 _VOLUME_KINDS = (
-    "persistentVolumeClaim",
+    _NAMED,
     "ephemeral",
     "csi",
     "gcePersistentDisk",
@@ -66,6 +67,8 @@ class Template:
         self.rather_far = weighted_pod_terms(far.get(PREFERRED), namespace, labels)
         self.volumes = tuple(volume for volume in spec.get("volumes") or () if any(k in volume for k in _VOLUME_KINDS))
         self.volume_claims = tuple((namespace, name) for name in _claim_names(metadata["name"], self.volumes))
+        self.named_claims = tuple(v["persistentVolumeClaim"]["claimName"] for v in self.volumes if _NAMED in v)
+        """Of the volume claims those that the pod names, and not those that are made for it."""
         self.claims = tuple(spec.get("resourceClaims") or ())
         self.images = (
             *(

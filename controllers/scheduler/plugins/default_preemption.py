@@ -118,7 +118,7 @@ def select_victims(cycle: Cycle, row: int, budgets: Iterable[Mapping[str, Any]])
     lower = [pod for pod in snapshot.pods_on[row].values() if pod.priority < cycle.pod.priority]
     if not lower:
         return (NO_VICTIMS,)
-    lower.sort(key=importance)
+    lower = by_importance(lower)
     places = {pod.uid: pod for pod in lower}
     for pod in lower:
         snapshot.remove_pod(pod.uid)
@@ -139,7 +139,7 @@ def select_victims(cycle: Cycle, row: int, budgets: Iterable[Mapping[str, Any]])
     finally:
         for pod in places.values():
             snapshot.add_pod(pod)
-    victims.sort(key=importance)
+    victims = [pod for pod in lower if pod in victims]
     return Victims(snapshot.names[row], victims, violations)
 
 
@@ -160,9 +160,18 @@ def started(pod: PodInfo) -> str:
     return (pod.obj.get("status") or {}).get("startTime") or _NEVER_STARTED
 
 
-def importance(pod: PodInfo) -> tuple[int, str]:
-    """A sort key: pods of higher priority first, then those that run longer."""
-    return -pod.priority, started(pod)
+def by_importance(pods: Sequence[PodInfo]) -> list[PodInfo]:
+    """Pods of higher priority first, then those that run longer; of those that have not started the latest comers.
+
+    What has not started counts as starting when it is looked at, so each one looks older than those before it.
+    """
+
+    def key(entry: tuple[int, PodInfo]) -> tuple[int, str, int]:
+        number, pod = entry
+        start = started(pod)
+        return -pod.priority, start, -number if start == _NEVER_STARTED else number
+
+    return [pod for _, pod in sorted(enumerate(pods), key=key)]
 
 
 def split_by_budget(

@@ -42,11 +42,8 @@ class VolumeRestrictions(PreFilter, Filter):
     def pre_filter(self, cycle: Cycle) -> PreFilterAnswer:
         exclusive: list[tuple[str, str]] = []
         # Claims that are made for the pod alone can be in no other's way.
-        given = [volume.get("persistentVolumeClaim") for volume in cycle.template.volumes]
-        named = {claim["claimName"] for claim in given if claim is not None}
-        for namespace, name in cycle.template.volume_claims:
-            if name not in named:
-                continue
+        namespace = cycle.pod.namespace
+        for name in cycle.template.named_claims:
             claim = self.world.claims.get(namespace, name)
             if claim is None:
                 return Refuse(f'persistentvolumeclaim "{name}" not found')

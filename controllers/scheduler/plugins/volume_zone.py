@@ -22,7 +22,7 @@ from controllers.scheduler.framework import (
     Rows,
     rejected,
 )
-from controllers.scheduler.plugins.storage import claims_of, class_of
+from controllers.scheduler.plugins.storage import class_of
 from controllers.scheduler.pod import PodInfo, Template
 
 REASON = "node(s) had no available volume zone"
@@ -37,11 +37,12 @@ class VolumeZone(PreFilter, Filter):
     name = "VolumeZone"
 
     def concerns(self, template: Template) -> bool:
-        return bool(template.volume_claims)
+        return bool(template.named_claims)
 
     def pre_filter(self, cycle: Cycle) -> PreFilterAnswer:
         wanted: list[tuple[str, tuple[str, ...]]] = []
-        for claim in claims_of(cycle.pod, self.world):
+        found = (self.world.claims.get(cycle.pod.namespace, name) for name in cycle.template.named_claims)
+        for claim in (claim for claim in found if claim is not None):
             volume_name = claim["spec"].get("volumeName") or ""
             if not volume_name:
                 refusal = self._unbound(class_of(claim))

@@ -33,6 +33,16 @@ def test_as_few_as_possible_go_and_the_least_important() -> None:
     assert set(cluster.world.snapshot.pods) == {"uid-one", "uid-two"}
 
 
+def test_of_equal_pods_the_youngest_goes_and_of_those_that_have_not_started_the_first() -> None:
+    cluster = Cluster(node("a"), node("b"))
+    for name, started in (("x", "2026-02-01T00:00:00Z"), ("y", "2026-01-01T00:00:00Z")):
+        cluster.run(running(name, "2", started=started, priority=1), "a")
+    assert victims(cluster.preempt(wanting("2", nodeSelector={"kubernetes.io/hostname": "a"}))) == ("a", ["x"])
+    for name in ("v", "w"):
+        cluster.run(running(name, "2", started="", priority=1), "b")
+    assert victims(cluster.preempt(wanting("2", nodeSelector={"kubernetes.io/hostname": "b"}))) == ("b", ["v"])
+
+
 def test_the_node_with_the_least_important_victim_is_chosen() -> None:
     cluster = Cluster(node("a"), node("b"))
     cluster.run(running("x", "4", priority=2), "a")
