@@ -105,8 +105,8 @@ class WatchedObjects:
         )
 
         def tell(change: Change) -> None:
-            if not informer.synced.is_set():
-                # Who needs it waits for the first list anyway.
+            # Who needs it waits for the first list anyway; what is gone changes nothing for those who have it.
+            if change.type == "DELETED" or not informer.synced.is_set():
                 return
             for uid in tuple(watched.pods):
                 for listener in self._listeners:

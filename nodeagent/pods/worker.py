@@ -187,6 +187,8 @@ class PodWorker:
             wait_s, self._volume_wait_s = self._volume_wait_s, min(self._volume_wait_s * 2, VOLUME_RETRY_S[1])
             return wait_s
         self._volume_wait_s = VOLUME_RETRY_S[0]
+        for text in self._volumes.troubles(spec.uid_of(self.pod)):
+            self._tools.events.pod(self.pod, "Warning", "FailedMount", text)
         pod = self.allocated_pod
         all_anew = restarts_all(pod, self._state, self._status)
         plan = plan_pod(pod, self._state, self._probes.verdict, all_anew=all_anew)

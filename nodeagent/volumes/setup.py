@@ -74,6 +74,7 @@ class Volumes:
         self._images = owned.images
         self._disks = owned.disks
         self._ready: dict[tuple[str, str], Volume] = {}
+        self._troubles: dict[str, dict[str, str]] = {}
         self._sources = sources
         self._claims = claims
         self._persistent = persistent
@@ -87,6 +88,7 @@ class Volumes:
 
     async def set_up(self, pod: View, ips: Sequence[str]) -> Mapping[str, Volume]:
         """The volumes that containers use, ready or refreshed. Raises VolumesNotReady."""
+        self._troubles.pop(spec.uid_of(pod), None)
         mounts, devices = spec.mounted_volumes(pod)
         wanted = [volume for volume in pod["spec"].get("volumes") or () if volume["name"] in mounts | devices]
         results = await asyncio.gather(*(self._try_set_up(pod, volume, ips) for volume in wanted))
@@ -98,6 +100,10 @@ class Volumes:
         if problems:
             raise VolumesNotReady(problems)
         return {result.name: result for result in results if isinstance(result, Volume)}
+
+    def troubles(self, uid: str) -> Sequence[str]:
+        """What kept volumes from being refreshed when the pod's were last set up, as events tell it."""
+        return list(self._troubles.get(uid, {}).values())
 
     async def _try_set_up(self, pod: View, volume: View, ips: Sequence[str]) -> Volume | VolumeProblem:
         try:
@@ -132,6 +138,7 @@ class Volumes:
             await self._csi.take_down(uid)
         if self._images is not None:
             await self._images.take_down(uid)
+        self._troubles.pop(uid, None)
         for key in [key for key in self._ready if key[0] == uid]:
             del self._ready[key]
         await asyncio.to_thread(mounting.remove_with_mounts, self.pod_folder(uid))
@@ -220,10 +227,12 @@ class Volumes:
         try:
             files = await payload.files_of(pod, volume, self._sources, ips=ips, node=self._node)
         except (VolumeProblem, ConfigProblem) as problem:
-            if (folder / atomic.DATA).exists():
-                # A pod that has its files goes on with them, though nobody can tell whether they are the newest.
-                return Volume(volume["name"], folder, readonly=True)
-            raise VolumeProblem(volume["name"], str(getattr(problem, "message", problem))) from problem
+            trouble = VolumeProblem(volume["name"], str(getattr(problem, "message", problem)))
+            if not (folder / atomic.DATA).exists():
+                raise trouble from problem
+            # A pod that has its files goes on with them, though nobody can tell whether they are the newest.
+            self._troubles.setdefault(spec.uid_of(pod), {})[volume["name"]] = trouble.text
+            return Volume(volume["name"], folder, readonly=True)
         _make_folder(folder)
         if kind in _IN_MEMORY:
             mounting.mount_tmpfs(folder)

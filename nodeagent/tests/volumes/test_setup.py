@@ -179,8 +179,10 @@ async def test_running_pods_keep_files_whose_source_is_gone(tmp_path: Path) -> N
     path = (await volumes.set_up(pod, ()))["v"].path
     sources.maps["m"] = {"data": {"a": "2"}}
     await volumes.set_up(pod, ())
+    assert volumes.troubles("u1") == []
     sources.maps.clear()
     await volumes.set_up(pod, ())
+    assert volumes.troubles("u1") == ['MountVolume.SetUp failed for volume "v" : configmap "m" not found']
     assert (path / "a").read_text() == "2"
     assert (path / "a").stat().st_mode & 0o777 == 0o400
 
