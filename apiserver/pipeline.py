@@ -211,6 +211,7 @@ class Pipeline:
             raise
         if info.method == "HEAD":
             raise status.method_not_allowed()
+        _check_name(endpoint, info)
         collection = not at.name and info.method == "GET"
         accept = headers.get(b"accept", b"").decode("latin-1")
         negotiated = negotiate(
@@ -362,6 +363,15 @@ def _selected_name(fields: str) -> str:
         return parse_field_selector(fields).exact("metadata.name") or ""
     except SelectorError:
         return ""
+
+
+def _check_name(endpoint: Endpoint, info: RequestInfo) -> None:
+    """Objects are made in their collection and changed by their name. Raises 405, for custom kinds 400."""
+    at, custom = info.at, endpoint.resource.custom
+    if info.verb in ("update", "patch") and not at.name:
+        raise status.bad_request("name must be provided") if custom else status.method_not_allowed()
+    if info.verb == "create" and at.name and not at.subresource and not custom:
+        raise status.method_not_allowed()
 
 
 def _check_scope(endpoint: Endpoint, info: RequestInfo) -> None:

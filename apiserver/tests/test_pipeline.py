@@ -48,6 +48,10 @@ async def test_verbs_that_a_resource_has_not_are_not_allowed(client: Client) -> 
         ("HEAD", "/api/v1/namespaces/ns/configmaps"),
         ("DELETE", "/api/v1/namespaces"),
         ("PUT", "/api/v1/namespaces/ns/pods/a/log"),
+        ("POST", "/api/v1/namespaces/ns/configmaps/a"),
+        ("PUT", "/api/v1/namespaces/ns/configmaps"),
+        ("PATCH", "/api/v1/namespaces/ns/configmaps"),
+        ("POST", "/api/v1/namespaces/ns"),
     ):
         assert (await client.ask(method, path)).code == 405, path
 
