@@ -13,7 +13,7 @@ from controllers.runtime.controller import Controller, Requeue, Runtime, Watches
 from controllers.runtime.errors import Conflict, NotFound
 from controllers.runtime.informer import Change
 from controllers.runtime.kinds import PODS, RESOURCE_CLAIMS, RESOURCE_SLICES
-from controllers.runtime.objects import Key, View, condition_of, is_deleting, key_of, namespace_of, uid_of
+from controllers.runtime.objects import Key, View, condition_of, is_deleting, key_of, namespace_of, uid_of, unversioned
 from openapi.meta.times import format_time
 
 _BY_POOL, _BY_CLAIM = "pool", "claims by status"
@@ -79,7 +79,7 @@ class DeviceTaintEvictionController(Controller):
         if not times:
             if key in self._planned:
                 self._planned.discard(key)
-                self.events.normal(pod, _REASON, "Cancelling deletion")
+                self.events.normal(unversioned(pod), _REASON, "Cancelling deletion")
             return None
         left_s = (min(times) - now).total_seconds()
         if left_s > 0:
@@ -90,7 +90,7 @@ class DeviceTaintEvictionController(Controller):
         return None
 
     async def _evict(self, pod: View) -> None:
-        self.events.normal(pod, _REASON, "Marking for deletion")
+        self.events.normal(unversioned(pod), _REASON, "Marking for deletion")
         known = condition_of(pod, "DisruptionTarget")
         condition = {
             "type": "DisruptionTarget",

@@ -15,7 +15,7 @@ from controllers.options import Options, WrongOption
 from controllers.runtime.controller import Controller, For, Requeue, Runtime
 from controllers.runtime.errors import ApiError
 from controllers.runtime.kinds import NODES
-from controllers.runtime.objects import Key, View, is_deleting, name_of
+from controllers.runtime.objects import Key, View, is_deleting, name_of, unversioned
 
 DEFAULT_CIDR = "10.244.0.0/16"
 
@@ -77,7 +77,7 @@ class NodeIpamController(Controller):
         return None
 
     def _tell(self, node: View, status: str) -> None:
-        self._node_events.normal(node, status, f"Node {name_of(node)} status is now: {status}")
+        self._node_events.normal(unversioned(node), status, f"Node {name_of(node)} status is now: {status}")
 
     def _occupy(self, name: str, cidrs: Sequence[str]) -> None:
         if not cidrs or self._given.get(name) == cidrs:

@@ -22,7 +22,7 @@ from controllers.runtime.controller import Controller, For, Requeue, Runtime, Wa
 from controllers.runtime.errors import ApiError, Conflict, NotFound
 from controllers.runtime.informer import Change
 from controllers.runtime.kinds import LEASES, NODES, PODS
-from controllers.runtime.objects import Key, Object, View, condition_of, key_of, labels_of, name_of
+from controllers.runtime.objects import Key, Object, View, condition_of, key_of, labels_of, name_of, unversioned
 from controllers.workloads.pod_indexes import BY_NODE, index_by_node
 
 log = logging.getLogger(__name__)
@@ -130,10 +130,10 @@ class NodeLifecycleController(Controller):
     def _register(self, nodes: dict[str, Object]) -> None:
         for name in nodes.keys() - self._registered.keys():
             text = f"Node {name} event: Registered Node {name} in Controller"
-            self._node_events.normal(nodes[name], "RegisteredNode", text)
+            self._node_events.normal(unversioned(nodes[name]), "RegisteredNode", text)
         for name in self._registered.keys() - nodes.keys():
             text = f"Node {name} event: Removing Node {name} from Controller"
-            self._node_events.normal(self._registered[name], "RemovingNode", text)
+            self._node_events.normal(unversioned(self._registered[name]), "RemovingNode", text)
             self._known.pop(name, None)
             self._waiting.pop(name, None)
             self._pods_to_retry.discard(name)
@@ -157,7 +157,7 @@ class NodeLifecycleController(Controller):
             return
         await self._plan_eviction(node, finding.observed)
         if finding.observed == "True" and finding.current != "True":
-            self._node_events.normal(node, "NodeNotReady", f"Node {name} status is now: NodeNotReady")
+            self._node_events.normal(unversioned(node), "NodeNotReady", f"Node {name} status is now: NodeNotReady")
         elif not (name in self._pods_to_retry and finding.observed != "True"):
             return
         try:

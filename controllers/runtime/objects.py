@@ -98,3 +98,10 @@ def condition_of(obj: View, kind: str) -> View | None:
 def copy_of(value: Any) -> Any:
     """A deep copy of JSON data, much faster than `copy.deepcopy`."""
     return orjson.loads(orjson.dumps(value))
+
+
+def unversioned(obj: View) -> Object:
+    """The object as some events name it: by name and uid, whatever its version."""
+    metadata = obj["metadata"]
+    named = {field: metadata[field] for field in ("namespace", "name", "uid") if metadata.get(field)}
+    return {"kind": obj["kind"], "apiVersion": obj["apiVersion"], "metadata": named}

@@ -15,7 +15,7 @@ from controllers.runtime.controller import Controller, Requeue, Runtime, Watches
 from controllers.runtime.errors import Conflict, NotFound
 from controllers.runtime.informer import Change
 from controllers.runtime.kinds import NODES, PODS
-from controllers.runtime.objects import Key, View, condition_of, is_deleting, key_of, name_of, uid_of
+from controllers.runtime.objects import Key, View, condition_of, is_deleting, key_of, name_of, uid_of, unversioned
 from controllers.taint_eviction.plan import FOREVER, evicting_taints, seconds_to_stay
 from controllers.workloads.pod_indexes import BY_NODE, index_by_node
 from openapi.meta.times import format_time
@@ -86,11 +86,11 @@ class TaintEvictionController(Controller):
 
     def _cancel(self, key: Key, pod: View) -> None:
         if self._stays.pop(key, None) is not None:
-            self.events.normal(pod, "TaintManagerEviction", f"Cancelling deletion of Pod {key}")
+            self.events.normal(unversioned(pod), "TaintManagerEviction", f"Cancelling deletion of Pod {key}")
 
     async def _evict(self, pod: View) -> None:
         key = key_of(pod)
-        self.events.normal(pod, "TaintManagerEviction", f"Marking for deletion Pod {key}")
+        self.events.normal(unversioned(pod), "TaintManagerEviction", f"Marking for deletion Pod {key}")
         condition = condition_of(pod, "DisruptionTarget")
         try:
             if condition is None or condition.get("status") != "True":

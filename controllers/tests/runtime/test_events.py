@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from controllers.runtime.events import COMBINED, Correlator
+from controllers.runtime.objects import unversioned
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -66,3 +67,10 @@ def test_an_object_with_too_many_events_is_cut_off_and_another_is_not() -> None:
     outcomes = [correlator.correlate(event("m", number=number)) for number in range(30)]
     assert [outcome is not None for outcome in outcomes] == [True] * 25 + [False] * 5
     assert correlator.correlate(event("m", name="y")) is not None
+
+
+def test_an_object_named_without_its_version() -> None:
+    metadata = {"name": "x", "namespace": "n", "uid": "u", "resourceVersion": "7", "labels": {"a": "b"}}
+    pod = {"kind": "Pod", "apiVersion": "v1", "metadata": metadata, "spec": {}}
+    named = {"name": "x", "namespace": "n", "uid": "u"}
+    assert unversioned(pod) == {"kind": "Pod", "apiVersion": "v1", "metadata": named}
