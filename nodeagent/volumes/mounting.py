@@ -37,6 +37,12 @@ def mount_tmpfs(target: Path, size_bytes: int = 0) -> None:
         mount("tmpfs", target, "tmpfs", options=f"size={size_bytes}" if size_bytes else "")
 
 
+def mount_huge_pages(target: Path, page_size: str) -> None:
+    """A file system of huge pages of that size (`2Mi`), unless there is one already."""
+    if not is_mount_point(target):
+        mount("nodev", target, "hugetlbfs", options=f"pagesize={page_size}")
+
+
 def make_shared(folder: Path) -> None:
     """Have mounts below the folder be seen by containers that ask for that, and theirs here. Raises OSError.
 

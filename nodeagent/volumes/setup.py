@@ -43,6 +43,7 @@ _FOLDERS = {
 }
 _FROM_OBJECTS = ("configMap", "secret", "downwardAPI", "projected")
 _IN_MEMORY = ("secret", "downwardAPI", "projected")
+_HUGE_PAGES = "HugePages"
 EVERYONE = 0o777
 RETRY_S = (0.5, 122.0)
 TAKE_DOWN_FAILURES = (DriverFailure, NoDriver, RuntimeFailure, OSError)
@@ -248,8 +249,11 @@ class Volumes:
         is_new = not folder.exists()
         _make_folder(folder)
         source = volume["emptyDir"] or {}
-        if source.get("medium") == "Memory":
+        medium = source.get("medium") or ""
+        if medium == "Memory":
             mounting.mount_tmpfs(folder, self._memory_size(pod, source))
+        elif medium.startswith(_HUGE_PAGES):
+            mounting.mount_huge_pages(folder, _page_size(pod, volume["name"], medium))
         if is_new:
             ownership.apply(pod, folder)
         return Volume(volume["name"], folder)
@@ -260,6 +264,26 @@ class Volumes:
         if source.get("sizeLimit"):
             sizes.append(Quantity.parse(source["sizeLimit"]).value)
         return min((size for size in sizes if size > 0), default=0)
+
+
+def _page_size(pod: View, volume: str, medium: str) -> str:
+    """The size of huge pages that the volume is of: its own, or that of which the pod asks for some."""
+    prefix = "hugepages-"
+    asked = {
+        name.removeprefix(prefix)
+        for container in (*spec.init_containers(pod), *spec.containers(pod))
+        for name in spec.resources_of(container, "requests")
+        if name.startswith(prefix)
+    }
+    own = medium.removeprefix(_HUGE_PAGES).lstrip("-")
+    if not asked:
+        raise VolumeProblem(volume, "hugePages storage requested, but there is no resource request for huge pages")
+    if own:
+        return own
+    if len(asked) > 1:
+        text = f"medium {medium} can't be used if container requests multiple huge page sizes"
+        raise VolumeProblem(volume, text)
+    return asked.pop()
 
 
 def _make_folder(folder: Path) -> None:

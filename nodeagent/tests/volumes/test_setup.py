@@ -237,3 +237,27 @@ async def test_memory_is_limited_by_all_that_limits_the_pod(
     volume = {"name": "v", "emptyDir": {"medium": "Memory", **({"sizeLimit": limit} if limit else {})}}
     await make_volumes(tmp_path, FakeSources()).set_up(pod_with(volume, **pod), ())
     assert given == [expected]
+
+
+@pytest.mark.parametrize(
+    ("medium", "requests", "expected"),
+    [
+        ("HugePages", ["hugepages-2Mi"], "2Mi"),
+        ("HugePages-1Gi", ["hugepages-2Mi", "hugepages-1Gi"], "1Gi"),
+        ("HugePages", ["hugepages-2Mi", "hugepages-1Gi"], "container requests multiple huge page sizes"),
+        ("HugePages", ["memory"], "there is no resource request for huge pages"),
+    ],
+)
+async def test_huge_pages_are_of_the_size_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, medium: str, requests: list[str], expected: str
+) -> None:
+    given: list[str] = []
+    monkeypatch.setattr(mounting, "mount_huge_pages", lambda folder, size: given.append(size))
+    pod = pod_with({"name": "v", "emptyDir": {"medium": medium}})
+    pod["spec"]["containers"][0]["resources"] = {"requests": dict.fromkeys(requests, "2Mi")}
+    if len(expected) > 3:
+        [text] = await texts_of(tmp_path, pod)
+        assert expected in text and given == []
+    else:
+        await make_volumes(tmp_path, FakeSources()).set_up(pod, ())
+        assert given == [expected]
