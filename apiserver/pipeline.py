@@ -46,6 +46,7 @@ ActionKey = tuple[str, str, str]
 CUSTOM = "*"
 """Group and resource of the actions of custom kinds."""
 WRITE_TIMEOUT_S = 60.0
+_OF_OBJECTS = frozenset(("get", "update", "patch", "delete"))
 _READ_VERBS = frozenset(("get", "list"))
 _PLAIN_404 = Reply(404, (b"404 page not found\n",), "text/plain; charset=utf-8")
 
@@ -366,8 +367,10 @@ def _selected_name(fields: str) -> str:
 
 
 def _check_name(endpoint: Endpoint, info: RequestInfo) -> None:
-    """Objects are made in their collection and changed by their name. Raises 405, for custom kinds 400."""
+    """Objects are made in their collection and changed by their name. Raises 404 and 405, for custom kinds 400."""
     at, custom = info.at, endpoint.resource.custom
+    if at.name and not at.subresource and not custom and _OF_OBJECTS.isdisjoint(endpoint.resource.verbs):
+        raise status.page_not_found()
     if info.verb in ("update", "patch") and not at.name:
         raise status.bad_request("name must be provided") if custom else status.method_not_allowed()
     if info.verb == "create" and at.name and not at.subresource and not custom:
@@ -380,11 +383,11 @@ def _check_scope(endpoint: Endpoint, info: RequestInfo) -> None:
     if row.namespaced:
         if at.namespace:
             return
-        if at.name:
+        if at.name or "list" not in row.verbs:
             raise status.page_not_found()
-        if info.verb not in ("list", "watch") and not (info.verb == "create" and not row.prefix):
+        if info.verb not in ("list", "watch"):
             raise status.method_not_allowed()
-    elif at.namespace and row.resource != "namespaces":
+    elif at.namespace and (row.resource != "namespaces" or at.name != at.namespace):
         raise status.page_not_found()
 
 
