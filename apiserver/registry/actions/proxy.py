@@ -15,7 +15,6 @@ from apiserver.outbound import Target, Unreached, insecure_tls, query_text
 from apiserver.registry.actions.nodes import Nodes
 from apiserver.registry.actions.services import Services
 from apiserver.registry.context import Context
-from apiserver.service_endpoints import SERVICE_LABEL, ready_addresses
 from apiserver.streams import carry, upgrade_failure, wants_upgrade
 from openapi.catalog import Resource
 from openapi.meta import status
@@ -47,10 +46,9 @@ class Proxy:
 
     async def service(self, context: Context) -> None:
         scheme, name, port = split_name(context.info.at.name, "service")
-        entry = self._cached("services").get(context.namespace, name)
-        if entry is None:
-            raise status.not_found("", "services", name)
-        address, number = self._endpoint(context, entry.object(), name, port)
+        if port.isdigit():
+            port = self._port_name(context.namespace, name, int(port))
+        address, number = self._endpoint(context, name, port)
         await self._carry(context, scheme, address, number)
 
     async def node(self, context: Context) -> None:
@@ -63,20 +61,43 @@ class Proxy:
         else:
             raise _unreachable(f"dial tcp: lookup tcp/{port}: unknown port")
 
-    def _endpoint(self, context: Context, service: Object, name: str, port: str) -> tuple[str, int]:
-        """An address and port behind the service. Raises 404 when nothing is known of any, 503 when none is ready."""
-        wanted = _service_port(service, port)
-        slices = [
-            entry.object()
-            for entry in self._cached("endpointslices", "discovery.k8s.io").entries(context.namespace)
-            if entry.labels.get(SERVICE_LABEL) == name
-        ]
-        if not slices or wanted is None:
+    def _port_name(self, namespace: str, name: str, number: int) -> str:
+        entry = self._cached("services").get(namespace, name)
+        if entry is None:
             raise status.not_found("", "services", name)
-        found = ready_addresses(slices, wanted)
+        for port in entry.object()["spec"].get("ports") or ():
+            if port["port"] == number:
+                return str(port.get("name", ""))
+        raise status.service_unavailable(f"no service port {number} found for service {quote(name)}")
+
+    def _endpoint(self, context: Context, name: str, port: str) -> tuple[str, int]:
+        """A pod's address and port behind the service. Raises 404 when none are known of, 503 when none is ready."""
+        entry = self._cached("endpoints").get(context.namespace, name)
+        if entry is None:
+            raise status.not_found("", "services", name)
+        subsets = entry.object().get("subsets") or []
+        if not subsets:
+            raise status.service_unavailable(f"no endpoints available for service {quote(name)}")
+        found = [
+            (address["ip"], one["port"])
+            for subset in subsets
+            for one in subset.get("ports") or ()
+            if one.get("name", "") == port
+            for address in subset.get("addresses") or ()
+            if self._is_of_pod(context.namespace, address)
+        ]
         if not found:
-            raise status.service_unavailable(f'no endpoints available for service "{context.info.at.name}"')
+            raise status.service_unavailable(f"no endpoints available for service {quote(context.info.at.name)}")
         return random.choice(found)
+
+    def _is_of_pod(self, namespace: str, address: Object) -> bool:
+        """Nothing is carried to addresses that are not those of the namespace's pods."""
+        target = address.get("targetRef") or {}
+        if target.get("namespace", "") != namespace:
+            return False
+        pod = self._cached("pods").get(namespace, target.get("name", ""))
+        addresses = (pod.object().get("status") or {}).get("podIPs") or () if pod is not None else ()
+        return any(one.get("ip") == address["ip"] for one in addresses)
 
     async def _carry(self, context: Context, scheme: str, address: str, port: int) -> None:
         if not _is_allowed(address):
@@ -101,17 +122,6 @@ def split_name(text: str, what: str) -> tuple[str, str, str]:
     if not name or ":" in port or scheme not in ("http", "https", ""):
         raise status.bad_request(f"invalid {what} request {quote(text)}")
     return scheme, name, port
-
-
-def _service_port(service: Object, port: str) -> str | None:
-    """The name of the service's port that is meant; None when it has no such port."""
-    ports = service["spec"].get("ports") or []
-    if not port:
-        return str(ports[0].get("name", "")) if ports else None
-    for known in ports:
-        if known.get("name") == port or str(known["port"]) == port:
-            return str(known.get("name", ""))
-    return None
 
 
 def _port_number(port: str, ports: list[Object], field: str) -> int:

@@ -148,6 +148,36 @@ async def test_a_node_without_addresses_cannot_be_asked(client: Client, pod: Obj
     assert (answer.code, answer.json["message"], "reason" in answer.json) == (500, text, False)
 
 
+OURS = {"ip": "255.255.255.255", "targetRef": {"kind": "Pod", "name": "a", "namespace": "ns"}}
+
+
+@pytest.mark.parametrize(
+    ("subsets", "name", "code", "message"),
+    [
+        (None, "s", 404, 'services "s" not found'),
+        (None, "s:81", 503, 'no service port 81 found for service "s"'),
+        (None, "nope:80", 404, 'services "nope" not found'),
+        ([], "s:80", 503, 'no endpoints available for service "s"'),
+        ([OURS], "s", 503, 'no endpoints available for service "s"'),
+        ([{"ip": "192.0.2.1"}], "s:80", 503, 'no endpoints available for service "s:80"'),
+        ([{**OURS, "ip": "192.0.2.1"}], "s:web", 503, 'no endpoints available for service "s:web"'),
+        ([OURS], "s:web", 503, "error trying to reach service: dial tcp 255.255.255.255:8080: connect: "),
+        ([OURS], "s:80", 503, "error trying to reach service: dial tcp 255.255.255.255:8080: connect: "),
+    ],
+)
+async def test_services_lead_to_their_pods(
+    client: Client, pod: Object, subsets: list[Object] | None, name: str, code: int, message: str
+) -> None:
+    await client.patch(f"{PODS}/a/status", {"status": {"podIP": OURS["ip"], "podIPs": [{"ip": OURS["ip"]}]}})
+    spec = {"ports": [{"name": "web", "port": 80}]}
+    await client.create("/api/v1/namespaces/ns/services", {"metadata": {"name": "s"}, "spec": spec})
+    if subsets is not None:
+        found = [{"addresses": subsets, "ports": [{"name": "web", "port": 8080}]}] if subsets else []
+        await client.create("/api/v1/namespaces/ns/endpoints", {"metadata": {"name": "s"}, "subsets": found})
+    answer = await client.ask("GET", f"/api/v1/namespaces/ns/services/{name}/proxy/x")
+    assert (answer.code, answer.json["message"][: len(message)]) == (code, message)
+
+
 async def test_nothing_is_carried_to_other_ports_of_the_own_host() -> None:
     assert await _resolved("192.0.2.1") == "192.0.2.1"
     with pytest.raises(StatusError, match="address not allowed"):
