@@ -39,8 +39,13 @@ class NodeLifecycleController(Controller):
     workers = 8
 
     def ready_pod(self, change: Change) -> Iterable[Key]:
-        """A pod that says it is ready, though its node may not be."""
+        """A new or newly bound pod that says it is ready, though its node may not be.
+
+        Later words of the node's agent stand until the next look at the node: it knows better, and would say so again.
+        """
         pod = change.obj
+        if change.old is not None and change.old["spec"].get("nodeName") == pod["spec"].get("nodeName"):
+            return
         if change.type != "DELETED" and self._is_unwell(pod["spec"].get("nodeName", "")):
             ready = condition_of(pod, "Ready")
             if ready is not None and ready.get("status") == "True":
