@@ -120,6 +120,8 @@ _POD_NAMES = frozenset(
 ) | {"pods"}
 _MUST_BE_SAID = frozenset(("cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory"))
 _NATIVE_DOMAIN = "kubernetes.io/"
+_DEVICES_OF = "deviceclass.resource.kubernetes.io/"
+"""Before the name of a device class: the extended resource that pods may request without the class naming one."""
 
 
 class PodMeasure(Measure):
@@ -130,7 +132,7 @@ class PodMeasure(Measure):
     def matches(self, name: str) -> bool:
         if name in self.names or name.startswith(("hugepages-", "requests.hugepages-")):
             return True
-        return name.startswith("requests.") and not _is_native(name)
+        return name.startswith("requests.") and (not _is_native(name) or name.startswith(f"requests.{_DEVICES_OF}"))
 
     def in_scope(self, selector: Mapping[str, Any], obj: Object) -> bool:
         return pod_in_scope(selector, obj)
@@ -156,7 +158,7 @@ class PodMeasure(Measure):
         for name, amount in pod_requests(obj).items():
             if name in ("cpu", "memory", "ephemeral-storage") or name.startswith("hugepages-"):
                 used[name] = used[f"requests.{name}"] = amount
-            elif "/" in name and not _is_native(name):
+            elif "/" in name and (not _is_native(name) or name.startswith(_DEVICES_OF)):
                 used[f"requests.{name}"] = amount
         for name, amount in pod_limits(obj).items():
             if name in ("cpu", "memory", "ephemeral-storage"):

@@ -136,6 +136,13 @@ async def test_requests_of_pods_add_up(cluster: Any, make_pod: Make) -> None:
     )
 
 
+async def test_devices_that_pods_request_by_class_are_extended_resources(cluster: Any, make_pod: Make) -> None:
+    name = "deviceclass.resource.kubernetes.io/gpu"
+    await quota(cluster, {f"requests.{name}": "1"})
+    await cluster.create("pods", sized(make_pod, requests={name: "1"}, limits={name: "1"}))
+    assert await used(cluster) == {f"requests.{name}": "1"}
+
+
 async def test_a_resize_costs_the_difference(cluster: Any, make_pod: Make) -> None:
     await quota(cluster, {"requests.cpu": "1"}, {"requests.cpu": "500m"})
     old = sized(make_pod, requests={"cpu": "500m"})
