@@ -13,7 +13,6 @@ from apiserver.admission.plugin import UPDATE, Attributes, Plugin, forbidden
 from apiserver.storage.store import Store
 from openapi.catalog import Catalog, GroupResource
 from openapi.meta.field import quote
-from openapi.quota.amounts import REQUESTS, amounts
 
 Object = dict[str, Any]
 
@@ -49,8 +48,6 @@ class NodeDeclaredFeatureValidator(Plugin):
 def _needed(pod: Object, old: Object) -> Iterator[str]:
     """The features that the node must have for the change, in order of names."""
     spec, before = pod["spec"], old["spec"]
-    if (old.get("status") or {}).get("qosClass") == "Guaranteed" and _differ(spec, before, "containers", _cpu):
-        yield "GuaranteedQoSPodCPUResize"
     if spec.get("resources") != before.get("resources"):
         yield "InPlacePodLevelResourcesVerticalScaling"
     if _differ(spec, before, "initContainers", _resources_of_init_container):
@@ -60,11 +57,6 @@ def _needed(pod: Object, old: Object) -> Iterator[str]:
 def _differ(spec: Object, before: Object, field: str, of: Any) -> bool:
     # Neither subresource lets containers come or go.
     return any(of(new) != of(old) for new, old in zip(spec.get(field) or (), before.get(field) or (), strict=False))
-
-
-def _cpu(container: Object) -> int:
-    cpu = amounts((container.get("resources") or {}).get(REQUESTS)).get("cpu")
-    return cpu.milli if cpu is not None else 0
 
 
 def _resources_of_init_container(container: Object) -> Object | None:

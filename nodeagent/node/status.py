@@ -22,7 +22,6 @@ View = Mapping[str, Any]
 MAX_PODS = 110
 IMAGE_LIMIT, IMAGE_NAME_LIMIT = 50, 5
 DECLARED_FEATURES = (
-    "GuaranteedQoSPodCPUResize",
     "InPlacePodResizeNonSidecarInitContainers",
     "RestartAllContainersOnContainerExits",
 )

@@ -70,21 +70,19 @@ def resources(cpu: str) -> Object:
 
 
 @pytest.mark.parametrize(
-    ("quality", "change", "feature"),
+    ("change", "feature"),
     [
-        ("Guaranteed", lambda cpu: {"containers": [{"name": "c", "resources": resources(cpu)}]},
-         "GuaranteedQoSPodCPUResize"),
-        ("Burstable", lambda cpu: {"containers": [{"name": "c", "resources": resources(cpu)}]}, ""),
-        ("Guaranteed", lambda cpu: {"containers": [{"name": "c", "image": cpu}]}, ""),
-        ("Burstable", lambda cpu: {"resources": resources(cpu)}, "InPlacePodLevelResourcesVerticalScaling"),
-        ("Burstable", lambda cpu: {"initContainers": [{"name": "i", "resources": resources(cpu)}]},
+        (lambda cpu: {"containers": [{"name": "c", "resources": resources(cpu)}]}, ""),
+        (lambda cpu: {"containers": [{"name": "c", "image": cpu}]}, ""),
+        (lambda cpu: {"resources": resources(cpu)}, "InPlacePodLevelResourcesVerticalScaling"),
+        (lambda cpu: {"initContainers": [{"name": "i", "resources": resources(cpu)}]},
          "InPlacePodResizeNonSidecarInitContainers"),
-        ("Burstable", lambda cpu: {"initContainers": [{"name": "i", "restartPolicy": "Always",
+        (lambda cpu: {"initContainers": [{"name": "i", "restartPolicy": "Always",
                                                        "resources": resources(cpu)}]}, ""),
     ],
 )  # fmt: skip
 async def test_a_bound_pod_changes_as_its_node_can_follow(
-    cluster: Any, make_pod: Make, quality: str, change: Callable[[str], Object], feature: str
+    cluster: Any, make_pod: Make, change: Callable[[str], Object], feature: str
 ) -> None:
     await cluster.namespace()
     features = [feature] if feature else []
@@ -98,7 +96,6 @@ async def test_a_bound_pod_changes_as_its_node_can_follow(
         old, new = (make_pod(nodeName=on, **change(cpu)) for cpu in ("1", "2"))
         for generation, each in ((1, old), (2, new)):
             each["metadata"]["generation"] = generation
-            each["status"] = {"qosClass": quality}
         await cluster.update("pods", new, old, subresource="resize")
 
     await update("new")
