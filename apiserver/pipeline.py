@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from apiserver.aggregation.proxy import Aggregator, Delegated
-from apiserver.audit.log import Audit
+from apiserver.audit.log import Audit, id_of
 from apiserver.audit.log import current as audited
 from apiserver.auth.attributes import Attributes, forbidden
 from apiserver.auth.authenticator import Authenticator
@@ -107,10 +107,12 @@ class Pipeline:
         info = parse(scope["method"], scope["path"], scope["query_string"])
         headers: dict[bytes, bytes] = dict(scope["headers"])
         record, failure = None, None
+        audit_id = id_of(headers)
         if self._audit is not None:
-            record = self._audit.begin(info, scope["query_string"], headers, (scope.get("client") or ("",))[0])
+            peer = (scope.get("client") or ("",))[0]
+            record = self._audit.begin(audit_id, info, scope["query_string"], headers, peer)
             receive, send = record.receive(receive), record.send(send)
-        stream = _Sent(send)
+        stream = _Sent(send, audit_id)
         try:
             reply = await self._answer(scope, info, headers, receive, stream.send)
         except _PlainAnswer as answer:
@@ -128,7 +130,7 @@ class Pipeline:
             code = reply.code
             if not stream.code:
                 gzip = b"gzip" in headers.get(b"accept-encoding", b"")
-                await send_reply(send, reply, accepts_gzip=gzip, bodiless=info.method == "HEAD")
+                await send_reply(stream.send, reply, accepts_gzip=gzip, bodiless=info.method == "HEAD")
         if record is not None:
             record.complete(code, failure)
         self._count(info, code, time.perf_counter() - began)
@@ -307,17 +309,19 @@ class Pipeline:
 
 
 class _Sent:
-    """Remembers the code of an answer that a handler has sent itself."""
+    """Names every answer by the request's audit id, and remembers its code."""
 
-    __slots__ = ("_send", "code")
+    __slots__ = ("_audit_id", "_send", "code")
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, audit_id: bytes) -> None:
         self._send = send
+        self._audit_id = audit_id
         self.code = 0
 
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start":
             self.code = message["status"]
+            message["headers"] = [(b"audit-id", self._audit_id), *message.get("headers", ())]
         await self._send(message)
 
 

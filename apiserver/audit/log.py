@@ -5,8 +5,8 @@ Follows: staging/src/k8s.io/apiserver/pkg/endpoints/filters/audit.go, pkg/audit/
 
 from __future__ import annotations
 
+import os
 import sys
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -28,8 +28,20 @@ MOST_BYTES = 3 * 1024 * 1024
 """Longer bodies are left out."""
 DECISION, REASON = "authorization.k8s.io/decision", "authorization.k8s.io/reason"
 
+MAX_ID_BYTES = 64
+
 current: ContextVar[Record | None] = ContextVar("audited request", default=None)
 """The request that runs, where it is audited."""
+
+
+def id_of(headers: Mapping[bytes, bytes]) -> bytes:
+    """The id by which a request is known in its answer and in the log: the client's own, or a new one (a UUID)."""
+    given = headers.get(b"audit-id")
+    if given:
+        return given[:MAX_ID_BYTES]
+    text = os.urandom(16).hex()
+    # The version and variant of a random UUID; the module for them costs thrice as much.
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}".encode()
 
 
 class Audit:
@@ -39,8 +51,10 @@ class Audit:
         self.policy = policy
         self._file: BinaryIO = sys.stdout.buffer if path == "-" else Path(path).open("ab", buffering=0)  # noqa: SIM115
 
-    def begin(self, info: RequestInfo, query: bytes, headers: Mapping[bytes, bytes], peer: str) -> Record:
-        record = Record(self, info, query, headers, peer)
+    def begin(
+        self, audit_id: bytes, info: RequestInfo, query: bytes, headers: Mapping[bytes, bytes], peer: str
+    ) -> Record:
+        record = Record(self, audit_id, info, query, headers, peer)
         current.set(record)
         return record
 
@@ -56,7 +70,13 @@ class Record:
     """One request. Nothing is logged of it before it is known whose it is."""
 
     def __init__(
-        self, audit: Audit, info: RequestInfo, query: bytes, headers: Mapping[bytes, bytes], peer: str
+        self,
+        audit: Audit,
+        audit_id: bytes,
+        info: RequestInfo,
+        query: bytes,
+        headers: Mapping[bytes, bytes],
+        peer: str,
     ) -> None:
         self._audit = audit
         self._verdict = Verdict(NONE)
@@ -65,8 +85,8 @@ class Record:
         self._sent, self._answered = bytearray(), bytearray()
         uri = info.at.path + (f"?{query.decode('latin-1')}" if query else "")
         self._event: Object = {
-            "kind": "Event", "apiVersion": VERSION, "level": METADATA, "auditID": str(uuid.uuid4()), "stage": "",
-            "requestURI": uri, "verb": info.verb, "user": {}, "sourceIPs": [peer] if peer else [],
+            "kind": "Event", "apiVersion": VERSION, "level": METADATA, "auditID": audit_id.decode("latin-1"),
+            "stage": "", "requestURI": uri, "verb": info.verb, "user": {}, "sourceIPs": [peer] if peer else [],
         }  # fmt: skip
         agent = headers.get(b"user-agent", b"").decode("latin-1")
         if agent:

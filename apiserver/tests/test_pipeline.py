@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from apiserver.tests.conftest import Client
 
 
@@ -63,6 +65,14 @@ async def test_every_check_of_the_readiness_can_be_asked_alone(client: Client) -
         name = line.removeprefix("[+]").removesuffix(" ok")
         assert (await client.ask("GET", f"/readyz/{name}")).code == 200
     assert (await client.ask("GET", "/readyz/nosuch")).code == 404
+
+
+async def test_every_answer_names_its_request(client: Client) -> None:
+    pods = "/api/v1/namespaces/ns/pods"
+    for path in (pods, f"{pods}/nosuch", "/healthz", "/nosuch", f"{pods}?watch=1&timeoutSeconds=1"):
+        one, other = [(await client.ask("GET", path)).headers["audit-id"] for _ in range(2)]
+        assert one != other and UUID(one[0]).version == 4
+    assert (await client.ask("GET", pods, audit_id="mine")).headers["audit-id"] == ["mine"]
 
 
 async def test_requests_are_counted_under_upstream_names(client: Client) -> None:
