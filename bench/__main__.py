@@ -23,6 +23,7 @@ from bench.load import Request, Result, has_wrk, measure
 from bench.row import Row, Show
 from bench.server import Server, running
 from bench.watchers import fan_out
+from bench.yardstick import bare
 
 PODS = 3_900
 FIRST_PODS = 1_000
@@ -86,6 +87,9 @@ def _measure(home: Path, options: list[str], arguments: argparse.Namespace, show
             starts.append(server.start_s)
     show(Row("first start to readyz (makes the PKI)", starts[0], "s", None))
     show(Row("start to readyz", statistics.median(starts[1:]), "s", 0.8))
+    with bare(home) as server:
+        answer = measure(server, Request("GET", "/"), arguments.seconds)
+    show(_row("yardstick: an answer of the bare web server", answer, None))
     with running(home, options) as server:
         time.sleep(1)
         show(Row("memory, idle", server.memory_mib(), "MiB", 90))
