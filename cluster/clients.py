@@ -48,12 +48,12 @@ def run_scheduler(words: Sequence[str], ready: Ready) -> None:
 def run_nodeagent(words: Sequence[str], ready: Ready) -> None:
     """Run a node until told to stop. Raises CommandError when that is not possible."""
     from nodeagent.main import run
-    from nodeagent.options import add_options, options_of
+    from nodeagent.options import WrongOption, add_options, options_of
     from nodeagent.runtime.protocol import RuntimeFailure
 
     parser = argparse.ArgumentParser(prog="wherry nodeagent", description="Run one node, or many simulated ones.")
     add_options(parser)
-    with _told(RuntimeFailure):
+    with _told(RuntimeFailure, WrongOption):
         options = options_of(parser.parse_args(words))
         ready.wait_to_begin()
         _check(options.kubeconfig)
@@ -66,7 +66,7 @@ def _check(kubeconfig: Path | None) -> None:
 
 
 @contextmanager
-def _told(own: type[Exception]) -> Iterator[None]:
+def _told(*own: type[Exception]) -> Iterator[None]:
     """What goes wrong, in one line; `own` is what the component raises for options that make no sense."""
     from kubernetes.aio.config.config_exception import ConfigException
 

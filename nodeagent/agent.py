@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from controllers.runtime.informer import Change
 from nodeagent.node.keeper import NodeKeeper
 from nodeagent.pods import resize, spec
-from nodeagent.pods.admit import admit
+from nodeagent.pods.admit import Rejection, admit
 from nodeagent.pods.apply import Tools
 from nodeagent.pods.fleet import Pods
 from nodeagent.pods.publish import Publisher
@@ -37,7 +37,7 @@ READY_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class NodeParts:
-    """What an agent is put together from; `main` does that."""
+    """What an agent is put together from; `main` does that. `refusal` says why no pod at all is taken."""
 
     name: str
     tools: Tools
@@ -46,6 +46,7 @@ class NodeParts:
     publisher: Publisher
     keeper: NodeKeeper
     pods: Pods
+    refusal: Callable[[], Rejection | None]
 
 
 class NodeAgent:
@@ -165,7 +166,7 @@ class NodeAgent:
         is_new = not (pod.get("status") or {}).get("startTime")
         if is_new and not spec.is_deleting(pod) and not spec.is_terminal(pod):
             others = [other.allocated_pod for other in self._workers.values() if not _has_ended(other)]
-            rejection = admit(pod, others, parts.keeper.node)
+            rejection = admit(pod, others, parts.keeper.node) or parts.refusal()
             if rejection is not None:
                 parts.tools.events.pod(pod, "Warning", rejection.reason, rejection.message)
                 worker.reject(rejection.reason, rejection.message)

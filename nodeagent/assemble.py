@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from controllers.runtime.client import Client
@@ -44,6 +45,7 @@ from nodeagent.runtime import containerd
 from nodeagent.runtime.protocol import Readiness, RuntimeFailure
 from nodeagent.runtime.simulated import SimulatedRuntime
 from nodeagent.runtimes import NodeRuntime, bridge, cgroup_root, containerd_paths
+from nodeagent.shutdown import NodeShutdown
 from nodeagent.sources import ApiSources
 from nodeagent.volumes.claims import Claims
 from nodeagent.volumes.csi.api import CsiApi
@@ -108,8 +110,11 @@ class Node:
         self._volumes = make_volumes(options.root, sources, Claims(sources), persistent, facts, owned)
         tools = self._tools(sources, facts)
         own_pods = fleet.node(name) if fleet is not None else pods
-        parts = NodeParts(name, tools, self._volumes, sources, self._publisher, self._keeper, own_pods)
-        self._agent = NodeAgent(parts)
+        self._shutdown = self._make_shutdown()
+        refusal = self._shutdown.refusal
+        self._agent = NodeAgent(
+            NodeParts(name, tools, self._volumes, sources, self._publisher, self._keeper, own_pods, refusal)
+        )
         self._mirrors = Mirrors(
             client,
             name,
@@ -143,6 +148,7 @@ class Node:
                     group.create_task(containerd.keep_running(paths, log_file, options.program), name="containerd")
 
                 def started() -> None:
+                    group.create_task(self._shutdown.run(), name="shutdown")
                     if options.runtime == "containerd":
                         group.create_task(self._care.run(), name="care")
                         group.create_task(self._mirrors.run(), name="static pods")
@@ -165,6 +171,13 @@ class Node:
         await asyncio.gather(self._events.flush(FLUSH_S), self._publisher.flush(FLUSH_S))
         for writer in writers:
             writer.cancel()
+
+    def _make_shutdown(self) -> NodeShutdown:
+        # The kubelet names its node so, too: without a version, and with the name for a uid.
+        node = {"kind": "Node", "apiVersion": "", "metadata": {"name": self.name, "uid": self.name}}
+        tell = partial(self._events.recorder(COMPONENT).normal, node)
+        periods = self._around.options.shutdown
+        return NodeShutdown(periods, lambda: self._agent.workers, self._keeper.wake, tell)
 
     def _csi_volumes(self, sources: ApiSources) -> CsiVolumes:
         api = CsiApi(self._around.client, self.name)
@@ -203,9 +216,10 @@ class Node:
             version = f"{runtime.name}://{await runtime.version()}"
             used = self._csi.in_use() if self._csi is not None else ()
             images = await runtime.images()
-            return NodeState(readiness, version, images, self._care.pressures, port, used)
+            return NodeState(readiness, version, images, self._care.pressures, port, used, self._shutdown.problem)
         except RuntimeFailure as failure:
-            return NodeState(Readiness(False, False, str(failure)), f"{runtime.name}://unknown", port=port)
+            readiness, version = Readiness(False, False, str(failure)), f"{runtime.name}://unknown"
+            return NodeState(readiness, version, port=port, shutdown=self._shutdown.problem)
 
     def _configure_network(self) -> None:
         options = self._around.options

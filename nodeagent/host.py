@@ -12,6 +12,7 @@ from nodeagent.agent import NodeAgent
 from nodeagent.options import AgentOptions
 from nodeagent.pods import spec
 from nodeagent.pods.config import NodeSettings
+from nodeagent.pods.restart import human_wait
 from nodeagent.pods.worker import PodWorker
 from nodeagent.runtime.protocol import Runtime
 from nodeagent.server.pod_usage import PodUsage, measure_pod
@@ -90,6 +91,8 @@ class AgentHost:
             "containerLogMaxFiles": options.log_limits.max_files,
             "containerLogMaxSize": str(Quantity.of(options.log_limits.max_bytes, BINARY)),
             "evictionHard": {item.signal: str(item) for item in options.eviction},
+            "shutdownGracePeriod": human_wait(options.shutdown.total_s),
+            "shutdownGracePeriodCriticalPods": human_wait(options.shutdown.critical_s),
             "staticPodPath": str(options.root / "manifests"),
             "systemReserved": options.reserved,
         }

@@ -10,12 +10,18 @@ from typing import Literal
 
 from nodeagent.node.eviction import HARD, Threshold, parse_thresholds
 from nodeagent.node.old_logs import LogLimits
+from nodeagent.node.shutdown import ShutdownPeriods, make_periods
+from openapi.meta.cron import parse_duration
 from openapi.meta.quantity import Quantity
 
 CLUSTER_DNS = "10.96.0.10"
 CLUSTER_DOMAIN = "cluster.local"
 
 RuntimeName = Literal["containerd", "simulated"]
+
+
+class WrongOption(Exception):
+    """What was asked for makes no sense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,7 @@ class AgentOptions:
     count: int = 1
     log_limits: LogLimits = field(default_factory=LogLimits)
     eviction: tuple[Threshold, ...] = HARD
+    shutdown: ShutdownPeriods = field(default_factory=ShutdownPeriods)
     reserved: dict[str, str] = field(default_factory=dict)
     """For the system and the node's own processes together, by resource."""
 
@@ -93,6 +100,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--eviction-hard", type=parse_thresholds, default=HARD, metavar="SIGNAL<N,…", help="the least to stay free")
     for name in ("--kube-reserved", "--system-reserved"):
         add(name, type=_amounts, default={}, metavar="RESOURCE=N,…", help="cpu, memory, ephemeral-storage not for pods")
+    for name, what in (("period", "hold a shutdown back for pods to end"), ("period-critical-pods", "the last of it")):
+        add(f"--shutdown-grace-{name}", type=_seconds, default=0.0, metavar="DURATION", help=f"{what} (default: 0s)")
     add("--count", type=int, default=1, metavar="N", help="simulated nodes in this process, named NAME-0 and so on")
 
 
@@ -102,14 +111,25 @@ def _amounts(text: str) -> dict[str, Quantity]:
     return {name: Quantity.parse(amount) for name, _, amount in pairs}
 
 
+def _seconds(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def options_of(arguments: argparse.Namespace) -> AgentOptions:
-    """The options that were given."""
+    """The options that were given. Raises WrongOption for those that do not go together."""
     import socket
 
     pairs = [pair.partition("=") for pair in arguments.node_labels.split(",") if pair]
     kube, system = arguments.kube_reserved, arguments.system_reserved
     zero = Quantity.parse("0")
     reserved = {name: str(kube.get(name, zero) + system.get(name, zero)) for name in {*kube, *system}}
+    try:
+        shutdown = make_periods(arguments.shutdown_grace_period, arguments.shutdown_grace_period_critical_pods)
+    except ValueError as error:
+        raise WrongOption(str(error)) from None
     return AgentOptions(
         kubeconfig=arguments.kubeconfig.expanduser().absolute(),
         name=arguments.node_name or socket.gethostname().lower(),
@@ -129,6 +149,7 @@ def options_of(arguments: argparse.Namespace) -> AgentOptions:
         count=arguments.count,
         eviction=arguments.eviction_hard,
         reserved=reserved,
+        shutdown=shutdown,
         log_limits=LogLimits(
             Quantity.parse(arguments.container_log_max_size).value, arguments.container_log_max_files
         ),

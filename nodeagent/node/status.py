@@ -40,7 +40,10 @@ _CONDITIONS = (
 
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """What changes in the life of a node. `pressures` are the types of pressure conditions that hold."""
+    """What changes in the life of a node. `pressures` are the types of pressure conditions that hold.
+
+    `shutdown` says that the machine is about to shut down; '' when it is not.
+    """
 
     readiness: Readiness
     runtime_version: str
@@ -48,6 +51,7 @@ class NodeState:
     pressures: frozenset[str] = field(default_factory=frozenset)
     port: int = 10250
     volumes_in_use: Sequence[str] = ()
+    shutdown: str = ""
 
 
 def capacity_of(machine: Machine, max_pods: int = MAX_PODS) -> dict[str, str]:
@@ -146,7 +150,7 @@ def _conditions(state: NodeState, old: View, now: datetime) -> list[Object]:
     for kind, good, good_text, bad, bad_text in _CONDITIONS:
         has = kind in state.pressures
         made.append(_condition(kind, "True" if has else "False", bad if has else good, bad_text if has else good_text))
-    made.append(_ready(state.readiness))
+    made.append(_ready(state.readiness, state.shutdown))
     own = {item["type"] for item in made}
     for item in made:
         previous = before.get(item["type"])
@@ -161,13 +165,15 @@ def _condition(kind: str, status: str, reason: str, message: str) -> Object:
     return {"type": kind, "status": status, "reason": reason, "message": message}
 
 
-def _ready(readiness: Readiness) -> Object:
+def _ready(readiness: Readiness, shutdown: str) -> Object:
     problems = []
     if not readiness.runtime:
         problems.append(f"container runtime is down: {readiness.runtime_message}".rstrip(": "))
     if not readiness.network:
         text = "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:"
         problems.append(text + readiness.network_message)
+    if shutdown:
+        problems.append(shutdown)
     if problems:
         message = f"[{', '.join(problems)}]" if problems[1:] else problems[0]
         return _condition("Ready", "False", "KubeletNotReady", message)

@@ -51,8 +51,8 @@ class PodWorker:
 
     def __init__(self, pod: View, tools: Tools, volumes: Volumes, publisher: Publisher, room: Room) -> None:
         self.pod = pod
-        self.is_finished = False
-        """Nothing of the pod runs any more, and nothing will."""
+        self.finished = asyncio.Event()
+        """Set once nothing of the pod runs any more, and nothing will."""
         self._tools = tools
         self._volumes = volumes
         self._resizing = Resizing(pod, tools, room)
@@ -103,10 +103,14 @@ class PodWorker:
         """The node does not take the pod; nothing of it is ever started."""
         self._status = rejected_status(self.pod, reason, message, now())
         self._publisher.publish(self.pod, self._status)
-        self.is_finished = True
+        self.finished.set()
 
     def wake(self) -> None:
         self._wake.set()
+
+    @property
+    def is_finished(self) -> bool:
+        return self.finished.is_set()
 
     @property
     def state(self) -> PodState:
@@ -322,7 +326,7 @@ class PodWorker:
         if not self.is_finished:
             if not await self._is_over():
                 await self._terminate()
-            self.is_finished = True
+            self.finished.set()
         if not self._is_gone and spec.is_deleting(self.pod):
             self._publisher.release(self.pod, self._status)
         while not self._is_gone:
