@@ -110,6 +110,7 @@ def cluster() -> Iterator[Cluster]:
     lack = lacking()
     if lack:
         pytest.skip(lack)
+    before = _network_namespaces()
     with ExitStack() as stack:
         # Not below pytest's own folders, which it could not remove should a mount be left.
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="conformance-", dir="/var/tmp")))
@@ -117,6 +118,13 @@ def cluster() -> Iterator[Cluster]:
         stack.callback(found.stop)
         found.start()
         yield found
+    assert _network_namespaces() <= before
+
+
+def _network_namespaces() -> set[str]:
+    """Where namespaces of this machine are held open: one that nobody knows keeps its interface for ever."""
+    lines = Path("/proc/mounts").read_text().splitlines()
+    return {line.split()[1] for line in lines if line.startswith("nsfs ")}
 
 
 @pytest.fixture(scope="module")

@@ -71,6 +71,7 @@ state = "{paths.state}"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{pause.IMAGE}"
   restrict_oom_score_adj = {restrict}
+  netns_mounts_under_state_dir = true
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "{cni_plugin_dir()}"
     conf_dir = "{paths.cni_config}"
