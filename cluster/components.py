@@ -60,7 +60,7 @@ def _nodeagent(options: ClusterOptions, home: Home) -> list[str]:
         *("--count", str(options.nodes), "--port", "0"),
         *(("--bootstrap",) if is_real else ("--address", "127.0.0.1")),
         *(("--containerd", str(options.containerd)) if is_real and options.containerd is not None else ()),
-        *(("--ephemeral",) if home.ephemeral else ()),
+        "--ephemeral" if home.ephemeral else "--stop-containers",
         "--provision",
     ]
 

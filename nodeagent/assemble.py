@@ -40,7 +40,7 @@ from nodeagent.pods.restart import Backoff
 from nodeagent.pods.spec import View
 from nodeagent.pods.stop import Stopper
 from nodeagent.pods.tell import COMPONENT, PodEvents
-from nodeagent.removal import remove_node
+from nodeagent.removal import remove_node, rest_node
 from nodeagent.runtime import containerd
 from nodeagent.runtime.protocol import Readiness, RuntimeFailure
 from nodeagent.runtime.simulated import SimulatedRuntime
@@ -163,6 +163,8 @@ class Node:
             await self._write_the_rest()
             if options.ephemeral:
                 await remove_node(options, self._opened)
+            elif options.stops_containers:
+                await rest_node(options, self._opened)
             await self._runtime.close()
 
     async def _write_the_rest(self) -> None:

@@ -28,7 +28,8 @@ class WrongOption(Exception):
 class AgentOptions:
     """`containerd` is the socket of a running one, or the program to start; without it the installed one is started.
 
-    An `ephemeral` node takes everything of its own with it when it ends.
+    An `ephemeral` node takes everything of its own with it when it ends; one that `stops_containers` leaves what is
+    kept on disk, and nothing that runs. Otherwise containers go on, for the next agent to take over.
     With `bootstrap` the kubeconfig is only good for asking for a certificate in the node's own name.
     With `provision` volumes are made of the node's folders, in the name of the kubeconfig's user.
     """
@@ -38,6 +39,7 @@ class AgentOptions:
     root: Path
     bootstrap: bool = False
     ephemeral: bool = False
+    stops_containers: bool = False
     provision: bool = False
     address: str = "0.0.0.0"
     runtime: RuntimeName = "containerd"
@@ -83,6 +85,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--kubeconfig", type=Path, required=True, metavar="FILE", help="how to reach and be known to the API server")
     add("--bootstrap", action="store_true", help="ask for an own certificate with what --kubeconfig has")
     add("--ephemeral", action="store_true", help="end all containers and remove everything when told to stop")
+    add("--stop-containers", action="store_true", help="end all containers, and nothing else, when told to stop")
     add("--provision", action="store_true", help="make volumes for claims, with the rights that --kubeconfig gives")
     add("--node-name", default="", metavar="NAME", help="name of the node (default: the machine's host name)")
     add("--root-dir", type=Path, required=True, metavar="DIR", help="where the node keeps volumes, logs and images")
@@ -135,6 +138,7 @@ def options_of(arguments: argparse.Namespace) -> AgentOptions:
         name=arguments.node_name or socket.gethostname().lower(),
         bootstrap=arguments.bootstrap,
         ephemeral=arguments.ephemeral,
+        stops_containers=arguments.stop_containers,
         provision=arguments.provision,
         root=arguments.root_dir.expanduser().absolute(),
         runtime=arguments.runtime,

@@ -12,7 +12,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 
 from nodeagent.network import cni
@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 AT_ONCE = 8
 ORDERLY_S = 40.0
 """How long the runtime may take for all containers together."""
+GENTLE_S = 5
+"""How long a container may take to end by itself before it is killed."""
 KILL_S = 5.0
 
 
@@ -36,11 +38,7 @@ async def remove_node(options: AgentOptions, opened: NodeRuntime) -> None:
     if options.runtime != "containerd":
         await asyncio.to_thread(shutil.rmtree, options.root, ignore_errors=True)
         return
-    try:
-        async with asyncio.timeout(ORDERLY_S):
-            await _end_all(opened.runtime)
-    except (RuntimeFailure, TimeoutError) as failure:
-        log.warning("containers not removed in order: %s", failure)
+    await _in_order(_end_all(opened.runtime, remove=True))
     if opened.cni_file is not None:
         await asyncio.to_thread(opened.cni_file.unlink, missing_ok=True)
     if options.socket is None:
@@ -48,6 +46,21 @@ async def remove_node(options: AgentOptions, opened: NodeRuntime) -> None:
     await asyncio.to_thread(mounting.remove_with_mounts, options.root)
     await cni.remove_bridge(bridge(options))
     await asyncio.to_thread(Cgroups().remove, cgroup_root(options).partition("/")[0])
+
+
+async def rest_node(options: AgentOptions, opened: NodeRuntime) -> None:
+    """End what runs on a node that will come again, as the end of a machine would: containers, with their records for
+    the next agent to go on from, a containerd of its own, and mounts.
+    """
+    if options.runtime != "containerd":
+        return
+    await _in_order(_end_gently(opened.runtime))
+    await _in_order(_end_all(opened.runtime, remove=False))
+    if options.socket is None:
+        await asyncio.to_thread(_end_containerd, options)
+    for target in await asyncio.to_thread(mounting.mount_points, options.root):
+        await asyncio.to_thread(mounting.unmount, Path(target))
+    await cni.remove_bridge(bridge(options))
 
 
 async def remove_abandoned(root: Path, name: str) -> None:
@@ -63,16 +76,33 @@ async def remove_abandoned(root: Path, name: str) -> None:
         await opened.runtime.close()
 
 
-async def _end_all(runtime: Runtime) -> None:
+async def _in_order(ending: Coroutine[None, None, None]) -> None:
+    try:
+        async with asyncio.timeout(ORDERLY_S):
+            await ending
+    except (RuntimeFailure, TimeoutError) as failure:
+        log.warning("containers not ended in order: %s", failure)
+
+
+async def _end_gently(runtime: Runtime) -> None:
+    """SIGTERM to all at once, so that databases and the like can close their files."""
+    stopping = (runtime.stop_container(one.id, GENTLE_S) for one in await runtime.containers())
+    for failure in await asyncio.gather(*stopping, return_exceptions=True):
+        if isinstance(failure, RuntimeFailure):
+            log.warning("container not stopped: %s", failure)
+
+
+async def _end_all(runtime: Runtime, *, remove: bool) -> None:
     limit = asyncio.Semaphore(AT_ONCE)
 
     async def end(sandbox: Sandbox) -> None:
         async with limit:
             try:
                 await runtime.stop_sandbox(sandbox.id)
-                await runtime.remove_sandbox(sandbox.id)
+                if remove:
+                    await runtime.remove_sandbox(sandbox.id)
             except RuntimeFailure as failure:
-                log.warning("sandbox not removed: %s", failure, extra={"sandbox": sandbox.id})
+                log.warning("sandbox not ended: %s", failure, extra={"sandbox": sandbox.id})
 
     await asyncio.gather(*(end(sandbox) for sandbox in await runtime.sandboxes()))
 
