@@ -96,8 +96,10 @@ class Kubelets(threading.Thread):
             if image != "slow" or self._is_ending:
                 self._session.request("DELETE", f"{_path(pod)}?gracePeriodSeconds=0")
         elif pod["status"]["phase"] == "Pending":
-            status = self._status(pod, image)
-            self._session.request("PATCH", f"{_path(pod)}/status", {"status": status}, MERGE)
+            # Only the pod as it was seen: a test may have ended it meanwhile.
+            seen = {"resourceVersion": pod["metadata"]["resourceVersion"]}
+            patch = {"metadata": seen, "status": self._status(pod, image)}
+            self._session.request("PATCH", f"{_path(pod)}/status", patch, MERGE)
 
     def _status(self, pod: Object, image: str) -> Object:
         code = int(image.removeprefix("exit:")) if image.startswith("exit:") else None
