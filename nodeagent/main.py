@@ -35,7 +35,10 @@ SIMULATED_DISK_BYTES = 1024 * 1024**3
 
 
 def run(options: AgentOptions, on_ready: Ready) -> None:
-    """Run until SIGTERM or SIGINT; containers go on. Raises RuntimeFailure when the runtime cannot be had."""
+    """Run until SIGTERM or SIGINT; containers go on unless the options say otherwise.
+
+    Raises RuntimeFailure when the runtime cannot be had.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     asyncio.run(_run(options, on_ready))
 

@@ -85,7 +85,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--kubeconfig", type=Path, required=True, metavar="FILE", help="how to reach and be known to the API server")
     add("--bootstrap", action="store_true", help="ask for an own certificate with what --kubeconfig has")
     add("--ephemeral", action="store_true", help="end all containers and remove everything when told to stop")
-    add("--stop-containers", action="store_true", help="end all containers, and nothing else, when told to stop")
+    add("--stop-containers", action="store_true", help="end containers, and a containerd of its own, when told to stop")
     add("--provision", action="store_true", help="make volumes for claims, with the rights that --kubeconfig gives")
     add("--node-name", default="", metavar="NAME", help="name of the node (default: the machine's host name)")
     add("--root-dir", type=Path, required=True, metavar="DIR", help="where the node keeps volumes, logs and images")

@@ -1,4 +1,5 @@
-"""The end of a node that is not to come again: its containers, its containerd, its mounts, interfaces and files go.
+"""The end of a node: its containers, its containerd, its mounts and interfaces go; its files too, where it is not to
+come again.
 
 First in order, as the runtime knows best what belongs to a container; then whatever is left by force, since a node
 that is in a hurry, or whose runtime does not answer any more, must leave nothing either.
