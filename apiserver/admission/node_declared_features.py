@@ -8,36 +8,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from apiserver.admission.lookup import Lookup
-from apiserver.admission.plugin import UPDATE, Attributes, Plugin, forbidden
-from apiserver.storage.store import Store
-from openapi.catalog import Catalog, GroupResource
+from apiserver.admission.bound_pods import BoundPodPlugin
+from apiserver.admission.plugin import Attributes, forbidden
 from openapi.meta.field import quote
 
 Object = dict[str, Any]
 
 
-class NodeDeclaredFeatureValidator(Plugin):
+class NodeDeclaredFeatureValidator(BoundPodPlugin):
     name = "NodeDeclaredFeatureValidator"
-    operations = frozenset((UPDATE,))
-    resources = frozenset((GroupResource("", "pods"),))
     subresources = frozenset(("", "resize"))
 
-    def __init__(self, store: Store, catalog: Catalog) -> None:
-        self._nodes = Lookup(store, catalog, "", "nodes")
-
     async def validate(self, attributes: Attributes) -> None:
+        name = self.node_name(attributes)
         pod, old = attributes.obj, attributes.old
         assert pod is not None and old is not None
-        name = pod["spec"].get("nodeName", "")
-        if not name or pod["metadata"].get("generation") == old["metadata"].get("generation"):
-            return
-        needed = list(_needed(pod, old))
+        needed = list(_needed(pod, old)) if name else []
         if not needed:
             return
-        entry = await self._nodes.find("", name)
-        if entry is None:
-            raise forbidden(attributes, f"node {quote(name)} not found")
+        entry = await self.node(attributes, name)
         declared = (entry.object().get("status") or {}).get("declaredFeatures") or ()
         missing = [feature for feature in needed if feature not in declared]
         if missing:

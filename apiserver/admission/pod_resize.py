@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from apiserver.admission.lookup import Lookup
-from apiserver.admission.plugin import UPDATE, Attributes, Plugin, forbidden
-from apiserver.storage.store import Store
-from openapi.catalog import Catalog, GroupResource
+from apiserver.admission.bound_pods import BoundPodPlugin
+from apiserver.admission.plugin import Attributes, forbidden
 from openapi.meta.field import quote
 from openapi.meta.quantity import ZERO
 from openapi.quota.amounts import amounts, pod_requests
@@ -20,24 +18,17 @@ Object = dict[str, Any]
 _OS = "kubernetes.io/os"
 
 
-class PodResizeValidator(Plugin):
+class PodResizeValidator(BoundPodPlugin):
     name = "PodResizeValidator"
-    operations = frozenset((UPDATE,))
-    resources = frozenset((GroupResource("", "pods"),))
     subresources = frozenset(("resize",))
 
-    def __init__(self, store: Store, catalog: Catalog) -> None:
-        self._nodes = Lookup(store, catalog, "", "nodes")
-
     async def validate(self, attributes: Attributes) -> None:
-        pod, old = attributes.obj, attributes.old
-        assert pod is not None and old is not None
-        name = pod["spec"].get("nodeName", "")
-        if not name or pod["metadata"].get("generation") == old["metadata"].get("generation"):
+        name = self.node_name(attributes)
+        if not name:
             return
-        entry = await self._nodes.find("", name)
-        if entry is None:
-            raise forbidden(attributes, f"node {quote(name)} not found")
+        entry = await self.node(attributes, name)
+        pod = attributes.obj
+        assert pod is not None
         excess = _excess(pod, entry.object())
         if excess:
             raise forbidden(attributes, f"Node didn't have enough allocatable resources: {'; '.join(excess)}")

@@ -28,6 +28,7 @@ from controllers.runtime.objects import (
     uid_of,
 )
 from controllers.workloads import history
+from controllers.workloads.adoption import adopters
 from controllers.workloads.batches import slow_start
 from controllers.workloads.claims import ClaimPlan, claim, plan_claims
 from controllers.workloads.hashing import hash_of
@@ -57,12 +58,6 @@ class DaemonSetController(Controller):
     name = "daemonset-controller"
     account = "daemon-set-controller"
 
-    def _would_adopt(self, orphan: Object) -> Iterable[Key]:
-        for daemon_set in self.store(DAEMON_SETS).all(namespace_of(orphan)):
-            selector = from_label_selector(daemon_set["spec"].get("selector"))
-            if not selector.empty and selector.matches(labels_of(orphan)):
-                yield key_of(daemon_set)
-
     def _of_node(self, change: Change) -> Iterable[Key]:
         """The sets for which a changed node is another place now."""
         node, old = change.obj, change.old
@@ -75,9 +70,9 @@ class DaemonSetController(Controller):
 
     watches = (
         For(DAEMON_SETS),
-        Owns(PODS, orphans=_would_adopt),
+        Owns(PODS, orphans=adopters(DAEMON_SETS)),
         Watches(NODES, keys=_of_node),
-        Owns(CONTROLLER_REVISIONS, orphans=_would_adopt),
+        Owns(CONTROLLER_REVISIONS, orphans=adopters(DAEMON_SETS)),
     )
 
     def __init__(self, runtime: Runtime) -> None:

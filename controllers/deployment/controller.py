@@ -37,11 +37,11 @@ from controllers.runtime.objects import (
     is_controlled_by,
     is_deleting,
     key_of,
-    labels_of,
     name_of,
     namespace_of,
     uid_of,
 )
+from controllers.workloads.adoption import adopters
 from controllers.workloads.claims import claim, plan_claims
 from controllers.workloads.podcontrol import NAMESPACE_TERMINATING
 from controllers.workloads.pods import is_finished
@@ -76,12 +76,6 @@ class DeploymentController(Controller):
     name = "deployment-controller"
     account = "deployment-controller"
 
-    def _would_adopt(self, replica_set: Object) -> Iterable[Key]:
-        for deployment in self.store(DEPLOYMENTS).all(namespace_of(replica_set)):
-            selector = from_label_selector(deployment["spec"].get("selector"))
-            if not selector.empty and selector.matches(labels_of(replica_set)):
-                yield key_of(deployment)
-
     def _recreating(self, change: Change) -> Iterable[Key]:
         """A Deployment that waits for its last old pod to be gone."""
         reference = controller_of(change.obj)
@@ -95,7 +89,7 @@ class DeploymentController(Controller):
 
     watches = (
         For(DEPLOYMENTS),
-        Owns(REPLICA_SETS, orphans=_would_adopt, delay_s=BATCH_S),
+        Owns(REPLICA_SETS, orphans=adopters(DEPLOYMENTS), delay_s=BATCH_S),
         Watches(PODS, keys=_recreating),
     )
 

@@ -34,11 +34,11 @@ from controllers.runtime.objects import (
     controller_of,
     is_deleting,
     key_of,
-    labels_of,
     name_of,
     namespace_of,
     uid_of,
 )
+from controllers.workloads.adoption import adopters
 from controllers.workloads.batches import slow_start
 from controllers.workloads.claims import claim, plan_claims
 from controllers.workloads.podcontrol import NAMESPACE_TERMINATING, PodControl
@@ -61,12 +61,6 @@ class JobController(Controller):
     name = "job-controller"
     account = "job-controller"
 
-    def _would_adopt(self, pod: Object) -> Iterable[Key]:
-        for job in self.store(JOBS).all(namespace_of(pod)):
-            selector = from_label_selector(job["spec"].get("selector"))
-            if not selector.empty and selector.matches(labels_of(pod)):
-                yield key_of(job)
-
     def _lost_pods(self, change: Change) -> Iterable[Key]:
         """A pod that nobody will count any more."""
         if change.type != "DELETED" and is_tracked(change.obj) and self._is_lost(change.obj):
@@ -85,7 +79,7 @@ class JobController(Controller):
     watches = (
         For(JOBS, when=lambda change: not _is_status_only(change)),
         Watches(JOBS, keys=_itself, when=lambda change: _is_status_only(change), delay_s=BATCH_S),
-        Owns(PODS, orphans=_would_adopt, delay_s=BATCH_S),
+        Owns(PODS, orphans=adopters(JOBS), delay_s=BATCH_S),
         Watches(PODS, keys=_lost_pods),
         Watches(JOBS, keys=_pods_of_ended),
     )

@@ -5,7 +5,7 @@ Follows: pkg/controller/statefulset/{stateful_set.go,stateful_set_control.go,sta
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from controllers.runtime.controller import Controller, For, Owns, Reads, Requeue, Runtime
@@ -16,8 +16,6 @@ from controllers.runtime.objects import (
     Object,
     View,
     is_deleting,
-    key_of,
-    labels_of,
     name_of,
     namespace_of,
     uid_of,
@@ -33,6 +31,7 @@ from controllers.statefulset.identity import (
 )
 from controllers.statefulset.plan import Plan, Situation, Step, plan, plan_status, situation
 from controllers.workloads import history
+from controllers.workloads.adoption import adopters
 from controllers.workloads.batches import slow_start
 from controllers.workloads.claims import claim, plan_claims
 from controllers.workloads.hashing import hash_of
@@ -54,15 +53,9 @@ class StatefulSetController(Controller):
     name = "statefulset-controller"
     account = "statefulset-controller"
 
-    def _would_adopt(self, pod: Object) -> Iterable[Key]:
-        for stateful_set in self.store(STATEFUL_SETS).all(namespace_of(pod)):
-            selector = from_label_selector(stateful_set["spec"].get("selector"))
-            if not selector.empty and selector.matches(labels_of(pod)):
-                yield key_of(stateful_set)
-
     watches = (
         For(STATEFUL_SETS),
-        Owns(PODS, orphans=_would_adopt),
+        Owns(PODS, orphans=adopters(STATEFUL_SETS)),
         Reads(CONTROLLER_REVISIONS),
         Reads(PERSISTENT_VOLUME_CLAIMS),
     )

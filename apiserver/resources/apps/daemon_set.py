@@ -14,13 +14,13 @@ from apiserver.resources.age import age
 from apiserver.resources.apps.columns import DAEMON_SET
 from apiserver.resources.apps.deployment import show_rolling
 from apiserver.resources.apps.workload import (
+    FixedSelector,
     container_cells,
     drop_disabled,
     selector_cell,
     validate_endless,
 )
-from apiserver.resources.field_rules import immutable
-from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
+from apiserver.resources.object_meta import validate_object_meta_update
 from apiserver.resources.pods.template import pod_template_warnings, validate_pod_template
 from apiserver.resources.spec_rules import (
     EMPTY,
@@ -37,10 +37,9 @@ from apiserver.resources.spec_rules import (
     show_selector,
     verbatim,
 )
-from apiserver.resources.strategy import Object, StatusOf, WithStatus, WriteContext
+from apiserver.resources.strategy import Object, StatusOf, WriteContext
 from openapi.kinds.apps_defaults import TEMPLATE_GENERATION
 from openapi.meta.field import FieldError, invalid, not_supported_listed, required
-from openapi.meta.names import name_is_dns_subdomain
 from openapi.meta.selectors import validate_label_selector
 
 Struct = Mapping[str, Any]
@@ -69,7 +68,7 @@ class DaemonSetStatus(StatusOf):
         yield from not_decremented(status, old.get("status") or EMPTY, "collisionCount", "status")
 
 
-class DaemonSetStrategy(WithStatus):
+class DaemonSetStrategy(FixedSelector):
     subresources = {"status": DaemonSetStatus()}
     columns = DAEMON_SET
 
@@ -83,17 +82,8 @@ class DaemonSetStrategy(WithStatus):
         number = _template_generation(old)
         _set_template_generation(obj, number if _template(obj) == _template(old) else number + 1)
 
-    def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
-        spec = obj.get("spec") or EMPTY
-        if old is None:
-            yield from validate_object_meta(obj["metadata"], namespaced=True, name=name_is_dns_subdomain)
-            yield from _validate_spec(spec, None)
-            return
-        old_spec = old.get("spec") or EMPTY
-        yield from validate_object_meta_update(obj["metadata"], old["metadata"])
-        yield from _validate_spec(spec, old_spec)
-        selector = spec.get("selector")
-        yield from immutable(selector, old_spec.get("selector"), "spec.selector", show_selector(selector))
+    def validate_spec(self, spec: Struct, old_spec: Struct | None) -> Iterator[FieldError]:
+        return _validate_spec(spec, old_spec)
 
     def warnings(self, obj: Object, old: Object | None) -> Iterable[str]:
         template = _template(obj)

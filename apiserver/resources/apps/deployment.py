@@ -12,13 +12,13 @@ from typing import Any
 from apiserver.resources.age import age
 from apiserver.resources.apps.columns import DEPLOYMENT
 from apiserver.resources.apps.workload import (
+    FixedSelector,
     container_cells,
     drop_disabled,
     selector_cell,
     validate_selected_template,
 )
-from apiserver.resources.field_rules import immutable
-from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
+from apiserver.resources.object_meta import validate_object_meta_update
 from apiserver.resources.pods.template import pod_template_warnings
 from apiserver.resources.scale import WORKLOAD_SCALE
 from apiserver.resources.spec_rules import (
@@ -29,12 +29,10 @@ from apiserver.resources.spec_rules import (
     nonnegative_fields,
     not_decremented,
     positive_int_or_percent,
-    show_selector,
     verbatim,
 )
-from apiserver.resources.strategy import Object, StatusOf, WithStatus, WriteContext
+from apiserver.resources.strategy import Object, StatusOf, WriteContext
 from openapi.meta.field import FieldError, forbidden, invalid, not_supported_listed, required
-from openapi.meta.names import name_is_dns_subdomain
 
 Struct = Mapping[str, Any]
 
@@ -63,9 +61,7 @@ class DeploymentStatus(StatusOf):
         yield from not_decremented(status, old.get("status") or EMPTY, "collisionCount", "status")
 
 
-def validate_replica_counts(
-    status: Struct, names: Iterable[str], ready: str = "readyReplicas"
-) -> Iterator[FieldError]:
+def validate_replica_counts(status: Struct, names: Iterable[str], ready: str = "readyReplicas") -> Iterator[FieldError]:
     """No count exceeds the replicas, nor the available ones the ready ones; `ready` is what the message calls those."""
     replicas = status.get("replicas", 0)
     for name in names:
@@ -77,7 +73,7 @@ def validate_replica_counts(
         yield invalid("status.availableReplicas", available, f"cannot be greater than {ready}")
 
 
-class DeploymentStrategy(WithStatus):
+class DeploymentStrategy(FixedSelector):
     subresources = {"status": DeploymentStatus()}
     columns = DEPLOYMENT
     scale = WORKLOAD_SCALE
@@ -89,17 +85,8 @@ class DeploymentStrategy(WithStatus):
             # Rollouts read revision annotations, so a change of them counts as one of the spec.
             obj["metadata"]["generation"] = int(old["metadata"].get("generation", 0)) + 1
 
-    def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
-        spec = obj.get("spec") or EMPTY
-        if old is None:
-            yield from validate_object_meta(obj["metadata"], namespaced=True, name=name_is_dns_subdomain)
-            yield from _validate_spec(spec, None)
-            return
-        old_spec = old.get("spec") or EMPTY
-        yield from validate_object_meta_update(obj["metadata"], old["metadata"])
-        yield from _validate_spec(spec, old_spec)
-        selector = spec.get("selector")
-        yield from immutable(selector, old_spec.get("selector"), "spec.selector", show_selector(selector))
+    def validate_spec(self, spec: Struct, old_spec: Struct | None) -> Iterator[FieldError]:
+        return _validate_spec(spec, old_spec)
 
     def warnings(self, obj: Object, old: Object | None) -> Iterable[str]:
         return workload_warnings(obj, old, named=True)

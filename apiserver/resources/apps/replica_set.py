@@ -13,18 +13,17 @@ from apiserver.resources.age import age
 from apiserver.resources.apps.columns import REPLICA_SET
 from apiserver.resources.apps.deployment import validate_replica_counts, workload_warnings
 from apiserver.resources.apps.workload import (
+    FixedSelector,
     container_cells,
     drop_disabled,
     selector_cell,
     validate_selected_template,
 )
-from apiserver.resources.field_rules import immutable
-from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
+from apiserver.resources.object_meta import validate_object_meta_update
 from apiserver.resources.scale import WORKLOAD_SCALE
-from apiserver.resources.spec_rules import EMPTY, nonnegative_fields, show_selector
-from apiserver.resources.strategy import Object, StatusOf, WithStatus, WriteContext
+from apiserver.resources.spec_rules import EMPTY, nonnegative_fields
+from apiserver.resources.strategy import Object, StatusOf, WriteContext
 from openapi.meta.field import FieldError
-from openapi.meta.names import name_is_dns_subdomain
 
 _COUNTS = (
     "replicas",
@@ -45,7 +44,7 @@ class ReplicaSetStatus(StatusOf):
         yield from validate_replica_counts(status, ("fullyLabeledReplicas", "readyReplicas", "availableReplicas"))
 
 
-class ReplicaSetStrategy(WithStatus):
+class ReplicaSetStrategy(FixedSelector):
     subresources = {"status": ReplicaSetStatus()}
     columns = REPLICA_SET
     scale = WORKLOAD_SCALE
@@ -56,17 +55,8 @@ class ReplicaSetStrategy(WithStatus):
             obj["status"] = {"replicas": 0}
         drop_disabled(obj, old)
 
-    def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
-        spec = obj.get("spec") or EMPTY
-        if old is None:
-            yield from validate_object_meta(obj["metadata"], namespaced=True, name=name_is_dns_subdomain)
-            yield from _validate_spec(spec, None)
-            return
-        old_spec = old.get("spec") or EMPTY
-        yield from validate_object_meta_update(obj["metadata"], old["metadata"])
-        yield from _validate_spec(spec, old_spec)
-        selector = spec.get("selector")
-        yield from immutable(selector, old_spec.get("selector"), "spec.selector", show_selector(selector))
+    def validate_spec(self, spec: Mapping[str, Any], old_spec: Mapping[str, Any] | None) -> Iterator[FieldError]:
+        return _validate_spec(spec, old_spec)
 
     def warnings(self, obj: Object, old: Object | None) -> Iterable[str]:
         return workload_warnings(obj, old, named=True)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from apiserver.resources.field_rules import immutable
+from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.pods.template import drop_disabled_template_fields, validate_pod_template
 from apiserver.resources.spec_rules import (
     EMPTY,
@@ -19,10 +21,32 @@ from apiserver.resources.spec_rules import (
     selector_of,
     show_selector,
 )
+from apiserver.resources.strategy import Object, WithStatus, WriteContext
 from openapi.meta.field import FieldError, forbidden, invalid, not_supported, required
+from openapi.meta.names import name_is_dns_subdomain
 from openapi.meta.selectors import validate_label_selector
 
 Struct = Mapping[str, Any]
+
+
+class FixedSelector(WithStatus):
+    """A workload named by a DNS subdomain whose selector may not change."""
+
+    def validate_spec(self, spec: Struct, old_spec: Struct | None) -> Iterator[FieldError]:
+        """What is wrong with the spec alone; `old_spec` is None for a new object."""
+        raise NotImplementedError
+
+    def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
+        spec = obj.get("spec") or EMPTY
+        if old is None:
+            yield from validate_object_meta(obj["metadata"], namespaced=True, name=name_is_dns_subdomain)
+            yield from self.validate_spec(spec, None)
+            return
+        old_spec = old.get("spec") or EMPTY
+        yield from validate_object_meta_update(obj["metadata"], old["metadata"])
+        yield from self.validate_spec(spec, old_spec)
+        selector = spec.get("selector")
+        yield from immutable(selector, old_spec.get("selector"), "spec.selector", show_selector(selector))
 
 
 def drop_disabled(obj: dict[str, Any], old: Struct | None) -> None:
