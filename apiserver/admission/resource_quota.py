@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from apiserver.admission.lookup import Lookup
@@ -30,6 +30,7 @@ from openapi.schema.load import schema_for
 from openapi.schema.ownership import track_update
 
 Object = dict[str, Any]
+T = TypeVar("T")
 
 MANAGER = "kube-apiserver"
 ATTEMPTS = 32
@@ -71,9 +72,14 @@ class ResourceQuota(Plugin):
     async def _book(self, attributes: Attributes, measure: Measure, entries: Iterable[Entry]) -> None:
         """Check all quotas, then book; whoever is overtaken checks that quota again."""
         charge = _Charge(attributes, measure)
-        booked: list[tuple[Entry, Object]] = []
+        concerned = []
         for entry in entries:
-            checked, changed = await self._check(charge, entry)
+            entry, concerns = await self._check(entry, charge.concerns)
+            if concerns:
+                concerned.append(entry)
+        booked: list[tuple[Entry, Object]] = []
+        for entry in concerned:
+            checked, changed = await self._check(entry, charge.apply)
             if changed is not None:
                 booked.append((checked, changed))
         if attributes.dry_run:
@@ -81,17 +87,17 @@ class ResourceQuota(Plugin):
         for entry, changed in booked:
             await self._write(charge, entry, changed)
 
-    async def _check(self, charge: _Charge, entry: Entry) -> tuple[Entry, Object | None]:
-        """The quota as it was checked and as it becomes. A refusal by a cached quota is looked up again."""
+    async def _check(self, entry: Entry, check: Callable[[Object], T | None]) -> tuple[Entry, T | None]:
+        """The quota as it was checked and what `check` says of it. A refusal by a cached quota is looked up again."""
         try:
-            return entry, charge.apply(entry.object())
+            return entry, check(entry.object())
         except status.StatusError:
             live = await self._quotas.live(entry.namespace, entry.name)
             if live is None:
                 return entry, None
             if live.revision == entry.revision:
                 raise
-            return live, charge.apply(live.object())
+            return live, check(live.object())
 
     async def _write(self, charge: _Charge, entry: Entry, changed: Object) -> None:
         row = self._quotas.row
@@ -150,20 +156,30 @@ class _Charge:
         self._usage: Amounts | None = None
         self._increase: Amounts = {}
 
-    def apply(self, quota: Object) -> Object | None:
-        """The quota with the request booked, ready to be stored; None if it is not concerned. Raises 403."""
+    def concerns(self, quota: Object) -> bool:
+        """Whether the quota limits the object. Raises 403 if the object or the quota says too little for that.
+
+        All quotas are asked this before any of them is charged.
+        """
         old_status = quota.get("status") or {}
-        hard = amounts(old_status.get("hard"))
-        restricted = [name for name in hard if self._measure.matches(name)]
+        restricted = [name for name in old_status.get("hard") or () if self._measure.matches(name)]
         if not restricted or not self._matches(quota, self._obj):
-            return None
+            return False
         name = quota["metadata"]["name"]
         lacking = self._measure.missing(restricted, self._obj)
         if lacking:
             raise self._refuse(f"failed quota: {name}: {lacking}")
-        used = amounts(old_status.get("used"))
+        used = old_status.get("used") or ()
         if any(resource not in used for resource in restricted):
             raise self._refuse(f"status unknown for quota: {name}, resources: {','.join(sorted(restricted))}")
+        return True
+
+    def apply(self, quota: Object) -> Object | None:
+        """The quota with the request booked, ready to be stored; None if it is not concerned. Raises 403."""
+        if not self.concerns(quota):
+            return None
+        name, old_status = quota["metadata"]["name"], quota.get("status") or {}
+        hard, used = amounts(old_status.get("hard")), amounts(old_status.get("used"))
         asked = {resource: amount for resource, amount in self._delta(quota).items() if resource in hard and amount}
         if not asked:
             return None

@@ -69,6 +69,7 @@ class DaemonSetStatus(StatusOf):
 
 
 class DaemonSetStrategy(FixedSelector):
+    checked_twice = True
     subresources = {"status": DaemonSetStatus()}
     columns = DAEMON_SET
 

@@ -13,7 +13,7 @@ from apiserver.resources.age import age
 from apiserver.resources.apps.columns import STATEFUL_SET
 from apiserver.resources.apps.deployment import validate_replica_counts, workload_warnings
 from apiserver.resources.apps.workload import container_cells, drop_disabled, validate_selected_template
-from apiserver.resources.core.persistentvolumeclaims import validate_claim_spec
+from apiserver.resources.core.persistentvolumeclaims import claim_spec_warnings, validate_claim_spec
 from apiserver.resources.field_rules import named
 from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.scale import WORKLOAD_SCALE
@@ -93,8 +93,11 @@ class StatefulSetStrategy(WithStatus):
             yield forbidden("spec", _ONLY_MUTABLE)
 
     def warnings(self, obj: Object, old: Object | None) -> Iterable[str]:
-        warnings = workload_warnings(obj, old)
-        limit = (obj.get("spec") or EMPTY).get("revisionHistoryLimit")
+        warnings, spec = workload_warnings(obj, old), obj.get("spec") or EMPTY
+        below = "" if old is None else ".Spec"  # What an update calls the claim's spec, to the letter.
+        for i, claim in enumerate(spec.get("volumeClaimTemplates") or ()):
+            warnings += claim_spec_warnings(claim.get("spec") or {}, f"spec.volumeClaimTemplates[{i}]{below}")
+        limit = spec.get("revisionHistoryLimit")
         if limit is not None and limit < 0:
             text = "a negative value retains all historical revisions; a value >= 0 is recommended"
             warnings.append(f"spec.revisionHistoryLimit: {text}")

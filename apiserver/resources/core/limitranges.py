@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterator
 
 from apiserver.resources.field_rules import named
-from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
+from apiserver.resources.object_meta import validate_object_meta
 from apiserver.resources.resource_names import (
     may_overcommit,
     validate_container_resource_name,
@@ -27,6 +27,8 @@ _ONE = Quantity.parse("1")
 
 
 class LimitRanges(Strategy):
+    allow_create_on_update = True
+
     def prepare(self, obj: Object, old: Object | None, context: WriteContext) -> None:
         meta = obj["metadata"]
         if old is None and not meta.get("name") and not meta.get("generateName"):
@@ -38,8 +40,6 @@ class LimitRanges(Strategy):
         spec["limits"] = spec.get("limits") or None
 
     def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
-        if old is not None:
-            yield from validate_object_meta_update(obj["metadata"], old["metadata"])
         yield from validate_object_meta(obj["metadata"], namespaced=True, name=names.name_is_dns_subdomain)
         seen: set[str] = set()
         for i, item in enumerate((obj.get("spec") or {}).get("limits") or ()):

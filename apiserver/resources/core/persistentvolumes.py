@@ -55,6 +55,12 @@ _RECYCLE = (
     "spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach "
     "is to use dynamic provisioning."
 )
+_ANNOTATION_WARNINGS = {
+    OLD_CLASS: OLD_CLASS_WARNING,
+    MOUNT_OPTIONS: (
+        f'metadata.annotations[{MOUNT_OPTIONS}]: deprecated since v1.31; use "mountOptions" attribute instead'
+    ),
+}
 _ROOTS = ("/", "//")
 _SHORT_MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
 
@@ -90,11 +96,13 @@ class PersistentVolumes(Strategy):
             obj["status"] = old.get("status", {})
 
     def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
-        yield from validate_object_meta(obj["metadata"], namespaced=False, name=names.name_is_dns_subdomain)
-        yield from validate_volume_spec(obj, None if old is None else old["spec"])
+        stored = None if old is None else old["spec"]
+        yield from _validate_volume(obj, stored)
         yield from _validate_mount_options(obj)
-        if old is not None:
-            yield from _validate_update(obj["spec"], old["spec"])
+        if stored is not None:
+            # An update is checked as a new object and as a change, which begins with the same rules.
+            yield from _validate_volume(obj, stored)
+            yield from _validate_update(obj["spec"], stored)
 
     def warnings(self, obj: Object, old: Object | None) -> Iterable[str]:
         return volume_warnings(obj)
@@ -174,6 +182,11 @@ def validate_volume_spec(volume: Object, old_spec: Object | None) -> Iterator[Fi
             yield required("spec.volumeAttributesClassName", "an empty string is disallowed")
         if spec.get("csi") is None:
             yield required("spec.csi", "has to be specified when using volumeAttributesClassName")
+
+
+def _validate_volume(volume: Object, old_spec: Object | None) -> Iterator[FieldError]:
+    yield from validate_object_meta(volume["metadata"], namespaced=False, name=names.name_is_dns_subdomain)
+    yield from validate_volume_spec(volume, old_spec)
 
 
 def _validate_affinity(affinity: Object | None, old_spec: Object | None) -> Iterator[FieldError]:
@@ -264,8 +277,8 @@ def _shown_requirements(requirements: list[Object] | None) -> str:
 
 def volume_warnings(volume: Object) -> Iterator[str]:
     spec = volume["spec"]
-    if OLD_CLASS in (volume["metadata"].get("annotations") or ()):
-        yield OLD_CLASS_WARNING
+    annotations = volume["metadata"].get("annotations") or ()
+    yield from (text for name, text in _ANNOTATION_WARNINGS.items() if name in annotations)
     if spec.get("persistentVolumeReclaimPolicy") == "Recycle":
         yield _RECYCLE
     terms = ((spec.get("nodeAffinity") or {}).get("required") or {}).get("nodeSelectorTerms") or ()

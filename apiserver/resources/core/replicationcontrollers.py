@@ -41,7 +41,7 @@ class ControllerStatus(StatusOf):
         total, ready, available = (status.get(n, 0) for n in ("replicas", "readyReplicas", "availableReplicas"))
         for name in ("fullyLabeledReplicas", "readyReplicas", "availableReplicas"):
             if status.get(name, 0) > total:
-                yield invalid(f"status.{name}", status[name], "cannot be greater than status.replicas")
+                yield invalid(f"status.{name}", status.get(name, 0), "cannot be greater than status.replicas")
         if available > ready:
             yield invalid("status.availableReplicas", available, "cannot be greater than readyReplicas")
 
@@ -65,7 +65,9 @@ class ReplicationControllers(WithStatus):
         yield from validate_object_meta(obj["metadata"], namespaced=True, name=names.name_is_dns_subdomain)
         yield from _validate_spec(obj["spec"], stored)
         if old is not None:
+            # An update is checked as a new object and as a change, and both look at the spec: errors come twice.
             yield from validate_object_meta_update(obj["metadata"], old["metadata"])
+            yield from _validate_spec(obj["spec"], stored)
 
     def warnings(self, obj: Object, old: Object | None) -> Iterable[str]:
         texts: list[str] = []

@@ -5,7 +5,7 @@ Follows: pkg/registry/core/resourcequota/strategy.go, pkg/apis/core/validation/v
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -71,6 +71,9 @@ class ResourceQuotas(WithStatus):
         if set(scopes) != set((old.get("spec") or {}).get("scopes") or ()):
             yield invalid("spec.scopes", scopes or None, "field is immutable")
 
+    def warnings(self, obj: Object, old: Object | None) -> Iterable[str]:
+        return () if old is not None else _requests_over_limits((obj.get("spec") or {}).get("hard") or {})
+
     def cells(self, obj: Object, now: datetime) -> list[Any]:
         meta, status = obj["metadata"], obj.get("status") or {}
         hard, used = status.get("hard") or {}, status.get("used") or {}
@@ -80,6 +83,19 @@ class ResourceQuotas(WithStatus):
             amount = str(Quantity.parse(used.get(name, "0")))
             (limits if name.startswith("limits") else requests).append(f"{name}: {amount}/{hard[name]}")
         return [meta["name"], ", ".join(requests), ", ".join(limits), age(meta.get("creationTimestamp"), now)]
+
+
+def _requests_over_limits(hard: dict[str, str]) -> Iterator[str]:
+    """A new quota that grants more requests than limits; cpu and memory alone mean requests too."""
+    for name in ("cpu", "memory", "storage", "ephemeral-storage"):
+        request, limit = f"requests.{name}", f"limits.{name}"
+        if request not in hard and name in ("cpu", "memory"):
+            request = name
+        if request not in hard or limit not in hard:
+            continue
+        wanted, most = Quantity.parse(hard[request]), Quantity.parse(hard[limit])
+        if wanted > most:
+            yield f"ResourceQuota {request} ({wanted}) should be less than {limit} ({most})"
 
 
 def _validate_status(obj: Object) -> Iterator[FieldError]:

@@ -66,6 +66,15 @@ async def test_the_server_owns_what_it_booked(cluster: Any) -> None:
     assert booked["fieldsV1"] == {"f:status": {"f:used": {"f:count/configmaps": {}}}}
 
 
+async def test_all_quotas_must_understand_a_pod_before_one_is_charged(cluster: Any, make_pod: Make) -> None:
+    await quota(cluster, {"pods": "0"}, name="a")
+    await quota(cluster, {"requests.cpu": "1"}, name="b")
+    assert (await refusal(cluster, "pods", sized(make_pod))).endswith(
+        "failed quota: b: must specify requests.cpu for: c"
+    )
+    assert "exceeded quota: a" in await refusal(cluster, "pods", sized(make_pod, requests={"cpu": "1"}))
+
+
 async def test_a_dry_run_books_nothing(cluster: Any) -> None:
     await quota(cluster, {"count/configmaps": "1"})
     await cluster.create("configmaps", config(), dry_run=True)

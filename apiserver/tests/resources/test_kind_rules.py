@@ -20,8 +20,8 @@ MERGE = "application/merge-patch+json"
 _PREFIXES = {"v1": "/api/v1"}
 _CLUSTER_WIDE = frozenset(
     (
-        "APIService", "CSIDriver", "IngressClass", "PriorityClass", "ResourceSlice", "RuntimeClass", "ServiceCIDR",
-        "ValidatingWebhookConfiguration", "VolumeAttributesClass",
+        "APIService", "CSIDriver", "IngressClass", "PersistentVolume", "PriorityClass", "ResourceSlice", "RuntimeClass",
+        "ServiceCIDR", "ValidatingWebhookConfiguration", "VolumeAttributesClass",
     )
 )
 _PLURALS = {
@@ -58,6 +58,12 @@ def network_policy(cidr: str, *without: str) -> Object:
 TEMPLATE: Object = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
 CLAIM: Object = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
 WORKLOAD: Object = {"selector": {"matchLabels": {"a": "b"}}, "template": TEMPLATE}
+VOLUME: Object = {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/a"}}
+NEGATIVE = "Invalid value: -1: must be greater than or equal to 0"
+TWICE_WRONG_SET = [
+    f"spec.replicas: {NEGATIVE}",
+    "spec.selector: Invalid value: {}: empty selector is invalid for deployment",
+]
 _PORT = {"number": 1}
 SET = made("apps/v1", "StatefulSet", spec={**WORKLOAD, "updateStrategy": {"rollingUpdate": {"maxUnavailable": 2}}})
 EVENT: Object = {"involvedObject": {"namespace": "default"}, "eventTime": "2026-01-01T00:00:00.000000Z",
@@ -105,6 +111,22 @@ async def test_wrong_objects_are_refused(client: Client, obj: Object, expected: 
 @pytest.mark.parametrize(
     ("obj", "change", "expected"),
     [
+        # These kinds check an update as a new object and once more as a change.
+        (made("apps/v1", "ReplicaSet", spec=WORKLOAD), {"spec": {"replicas": -1, "selector": {"matchLabels": None}}},
+         [*TWICE_WRONG_SET, *TWICE_WRONG_SET, "spec.selector: Invalid value: {}: field is immutable"]),
+        (made("apps/v1", "DaemonSet", spec=WORKLOAD), {"spec": {"minReadySeconds": -1}},
+         [f"spec.minReadySeconds: {NEGATIVE}"] * 2),
+        (made("v1", "ReplicationController", spec={"template": TEMPLATE}), {"spec": {"replicas": -1}},
+         [f"spec.replicas: {NEGATIVE}"] * 2),
+        (made("v1", "PersistentVolumeClaim", spec=CLAIM), {"spec": {"storageClassName": None, "volumeMode": "X"}},
+         ['spec.volumeMode: Unsupported value: "X": supported values: "Block", "Filesystem"'] * 2
+         + ["spec: Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName "
+            'for bound claims\n- volumeMode: "Filesystem"\n+ volumeMode: "X"',
+            'volumeMode: Invalid value: "X": field is immutable']),
+        (made("v1", "PersistentVolume", spec=VOLUME), {"spec": {"accessModes": None}},
+         ["spec.accessModes: Required value"] * 2),
+        (made("v1", "LimitRange", spec={"limits": []}), {"metadata": {"uid": "x"}},
+         ['metadata.uid: Invalid value: "x": field is immutable']),
         (made("networking.k8s.io/v1", "ServiceCIDR", spec={"cidrs": ["10.9.0.0/16"]}),
          {"spec": {"cidrs": ["10.8.0.0/16", "fd00:9::/64"]}},
          ['spec.cidrs[0]: Invalid value: "10.8.0.0/16": field is immutable']),
@@ -128,6 +150,10 @@ async def test_wrong_changes_are_refused(client: Client, obj: Object, change: Ob
     [
         (made("apps/v1", "Deployment", spec=WORKLOAD), {"terminatingReplicas": -1},
          ["status.terminatingReplicas: Invalid value: -1: must be greater than or equal to 0"]),
+        (made("v1", "ReplicationController", spec={"template": TEMPLATE}), {"replicas": -1},
+         [f"status.replicas: {NEGATIVE}",
+          *(f"status.{name}: Invalid value: 0: cannot be greater than status.replicas"
+            for name in ("fullyLabeledReplicas", "readyReplicas", "availableReplicas"))]),
         (made("networking.k8s.io/v1", "Ingress", spec={"defaultBackend": {"service": {"name": "s", "port": _PORT}}}),
          {"loadBalancer": {"ingress": [{"ip": "010.0.0.1"}]}},
          ['status.loadBalancer.ingress[0].ip: Invalid value: "010.0.0.1": must not have leading 0s']),
@@ -182,6 +208,43 @@ async def test_what_belongs_to_features_that_are_off_is_left_out(client: Client)
     assert problems(await client.ask("POST", path_of(obj), obj)) == [
         'spec.devices[0].attributes[n]: Invalid value: "": exactly one value must be specified'
     ]
+
+
+BYTES = {**CLAIM, "resources": {"requests": {"storage": "1m"}}}
+CLAIMS_OF_BYTES = {**WORKLOAD, "volumeClaimTemplates": [{"metadata": {"name": "d"}, "spec": BYTES}]}
+_PART = 'resources.requests[storage]: fractional byte value \\"1m\\" is invalid, must be an integer'
+
+
+@pytest.mark.parametrize(
+    ("obj", "expected"),
+    [
+        (made("v1", "ResourceQuota", spec={"hard": {"requests.cpu": 2, "limits.cpu": 1, "memory": 2, "limits.memory": 2,
+                                                    "ephemeral-storage": 2, "limits.ephemeral-storage": 1}}),
+         ["ResourceQuota requests.cpu (2) should be less than limits.cpu (1)"]),
+        (made("v1", "ResourceQuota", spec={"hard": {"memory": "3Gi", "limits.memory": "2Gi"}}),
+         ["ResourceQuota memory (3Gi) should be less than limits.memory (2Gi)"]),
+        (made("v1", "PersistentVolume", meta={"annotations": {"volume.beta.kubernetes.io/mount-options": "ro"}},
+              spec={**VOLUME, "hostPath": None, "nfs": {"server": "s", "path": "/"}}),
+         ["metadata.annotations[volume.beta.kubernetes.io/mount-options]: deprecated since v1.31; use "
+          '\\"mountOptions\\" attribute instead']),
+        (made("apps/v1", "StatefulSet", spec=CLAIMS_OF_BYTES), [f"spec.volumeClaimTemplates[0].{_PART}"]),
+    ],
+)  # fmt: skip
+async def test_odd_objects_are_warned_of(client: Client, obj: Object, expected: list[str]) -> None:
+    answer = await client.ask("POST", path_of(obj), obj)
+    assert (answer.code, answer.header("warning")) == (201, ",".join(f'299 - "{text}"' for text in expected))
+
+
+async def test_an_updated_stateful_set_names_its_claims_otherwise(client: Client) -> None:
+    obj = made("apps/v1", "StatefulSet", spec=CLAIMS_OF_BYTES)
+    await client.ask("POST", path_of(obj), obj)
+    answer = await client.ask("PATCH", f"{path_of(obj)}/a", {"spec": {"replicas": 3}}, content_type=MERGE)
+    assert answer.header("warning") == f'299 - "spec.volumeClaimTemplates[0].Spec.{_PART}"'
+
+
+async def test_a_limit_range_may_be_made_by_an_update(client: Client) -> None:
+    obj = made("v1", "LimitRange", spec={"limits": []})
+    assert (await client.ask("PUT", f"{path_of(obj)}/a", obj)).code == 201
 
 
 async def test_a_runtime_class_warns_of_old_labels(client: Client) -> None:
