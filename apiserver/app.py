@@ -56,6 +56,7 @@ from apiserver.registry.endpoints import Endpoints
 from apiserver.registry.reads import Reads
 from apiserver.registry.role_escalation import RoleEscalation
 from apiserver.registry.verbs import Verbs
+from apiserver.registry.versions import ServedVersions
 from apiserver.registry.watches import Watches
 from apiserver.registry.writes import Writes
 from apiserver.resources.core.allocation import ServiceAllocator
@@ -147,7 +148,8 @@ class ApiServer:
             asked = Attributes(user, verb, "certificates.k8s.io", "*", "signers", name=signer)
             return authorizer.authorize(asked).allowed
 
-        chain = Chain((*admission_plugins(store, self.catalog, may_sign), escalation))
+        versions = ServedVersions(self.catalog, self._endpoints)
+        chain = Chain((*admission_plugins(store, self.catalog, may_sign, versions), escalation))
         reads, writes, deletes = Reads(store), Writes(store, chain), Deletes(store, chain)
         bodies = Bodies(self.catalog)
         verbs = Verbs(reads, writes, deletes, bodies)

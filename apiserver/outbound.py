@@ -18,6 +18,8 @@ CHUNK_BYTES = 1 << 16
 MOST_BYTES = 16 << 20
 """Of an answer that is read whole."""
 
+_UNKNOWN_ISSUERS = ("unable to get local issuer certificate", "self-signed certificate", "self signed certificate")
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -98,7 +100,10 @@ async def connect(target: Target) -> tuple[asyncio.StreamReader, asyncio.StreamW
 def dial_error(target: Target, error: Exception) -> str:
     """Why a server was not reached, in the words of a Go client."""
     if isinstance(error, ssl.SSLError):
-        return f"tls: failed to verify certificate: x509: {getattr(error, 'verify_message', '') or error}"
+        why = getattr(error, "verify_message", "") or str(error)
+        if any(text in why for text in _UNKNOWN_ISSUERS):
+            why = "certificate signed by unknown authority"
+        return f"tls: failed to verify certificate: x509: {why}"
     if isinstance(error, socket.gaierror):
         return f"dial tcp: lookup {target.host}: no such host"
     host = f"[{target.host}]" if ":" in target.host else target.host
@@ -106,7 +111,9 @@ def dial_error(target: Target, error: Exception) -> str:
         why = "i/o timeout"
     else:
         number = error.errno if isinstance(error, OSError) else None
-        why = f"connect: {os.strerror(number).lower()}" if number else str(error) or "EOF"
+        if not number:
+            return str(error) or "EOF"
+        why = f"connect: {os.strerror(number).lower()}"
     return f"dial tcp {host}:{target.port}: {why}"
 
 
@@ -126,10 +133,12 @@ async def read_head(reader: asyncio.StreamReader) -> tuple[Response, bytes]:
     return response, rest
 
 
-async def post(target: Target, body: bytes, *, server_name: str = "") -> tuple[int, bytes]:
+async def post(
+    target: Target, body: bytes, *, server_name: str = "", headers: Sequence[tuple[bytes, bytes]] = ()
+) -> tuple[int, bytes]:
     """POST a JSON body and read the whole answer. Raises OSError and ValueError; the caller sets the time limit."""
-    headers = ((b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)))
-    return await _ask("POST", target, headers, body, server_name)
+    content = ((b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)))
+    return await _ask("POST", target, (*headers, *content), body, server_name)
 
 
 async def get(target: Target, headers: Sequence[tuple[bytes, bytes]] = ()) -> tuple[int, bytes]:
@@ -148,7 +157,7 @@ async def _ask(
         lines = (
             b"%b %b HTTP/1.1" % (method.encode(), target.path.encode()),
             b"host: %b:%d" % (host.encode(), target.port),
-            b"accept: application/json",
+            b"accept: application/json, */*",
             *(b"%b: %b" % header for header in headers),
             b"connection: close",
         )

@@ -28,8 +28,13 @@ class Chain:
 
     async def mutate(self, attributes: Attributes) -> None:
         key = (attributes.operation, attributes.resource.gr, attributes.subresource)
-        for plugin in self._chosen(key, mutating=True):
+        plugins = self._chosen(key, mutating=True)
+        for plugin in plugins:
             await plugin.mutate(attributes)
+        if attributes.is_changed:
+            attributes.round = 1
+            for plugin in plugins:
+                await plugin.mutate(attributes)
 
     async def validate(self, attributes: Attributes) -> None:
         key = (attributes.operation, attributes.resource.gr, attributes.subresource)

@@ -26,6 +26,7 @@ from apiserver.admission.pod_topology_labels import PodTopologyLabels
 from apiserver.admission.policies.matching import Matcher
 from apiserver.admission.policies.mutating import MutatingAdmissionPolicy
 from apiserver.admission.policies.validating import ValidatingAdmissionPolicy
+from apiserver.admission.policies.views import Versions
 from apiserver.admission.policies.webhooks import Caller, MutatingWebhooks, ValidatingWebhooks
 from apiserver.admission.priority import Priority
 from apiserver.admission.resource_quota import ResourceQuota
@@ -36,9 +37,9 @@ from apiserver.storage.store import Store
 from openapi.catalog import Catalog
 
 
-def admission_plugins(store: Store, catalog: Catalog, may_sign: MaySign) -> tuple[Plugin, ...]:
+def admission_plugins(store: Store, catalog: Catalog, may_sign: MaySign, versions: Versions) -> tuple[Plugin, ...]:
     """All plugins, each given what it looks at. `may_sign` tells who has rights to certificate signers."""
-    matcher, caller = Matcher(Lookup(store, catalog, "", "namespaces")), Caller(store, catalog)
+    matcher, caller = Matcher(Lookup(store, catalog, "", "namespaces"), versions), Caller(store, catalog)
     return (
         NamespaceLifecycle(store, catalog),
         LimitRanger(store, catalog),
@@ -61,9 +62,9 @@ def admission_plugins(store: Store, catalog: Catalog, may_sign: MaySign) -> tupl
         NodeDeclaredFeatureValidator(store, catalog),
         PodResizeValidator(store, catalog),
         ResourceClaimAdminAccess(store, catalog),
-        MutatingAdmissionPolicy(store, catalog, matcher),
-        MutatingWebhooks(store, catalog, matcher, caller),
-        ValidatingAdmissionPolicy(store, catalog, matcher),
-        ValidatingWebhooks(store, catalog, matcher, caller),
+        MutatingAdmissionPolicy(store, catalog, matcher, versions),
+        MutatingWebhooks(store, catalog, matcher, caller, versions),
+        ValidatingAdmissionPolicy(store, catalog, matcher, versions),
+        ValidatingWebhooks(store, catalog, matcher, caller, versions),
         ResourceQuota(store, catalog),
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from apiserver.admission.plugin import Form
 from apiserver.registry.endpoint import Endpoint
 from apiserver.registry.options import WriteOptions
 from apiserver.resources.strategy import Strategy, User, WriteContext
@@ -27,10 +28,13 @@ class Call:
     now: datetime
     options: WriteOptions
     manager: str
-    options_kind: str = "CreateOptions"
     tracks_ownership: bool = True
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)
+    form: Form | None = None
+    """How webhooks and policies see the object, where the subresource has a kind of its own."""
+    admits: bool = True
+    """Whether the admission chain is asked; not where it has been already, about another object."""
 
     @property
     def now_text(self) -> str:

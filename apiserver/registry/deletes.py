@@ -108,9 +108,11 @@ class Deletes:
             dry_run=options.dry_run,
             warnings=call.warnings,
             annotations=call.annotations,
+            requested=call.endpoint.resource,
         )
-        await self._chain.mutate(attributes)
-        await self._chain.validate(attributes)
+        if call.admits:
+            await self._chain.mutate(attributes)
+            await self._chain.validate(attributes)
         if call.strategy.orphaning_warning and options.orphan is None and options.propagation is None:
             call.warnings.append(call.strategy.orphaning_warning)
         marked, remove = self._mark(call, options, current.object())

@@ -31,16 +31,18 @@ class WriteOptions:
     manager: str = ""
     validation: str = "Warn"
     force: bool | None = None
+    given_validation: str = ""
+    """`validation` as the query names it."""
 
     def wire(self, kind: str) -> Object:
-        """The options object that admission sees."""
+        """The options object that admission sees: CreateOptions or UpdateOptions, also of a patch."""
         options: Object = {"kind": kind, "apiVersion": "meta.k8s.io/v1"}
         if self.dry_run:
             options["dryRun"] = ["All"]
         if self.manager:
             options["fieldManager"] = self.manager
-        if self.force is not None:
-            options["force"] = self.force
+        if self.given_validation:
+            options["fieldValidation"] = self.given_validation
         return options
 
 
@@ -87,7 +89,7 @@ def write_options(request: RequestInfo, kind: str, *, is_apply: bool = False) ->
     if validation and validation not in _VALIDATIONS:
         errors.append(field_errors.not_supported_in_order("fieldValidation", validation, _VALIDATIONS))
     _refuse(kind, errors)
-    return WriteOptions(bool(dry_run), manager, validation or "Warn", force)
+    return WriteOptions(bool(dry_run), manager, validation or "Warn", force, validation)
 
 
 def delete_options(request: RequestInfo, body: Object | None) -> DeleteOptions:

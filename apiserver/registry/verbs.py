@@ -99,7 +99,7 @@ class Verbs:
     # -- deletions ---------------------------------------------------------------------------------------------
 
     async def delete(self, context: Context) -> Reply:
-        call = self._call_for(context, WriteOptions(), "DeleteOptions")
+        call = self._call_for(context, WriteOptions())
         options = delete_options(context.info, self._options_body(await context.body(), context.content_type))
         call.options.dry_run = options.dry_run
         deleted = await self.deletes.delete(call, options)
@@ -111,7 +111,7 @@ class Verbs:
         return reply
 
     async def deletecollection(self, context: Context) -> Reply:
-        call = self._call_for(context, WriteOptions(), "DeleteOptions")
+        call = self._call_for(context, WriteOptions())
         options = delete_options(context.info, self._options_body(await context.body(), context.content_type))
         call.options.dry_run = options.dry_run
         selected = list_options(context.info, context.endpoint, watching=False)
@@ -131,9 +131,9 @@ class Verbs:
     # -- calls and replies -------------------------------------------------------------------------------------
 
     def call(self, context: Context, kind: str, *, is_apply: bool = False) -> Call:
-        return self._call_for(context, write_options(context.info, kind, is_apply=is_apply), kind)
+        return self._call_for(context, write_options(context.info, kind, is_apply=is_apply))
 
-    def _call_for(self, context: Context, options: WriteOptions, kind: str) -> Call:
+    def _call_for(self, context: Context, options: WriteOptions) -> Call:
         at, endpoint = context.info.at, context.endpoint
         return Call(
             endpoint=endpoint,
@@ -145,7 +145,6 @@ class Verbs:
             now=context.now,
             options=options,
             manager=options.manager or manager_from_user_agent(context.user_agent),
-            options_kind=kind,
             warnings=context.warnings,
             annotations=context.annotations,
         )

@@ -315,10 +315,12 @@ class Writes:
             old=old,
             user=call.user,
             now=call.now,
-            options=call.options.wire(call.options_kind),
+            options=call.options.wire("CreateOptions" if operation == CREATE else "UpdateOptions"),
             dry_run=call.options.dry_run,
             warnings=call.warnings,
             annotations=call.annotations,
+            requested=call.endpoint.resource,
+            form=call.form,
         )
 
     def _answer(self, call: Call, stored: Object) -> Object:

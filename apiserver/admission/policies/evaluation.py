@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from apiserver.admission.plugin import Attributes
 from apiserver.storage.store import Store
-from openapi.catalog import Catalog, split_api_version
+from openapi.catalog import Catalog, GroupVersionKind, Resource, split_api_version
 from openapi.cel.admission import Variables, variables_of
 from openapi.cel.errors import CompileError, EvaluationError
 from openapi.meta.selectors import from_label_selector
@@ -95,29 +95,44 @@ class Evaluation:
 
 
 def request_of(attributes: Attributes) -> Object:
-    """The admission request as expressions and webhooks see it."""
+    """The admission request as expressions and webhooks see it; what is empty is left out."""
     row, user = attributes.resource, attributes.user
-    kind = {"group": row.group, "version": row.version, "kind": row.kind}
-    resource = {"group": row.group, "version": row.version, "resource": row.resource}
+    asked = attributes.requested or row
+    who = {
+        "username": user.name,
+        "uid": user.uid,
+        "groups": list(user.groups),
+        "extra": {key: list(values) for key, values in user.extra.items()},
+    }
     return {
-        "kind": kind,
-        "resource": resource,
-        "subResource": attributes.subresource,
-        "requestKind": kind,
-        "requestResource": resource,
-        "requestSubResource": attributes.subresource,
-        "name": attributes.name,
-        "namespace": attributes.namespace,
+        "kind": _kind_of(attributes, row),
+        "resource": _resource_of(row),
+        **_filled(subResource=attributes.subresource),
+        "requestKind": _kind_of(attributes, asked),
+        "requestResource": _resource_of(asked),
+        **_filled(requestSubResource=attributes.subresource, name=attributes.name, namespace=attributes.namespace),
         "operation": attributes.operation,
-        "userInfo": {
-            "username": user.name,
-            "uid": user.uid,
-            "groups": list(user.groups),
-            "extra": {key: list(values) for key, values in user.extra.items()},
-        },
+        "userInfo": _filled(**who),
         "dryRun": attributes.dry_run,
         "options": attributes.options,
     }
+
+
+def _kind_of(attributes: Attributes, row: Resource) -> Object:
+    """The kind of the object at a version of the resource; some subresources have a kind of their own."""
+    obj = attributes.obj if attributes.obj is not None else attributes.old
+    gvk = row.gvk
+    if obj is not None and obj.get("kind", row.kind) != row.kind:
+        gvk = GroupVersionKind(*split_api_version(obj["apiVersion"]), obj["kind"])
+    return {"group": gvk.group, "version": gvk.version, "kind": gvk.kind}
+
+
+def _resource_of(row: Resource) -> Object:
+    return {"group": row.group, "version": row.version, "resource": row.resource}
+
+
+def _filled(**fields: Any) -> Object:
+    return {name: value for name, value in fields.items() if value}
 
 
 class ParametersMissing(Exception):

@@ -10,6 +10,8 @@ from typing import Any
 
 from apiserver.admission.lookup import Lookup
 from apiserver.admission.plugin import Attributes
+from apiserver.admission.policies.views import Versions
+from openapi.catalog import Resource
 from openapi.meta.selectors import from_label_selector
 
 Object = dict[str, Any]
@@ -28,28 +30,44 @@ def is_exempt(attributes: Attributes) -> bool:
 class Matcher:
     """Matches requests; looks namespaces up for their labels."""
 
-    def __init__(self, namespaces: Lookup) -> None:
+    def __init__(self, namespaces: Lookup, versions: Versions) -> None:
         self._namespaces = namespaces
+        self._versions = versions
 
-    async def matches(self, attributes: Attributes, match: Struct | None, rules_field: str = "resourceRules") -> bool:
-        """`match` has rules, exclusions and selectors, each optional; None matches everything."""
+    async def match(
+        self, attributes: Attributes, match: Struct | None, rules_field: str = "resourceRules"
+    ) -> Resource | None:
+        """At which version of the resource the request is meant; None if it is not.
+
+        `match` has rules, exclusions and selectors, each optional; None matches everything.
+        """
+        asked = attributes.requested or attributes.resource
         if match is None:
-            return True
-        rules = match.get(rules_field)
-        if rules and not any(_rule_matches(rule, attributes) for rule in rules):
-            return False
-        if any(_rule_matches(rule, attributes) for rule in match.get("excludeResourceRules") or ()):
-            return False
-        if not self._object_matches(attributes, match.get("objectSelector")):
-            return False
-        return await self._namespace_matches(attributes, match.get("namespaceSelector"))
+            return asked
+        if match.get("excludeResourceRules") and self._by_rules(attributes, asked, match, "excludeResourceRules"):
+            return None
+        row = self._by_rules(attributes, asked, match, rules_field) if match.get(rules_field) else asked
+        if row is None or not self._object_matches(attributes, match.get("objectSelector")):
+            return None
+        return row if await self._namespace_matches(attributes, match.get("namespaceSelector")) else None
+
+    def _by_rules(self, attributes: Attributes, asked: Resource, match: Struct, field: str) -> Resource | None:
+        """The version that was asked for, if a rule names it; else the first that one names, where those count too."""
+        rules = match[field]
+        if any(_rule_matches(rule, attributes, asked) for rule in rules):
+            return asked
+        if match.get("matchPolicy", "Equivalent") != "Equivalent":
+            return None
+        others = self._versions.others(asked)
+        return next((row for rule in rules for row in others if _rule_matches(rule, attributes, row)), None)
 
     def _object_matches(self, attributes: Attributes, selector: Struct | None) -> bool:
         if not selector:
             return True
         wanted = from_label_selector(selector)
         objects = (attributes.obj, attributes.old)
-        return any(o is not None and wanted.matches(o["metadata"].get("labels") or {}) for o in objects)
+        metas = (o["metadata"] for o in objects if o is not None and "metadata" in o)
+        return any(wanted.matches(meta.get("labels") or {}) for meta in metas)
 
     async def _namespace_matches(self, attributes: Attributes, selector: Struct | None) -> bool:
         if not selector:
@@ -75,8 +93,7 @@ class Matcher:
         return None if entry is None else entry.object()
 
 
-def _rule_matches(rule: Struct, attributes: Attributes) -> bool:
-    row = attributes.resource
+def _rule_matches(rule: Struct, attributes: Attributes, row: Resource) -> bool:
     scope = rule.get("scope", "*")
     return (
         _holds(rule.get("operations"), attributes.operation)

@@ -13,6 +13,7 @@ from apiserver.admission.lookup import Lookup, fact
 from apiserver.admission.plugin import CONNECT, CREATE, DELETE, UPDATE, Attributes, Plugin, forbidden
 from apiserver.admission.policies.evaluation import Evaluation, Parameters, ParametersMissing
 from apiserver.admission.policies.matching import Matcher, is_exempt
+from apiserver.admission.policies.views import Versions, view_of
 from apiserver.storage.store import Store
 from openapi.catalog import Catalog
 from openapi.cel.errors import EvaluationError
@@ -42,10 +43,11 @@ class ValidatingAdmissionPolicy(Plugin):
     operations = frozenset((CREATE, UPDATE, DELETE, CONNECT))
     subresources = None
 
-    def __init__(self, store: Store, catalog: Catalog, matcher: Matcher) -> None:
+    def __init__(self, store: Store, catalog: Catalog, matcher: Matcher, versions: Versions) -> None:
         self._bindings = Lookup(store, catalog, GROUP, "validatingadmissionpolicybindings")
         self._policies = Lookup(store, catalog, GROUP, "validatingadmissionpolicies")
         self._matcher = matcher
+        self._versions = versions
         self._parameters = Parameters(store, catalog)
 
     async def validate(self, attributes: Attributes) -> None:
@@ -59,12 +61,12 @@ class ValidatingAdmissionPolicy(Plugin):
             if policy is None:
                 continue
             spec = fact(policy, "admission.spec", lambda obj: obj["spec"])
-            if not await self._matcher.matches(attributes, spec.get("matchConstraints")):
+            row = await self._matcher.match(attributes, spec.get("matchConstraints"))
+            if row is None or await self._matcher.match(attributes, binding.get("matchResources")) is None:
                 continue
-            if not await self._matcher.matches(attributes, binding.get("matchResources")):
-                continue
+            view = await view_of(attributes, row, self._versions)
             label = f"ValidatingAdmissionPolicy '{policy.name}' with binding '{entry.name}'"
-            for failure in await self._failures(attributes, policy.name, spec, binding):
+            for failure in await self._failures(view, policy.name, spec, binding):
                 self._act(attributes, binding, label, failure, refusals)
         if refusals:
             message, reason = refusals[0]

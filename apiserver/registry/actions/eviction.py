@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from apiserver.admission.plugin import CREATE, Attributes
 from apiserver.registry.actions.binding import CREATED
 from apiserver.registry.actions.services import Services
 from apiserver.registry.bodies import judge_problems
@@ -49,11 +50,20 @@ class EvictionAction:
         check_namespace(call, eviction["metadata"])
         if eviction["metadata"].get("name", "") != call.name:
             raise status.bad_request("name in URL does not match name in Eviction object")
+        await self._admit(call, eviction)
         options = unchecked_delete_options(eviction.get("deleteOptions") or {})
         options.dry_run = options.dry_run or call.options.dry_run
         call.options.dry_run = options.dry_run
         await self._evict(call, context, options)
         return object_reply(201, CREATED, context.negotiated, pretty=context.pretty)
+
+    async def _admit(self, call: Call, eviction: Object) -> None:
+        attributes = Attributes(
+            CREATE, call.endpoint.stored, "eviction", call.namespace, call.name, eviction, None, call.user, call.now,
+            call.options.wire("CreateOptions"), call.options.dry_run, call.warnings, call.annotations,
+        )  # fmt: skip
+        await self._services.chain.mutate(attributes)
+        await self._services.chain.validate(attributes)
 
     async def _evict(self, call: Call, context: Context, options: DeleteOptions) -> None:
         entry = await self._services.reads.get(call.endpoint, call.namespace, call.name, context.info)
@@ -73,7 +83,7 @@ class EvictionAction:
         if options.resource_version and not options.dry_run:
             # The mark itself made a new version.
             options = replace(options, resource_version=str(marked.revision))
-        await self._services.deletes.delete(replace(call, subresource="eviction"), options)
+        await self._services.deletes.delete(replace(call, subresource="eviction", admits=False), options)
 
     def _budgets(self, pod: Object) -> list[Object]:
         """The budgets whose selector matches the pod."""

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
-from apiserver.admission.plugin import CONNECT, Attributes
 from apiserver.outbound import Target, Unreached, query_text
+from apiserver.registry.actions.connect import admit_connect
 from apiserver.registry.actions.nodes import Nodes
 from apiserver.registry.actions.services import Services
 from apiserver.registry.context import Context
@@ -66,7 +66,7 @@ class PodStreams:
         given = context.info.query.get("ports") or ()
         ports = ",".join(str(parse_int(port, 32)) for text in given for port in text.split(",") if port)
         pod = await self._pod(context)
-        await self._admit(context)
+        await admit_connect(self._services, context)
         node = _node_of(pod)
         meta = pod["metadata"]
         path = f"/portForward/{meta['namespace']}/{meta['name']}{query_text({'port': [ports]} if ports else {})}"
@@ -75,7 +75,7 @@ class PodStreams:
     async def _stream(self, context: Context, verb: str) -> None:
         pod = await self._pod(context)
         info, meta = context.info, pod["metadata"]
-        await self._admit(context)
+        await admit_connect(self._services, context)
         container = _container(pod, info.first("container"), meta["name"])
         node = _node_of(pod)
         query: dict[str, list[str]] = {}
@@ -91,15 +91,6 @@ class PodStreams:
     async def _pod(self, context: Context) -> Object:
         entry = await self._services.reads.get(context.endpoint, context.namespace, context.info.at.name, context.info)
         return entry.object()
-
-    async def _admit(self, context: Context) -> None:
-        at = context.info.at
-        attributes = Attributes(
-            CONNECT, context.endpoint.resource, at.subresource, context.namespace, at.name, None, None, context.user,
-            context.now, {}, False, context.warnings,
-        )  # fmt: skip
-        await self._services.chain.mutate(attributes)
-        await self._services.chain.validate(attributes)
 
 
 async def _join(context: Context, target: Target) -> None:

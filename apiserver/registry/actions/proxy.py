@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from apiserver.outbound import Target, Unreached, insecure_tls, query_text
+from apiserver.registry.actions.connect import admit_connect
 from apiserver.registry.actions.nodes import Nodes
 from apiserver.registry.actions.services import Services
 from apiserver.registry.context import Context
@@ -31,6 +32,7 @@ class Proxy:
         self._nodes = nodes
 
     async def pod(self, context: Context) -> None:
+        await admit_connect(self._services, context)
         scheme, name, port = split_name(context.info.at.name, "pod")
         entry = self._cached("pods").get(context.namespace, name)
         if entry is None:
@@ -45,6 +47,7 @@ class Proxy:
         await self._carry(context, scheme, address, number)
 
     async def service(self, context: Context) -> None:
+        await admit_connect(self._services, context)
         scheme, name, port = split_name(context.info.at.name, "service")
         if port.isdigit():
             port = self._port_name(context.namespace, name, int(port))
@@ -52,6 +55,7 @@ class Proxy:
         await self._carry(context, scheme, address, number)
 
     async def node(self, context: Context) -> None:
+        await admit_connect(self._services, context)
         scheme, name, port = split_name(context.info.at.name, "node")
         target = self._nodes.target(name, f"/{context.info.at.trailing}{query_text(context.info.query)}")
         if port in ("", str(target.port)):

@@ -28,6 +28,25 @@ Object = dict[str, Any]
 SCALE = GroupVersionKind("autoscaling", "v1", "Scale")
 
 
+class ScaleForm:
+    """A workload as webhooks and policies see it when its scale is written."""
+
+    gvk = SCALE
+
+    def __init__(self, fields: ScaleFields) -> None:
+        self._fields = fields
+
+    def show(self, obj: Object) -> Object:
+        """The object's Scale."""
+        return to_scale(obj, self._fields)
+
+    def take(self, obj: Object, shown: Object) -> Object:
+        """A copy of the object with the replicas that the Scale asks for."""
+        taken = copy.deepcopy(obj)
+        apply_scale(taken, shown, self._fields)
+        return taken
+
+
 class ScaleAction:
     """get, update and patch of `<resource>/scale` for one kind."""
 
@@ -149,6 +168,7 @@ class ScaleAction:
 
     async def _write(self, context: Context, call: Call, change: Any, *, uid: str = "") -> Reply:
         call.tracks_ownership = False
+        call.form = ScaleForm(self._fields)
         written = await self._services.writes.update(call, change, uid=uid)
         obj = written.obj if written.entry is None else context.endpoint.object(written.entry)
         reply = self._reply(context, obj)

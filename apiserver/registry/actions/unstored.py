@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, Protocol
 
 from apiserver.admission.plugin import CREATE, Attributes
 from apiserver.registry.actions.services import Services
 from apiserver.registry.bodies import judge_problems
+from apiserver.registry.call import Call
 from apiserver.registry.context import Context
 from apiserver.registry.tables import transformed_object
 from apiserver.resources.strategy import WriteContext
@@ -48,16 +48,16 @@ class UnstoredAction:
             subresource=call.subresource,
             now=call.now_text,
         )
-        await self._admit(context, obj, call.warnings, context.now, dry_run=call.options.dry_run)
+        await self._admit(context, call, obj)
         made = await self._creator.create(obj, call.context())
         shown = transformed_object(context.endpoint, made, context.negotiated, context.info, context.now)
         return object_reply(201, shown, context.negotiated, pretty=context.pretty)
 
-    async def _admit(self, context: Context, obj: Object, warnings: list[str], now: datetime, *, dry_run: bool) -> None:
+    async def _admit(self, context: Context, call: Call, obj: Object) -> None:
         at = context.info.at
         attributes = Attributes(
             CREATE, context.endpoint.resource, at.subresource, context.namespace, at.name, obj, None, context.user,
-            now, {}, dry_run, warnings,
+            context.now, call.options.wire("CreateOptions"), call.options.dry_run, call.warnings, call.annotations,
         )  # fmt: skip
         await self._services.chain.mutate(attributes)
         await self._services.chain.validate(attributes)

@@ -13,6 +13,8 @@ import pytest
 from apiserver.admission.chain import Chain
 from apiserver.admission.plugin import CREATE, DELETE, UPDATE, Attributes
 from apiserver.admission.plugins import admission_plugins
+from apiserver.registry.endpoints import Endpoints
+from apiserver.registry.versions import ServedVersions
 from apiserver.resources.strategy import User
 from apiserver.storage.entry import Entry
 from apiserver.storage.sqlite import SqliteBackend
@@ -46,8 +48,11 @@ class Cluster:
             if row.prefix:
                 self.store.register(row, lambda obj: {})
         self.signers: set[tuple[str, str, str]] = set()
+        self.versions = ServedVersions(self.catalog, Endpoints(self.catalog, {}))
         self.chain = Chain(
-            admission_plugins(self.store, self.catalog, lambda user, *asked: (user.name, *asked) in self.signers)
+            admission_plugins(
+                self.store, self.catalog, lambda user, *asked: (user.name, *asked) in self.signers, self.versions
+            )
         )
 
     def row(self, resource: str, group: str = "") -> Resource:

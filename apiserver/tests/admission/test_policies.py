@@ -1,24 +1,16 @@
-"""Policies and webhooks that users define, through the whole server; webhooks are asked over real TLS."""
+"""Policies that users define, through the whole server."""
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import json
-import ssl
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from apiserver.tests.conftest import Client
-from cluster.pki import Pki
 
 CONFIG = "/apis/admissionregistration.k8s.io/v1"
 MAPS = "/api/v1/namespaces/ns/configmaps"
 RULES = [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]}]
-Judge = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def config(name: str, **data: str) -> dict[str, Any]:
@@ -65,75 +57,6 @@ async def test_a_policy_changes_objects(client: Client) -> None:
     mutations = [{"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": text}}]
     await policy(client, "mutatingadmission", {"mutations": mutations, "reinvocationPolicy": "Never"})
     assert (await client.create(MAPS, config("a")))["metadata"]["labels"] == {"added": "yes"}
-
-
-@pytest.fixture
-async def webhook(pki: Pki, tmp_path: Path) -> AsyncIterator[Callable[[Judge], Any]]:
-    """Starts a webhook server that answers as it is told; returns its client configuration."""
-    servers: list[asyncio.Server] = []
-
-    async def start(judge: Judge) -> dict[str, Any]:
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.load_cert_chain(pki.server.cert, pki.server.key)
-
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            head = await reader.readuntil(b"\r\n\r\n")
-            size = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.startswith(b"content-length"))
-            request = json.loads(await reader.readexactly(size))["request"]
-            body = json.dumps({"response": {"uid": request["uid"], **judge(request)}}).encode()
-            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
-            await writer.drain()
-            writer.close()
-
-        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
-        servers.append(server)
-        port = server.sockets[0].getsockname()[1]
-        bundle = base64.b64encode(pki.ca.cert_pem).decode()
-        return {"url": f"https://127.0.0.1:{port}/hook", "caBundle": bundle}
-
-    yield start
-    for server in servers:
-        server.close()
-        await server.wait_closed()
-
-
-async def hook(client: Client, kind: str, where: dict[str, Any], **more: Any) -> None:
-    one = {"name": "a.example.com", "admissionReviewVersions": ["v1"], "sideEffects": "None", "rules": RULES}
-    await client.create(
-        f"{CONFIG}/{kind}webhookconfigurations",
-        {"metadata": {"name": "w"}, "webhooks": [{**one, "clientConfig": where, **more}]},
-    )
-
-
-async def test_a_webhook_refuses_with_its_own_words(client: Client, webhook: Any) -> None:
-    where = await webhook(
-        lambda request: {"allowed": False, "status": {"message": request["object"]["metadata"]["name"]}}
-    )
-    await hook(client, "validating", where)
-    answer = await client.ask("POST", MAPS, config("a"))
-    assert answer.code == 400
-    assert answer.json["message"] == 'admission webhook "a.example.com" denied the request: a'
-
-
-async def test_a_webhook_changes_objects_with_a_patch(client: Client, webhook: Any) -> None:
-    patch = base64.b64encode(b'[{"op": "add", "path": "/data/added", "value": "yes"}]').decode()
-    where = await webhook(
-        lambda _: {"allowed": True, "patchType": "JSONPatch", "patch": patch, "warnings": ["careful"]}
-    )
-    await hook(client, "mutating", where)
-    answer = await client.ask("POST", MAPS, config("a", k="v"))
-    assert answer.json["data"] == {"k": "v", "added": "yes"}
-    assert answer.header("warning") == '299 - "careful"'
-
-
-@pytest.mark.parametrize(("failure", "code"), [("Fail", 500), ("Ignore", 201)])
-async def test_a_webhook_out_of_reach_counts_as_its_failure_policy_says(
-    client: Client, failure: str, code: int
-) -> None:
-    where = {"service": {"name": "nosuch", "namespace": "ns"}}
-    await hook(client, "validating", where, failurePolicy=failure)
-    answer = await client.ask("POST", MAPS, config("a"))
-    assert answer.code == code
 
 
 DENIED = "ValidatingAdmissionPolicy 'p' with binding 'p' denied request: "
