@@ -11,10 +11,10 @@ import base64
 import re
 from typing import Any
 
-import orjson
 import yaml
 from yaml.scanner import ScannerError
 
+from openapi.schema.gotext import go_syntax
 from openapi.schema.parse import YAMLError
 from openapi.schema.yamlbody import YAML_PROBLEMS
 
@@ -25,6 +25,7 @@ _TRUE = frozenset(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", 
 _FALSE = frozenset(("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"))
 _NULL = frozenset(("", "~", "null", "Null", "NULL"))
 _is_float = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?").fullmatch
+_anchor = re.compile(rb"&([-\w]+)").match
 _STR, _NULL_TAG, _BOOL, _INT, _FLOAT, _BINARY, _MERGE = (
     f"tag:yaml.org,2002:{word}" for word in ("str", "null", "bool", "int", "float", "binary", "merge")
 )
@@ -43,7 +44,11 @@ def parse_yaml(raw: bytes) -> tuple[Any, list[str]]:
         raise YAMLError(_problem(error, raw)) from None
     except yaml.YAMLError as error:
         raise YAMLError(f"yaml: {error}") from None
-    except (RecursionError, ValueError) as error:
+    except RecursionError:
+        raise YAMLError("yaml: exceeded max depth of 10000") from None
+    except YAMLError:
+        raise
+    except ValueError as error:
         raise YAMLError(f"yaml: {error}") from None
     finally:
         loader.dispose()
@@ -110,6 +115,8 @@ class _Loader(_BaseLoader):  # type: ignore[misc]
         super().__init__(raw)
         self.duplicate_keys: list[str] = []
         self.budget = 4 * len(raw) + 10_000  # aliases may not blow up a small text
+        self._text = raw
+        self._open: set[int] = set()
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
         if kind is yaml.ScalarNode:
@@ -122,9 +129,18 @@ class _Loader(_BaseLoader):  # type: ignore[misc]
             raise ValueError("document contains excessive aliasing")
         if isinstance(node, yaml.ScalarNode):
             return self.scalar(node)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.json_value(item) for item in node.value]
-        return self.mapping(node)
+        if id(node) in self._open:
+            start = node.start_mark.index
+            named = _anchor(self._text, start) or _anchor(self._text, self._text.rfind(b"&", 0, start))
+            raise ValueError(f"anchor '{named[1].decode() if named else ''}' value contains itself")
+        self._open.add(id(node))
+        value = (
+            [self.json_value(item) for item in node.value]
+            if isinstance(node, yaml.SequenceNode)
+            else self.mapping(node)
+        )
+        self._open.discard(id(node))
+        return value
 
     def scalar(self, node: Any) -> Any:
         text, tag = node.value, node.tag
@@ -138,7 +154,7 @@ class _Loader(_BaseLoader):  # type: ignore[misc]
             number = float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
             if number != number or number in (float("inf"), float("-inf")):
                 shown = "NaN" if number != number else "+Inf" if number > 0 else "-Inf"
-                raise ValueError(f"json: unsupported value: {shown}")
+                raise YAMLError(f"json: unsupported value: {shown}")
             return int(number) if number.is_integer() and abs(number) < 2**53 else number
         if tag == _BINARY:
             return base64.b64decode(text).decode("utf-8", "replace")
@@ -153,14 +169,14 @@ class _Loader(_BaseLoader):  # type: ignore[misc]
                 for source in reversed(sources):
                     merged.update(self.mapping(source))
                 continue
-            key = self.key(key_node)
+            key = self.key(key_node, value_node)
             if key in own:
                 line = key_node.start_mark.line + 1
                 self.duplicate_keys.append(f'line {line}: key "{key}" already set in map')
             own[key] = self.json_value(value_node)
         return {**merged, **own}
 
-    def key(self, node: Any) -> str:
+    def key(self, node: Any, value_node: Any) -> str:
         value = self.json_value(node)
         if isinstance(value, str):
             return value
@@ -168,5 +184,7 @@ class _Loader(_BaseLoader):  # type: ignore[misc]
             return "true" if value else "false"
         if isinstance(value, int | float):
             return str(value)
-        shown = orjson.dumps(value).decode()
-        raise ValueError(f"unsupported map key of type {type(value).__name__}: {shown}")
+        if value is None:
+            below = go_syntax(self.json_value(value_node))
+            raise YAMLError(f"unsupported map key of type: %!s(<nil>), key: <nil>, value: {below}")
+        raise ValueError(f"invalid map key: {go_syntax(value).replace('map[string]', 'map[interface {}]')}")

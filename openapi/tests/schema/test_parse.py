@@ -124,6 +124,10 @@ def test_yaml_duplicates_name_their_lines() -> None:
         (b"a: [1", "yaml: line 1: did not find expected ',' or ']'"),
         (b"{", "yaml: line 1: did not find expected node content"),
         (b"a: b: c", "yaml: mapping values are not allowed in this context"),
+        (b"x: &a [*a]", "yaml: anchor 'a' value contains itself"),
+        (b"{null: d}", 'unsupported map key of type: %!s(<nil>), key: <nil>, value: "d"'),
+        (b"{[a]: b}", 'yaml: invalid map key: []interface {}{"a"}'),
+        (b"a: .inf", "json: unsupported value: +Inf"),
     ],
 )
 def test_broken_yaml_is_explained(raw: bytes, problem: str) -> None:
