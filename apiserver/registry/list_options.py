@@ -28,7 +28,9 @@ from openapi.meta.selectors import (
     parse_field_selector,
     parse_label_selector,
 )
+from openapi.schema.gojson import syntax_error
 
+_TOKEN_VERSION = "meta.k8s.io/v1"
 _MATCHES = ("", "Exact", "NotOlderThan")
 
 
@@ -51,6 +53,16 @@ class ListOptions:
     @property
     def selective(self) -> bool:
         return self.labels is not None or self.fields is not None
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the state at that very revision is asked for; pages of a revision have always been of that one."""
+        return bool(self.resource_version) and (self.match == "Exact" or (not self.match and self.limit > 0))
+
+    @property
+    def ignores_limit(self) -> bool:
+        """Any state will do, so the whole one is at hand."""
+        return self.resource_version == 0 and not self.token
 
     def matching(self, entries: Sequence[Entry]) -> Sequence[Entry]:
         """The entries that match. The usual selector, one label with one value, takes the short way."""
@@ -89,6 +101,9 @@ def list_options(request: RequestInfo, endpoint: Endpoint, *, watching: bool) ->
     labels = _labels(request.first("labelSelector"))
     fields = _fields_selector(request.first("fieldSelector"), endpoint)
     _check_together(request, watching=watching)
+    named = request.at.name
+    if named and fields is not None and fields.exact("metadata.name") != named:
+        raise status.bad_request("fieldSelector metadata.name doesn't match requested name")
     return ListOptions(
         labels=labels,
         fields=fields,
@@ -188,7 +203,7 @@ def _initial_events_errors(match: str, *, watching: bool) -> list[FieldError]:
 
 def encode_token(revision: int, start: str) -> str:
     """`start`: the key, relative to the resource's prefix, that the next chunk begins with."""
-    document = {"v": "meta.k8s.io/v1", "rv": revision, "start": start}
+    document = {"v": _TOKEN_VERSION, "rv": revision, "start": start}
     return base64.urlsafe_b64encode(orjson.dumps(document)).decode().rstrip("=")
 
 
@@ -204,21 +219,25 @@ def decode_token(text: str) -> tuple[int, str]:
     try:
         document = orjson.loads(raw)
     except orjson.JSONDecodeError as err:
-        first = raw[:1].decode("latin-1")
-        raise _bad_token(f"invalid character {first!r} looking for beginning of value") from err
-    if not isinstance(document, dict) or document.get("v") != "meta.k8s.io/v1":
-        raise status.bad_request(
-            'invalid continue token: continue key is not valid: server does not recognize this encoded version ""'
-        )
-    revision, start = document.get("rv", 0), document.get("start", "")
-    if not isinstance(revision, int) or not isinstance(start, str) or not start:
-        raise status.bad_request(
-            "invalid continue token: continue key is not valid: encoded start key empty (version meta.k8s.io/v1)"
-        )
-    if ".." in start.split("/") or "." in start.split("/"):
-        raise _bad_token(f"{start}")
+        raise _bad_token(syntax_error(raw)) from err
+    if not isinstance(document, dict):
+        what = {list: "array", str: "string", bool: "bool"}.get(type(document), "number")
+        raise _bad_token(f"json: cannot unmarshal {what} into Go value of type storage.continueToken")
+    version, revision, start = document.get("v", ""), document.get("rv", 0), document.get("start", "")
+    if version != _TOKEN_VERSION:
+        raise _wrong_token(f": server does not recognize this encoded version {version}")
+    if not isinstance(revision, int) or not revision:
+        raise _wrong_token(f": incorrect encoded start resourceVersion (version {_TOKEN_VERSION})")
+    if not isinstance(start, str) or not start:
+        raise _wrong_token(f": encoded start key empty (version {_TOKEN_VERSION})")
+    if {"", ".", ".."} & set(start.removeprefix("/").split("/")):
+        raise _bad_token(start)
     return revision, start
 
 
+def _wrong_token(why: str) -> status.StatusError:
+    return status.bad_request(f"invalid continue token: continue key is not valid{why}")
+
+
 def _bad_token(why: str) -> status.StatusError:
-    return status.bad_request(f"invalid continue token: continue key is not valid: {why}")
+    return _wrong_token(f": {why}")

@@ -73,7 +73,8 @@ class Reads:
             prefix = endpoint.stored.key_prefix(namespace)
             after = prefix + _before(start)
             return await self._history(endpoint, namespace, options, revision, after)
-        if options.match == "Exact" and options.resource_version:
+        if options.is_exact:
+            assert options.resource_version is not None
             return await self._history(endpoint, namespace, options, options.resource_version, "")
         cache = self._store.cache(endpoint.stored)
         await self._reach(endpoint, cache, options.resource_version)
@@ -167,8 +168,8 @@ def _page(
     options: ListOptions,
     revision: int,
 ) -> Listed:
-    """The matches, at most `limit` of them where there is one."""
-    if options.limit == 0 or len(entries) <= options.limit:
+    """The matches, at most `limit` of them where there is one. Whether what is left matches is not looked at."""
+    if options.limit == 0 or len(entries) <= options.limit or options.ignores_limit:
         return Listed(options.matching(entries), revision)
     prefix = endpoint.stored.key_prefix(namespace)
     if predicate is None:
@@ -176,10 +177,10 @@ def _page(
         token = encode_token(revision, chosen[-1].key[len(prefix) :] + "\0")
         return Listed(chosen, revision, token, len(entries) - options.limit)
     matches: list[Entry] = []
-    for entry in entries:
+    for index, entry in enumerate(entries):
         if predicate(entry):
-            if len(matches) == options.limit:
-                token = encode_token(revision, matches[-1].key[len(prefix) :] + "\0")
-                return Listed(matches, revision, token, -1)
             matches.append(entry)
+            if len(matches) == options.limit and index + 1 < len(entries):
+                token = encode_token(revision, entry.key[len(prefix) :] + "\0")
+                return Listed(matches, revision, token, -1)
     return Listed(matches, revision)

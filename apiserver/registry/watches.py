@@ -17,7 +17,7 @@ from apiserver.registry.context import Context
 from apiserver.registry.endpoint import Endpoint
 from apiserver.registry.list_options import ListOptions, list_options
 from apiserver.registry.reads import Reads
-from apiserver.registry.tables import column_definitions, include_object, internal_type, transformed_object
+from apiserver.registry.tables import column_definitions, include_object, transformed_object
 from apiserver.response import JSON, PROTOBUF, Reply, encode, head
 from apiserver.storage.backend import Compacted
 from apiserver.storage.entry import Entry
@@ -56,12 +56,8 @@ class Watches:
             options.name = options.name or context.info.at.name
         if context.negotiated.form == "Table":
             include_object(context.info)
-        elif context.negotiated.form == "PartialObjectMetadataList":
-            raise status.not_acceptable(
-                "you requested PartialObjectMetadataList, but the requested object is not a list "
-                f"({internal_type(context.endpoint)})"
-            )
         stream = _Stream(context, options, self._frame(context))
+        stream.is_unshowable = context.negotiated.form == "PartialObjectMetadataList"
         if context.endpoint.conversion is not None:
             stream.convert = _converter(context)
         self.open += 1
@@ -90,6 +86,9 @@ class Watches:
         gone.add_done_callback(lambda _: watcher.close())
         try:
             await stream.start()
+            if stream.is_unshowable and entries:
+                await stream.end()
+                return
             watcher.sink = stream.sink()
             for begin in range(0, len(entries), INITIAL_BATCH):
                 await stream.send(
@@ -120,6 +119,8 @@ class Watches:
                 return
             until = min(mark, end) if options.bookmarks else end
             frames = await watcher.next(max(until - now, 0.0))
+            if frames and stream.is_unshowable:
+                return
             if frames and stream.convert is not None:
                 frames = await stream.convert(frames)
             if frames:
@@ -154,6 +155,8 @@ class Watches:
 
     def _frame(self, context: Context) -> Frame:
         endpoint = context.endpoint
+        if context.negotiated.form == "PartialObjectMetadataList":
+            return _unshown_frame
         if context.negotiated.media == PROTOBUF:
             return _protobuf_frame(context)
         opening = endpoint.object_head
@@ -185,6 +188,11 @@ def _protobuf_frame(context: Context) -> Frame:
         return encode_event(kind, encode(shown, PROTOBUF))
 
     return transformed if context.negotiated.form else whole
+
+
+def _unshown_frame(kind: str, entry: Entry, revision: int) -> bytes:
+    """Of an event that ends the stream instead."""
+    return b"\n"
 
 
 def _stored_frame(kind: str, entry: Entry, revision: int) -> bytes:
@@ -251,6 +259,8 @@ class _Stream:
         self.frame = frame
         self.convert: Convert | None = None
         """Set where a webhook has to convert objects before their events can be sent."""
+        self.is_unshowable = False
+        """Set where no object has the form that is asked for: the stream ends at its first event."""
 
     async def start(self) -> None:
         media = PROTOBUF + ";stream=watch" if self._context.negotiated.media == PROTOBUF else JSON
@@ -272,6 +282,7 @@ class _Stream:
         if (
             connection is None
             or self._needs_columns
+            or self.is_unshowable
             or self.convert is not None
             or not connection.cycle.chunked_encoding
         ):

@@ -119,6 +119,28 @@ async def test_metadata_only_forms(client: Client) -> None:
     assert item["kind"] == "PartialObjectMetadata" and "data" not in item
 
 
+async def test_a_watch_of_lists_of_metadata_ends_at_its_first_event(client: Client) -> None:
+    await fill(client, "a")
+    accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+    answer = await client.ask("GET", f"{MAPS}?watch=1&timeoutSeconds=60", accept=accept)
+    assert (answer.code, answer.body) == (200, b"")
+
+
+async def test_limits_at_versions(client: Client) -> None:
+    await fill(client, "a", "b")
+    version = (await client.ask("GET", f"{MAPS}/a")).json["metadata"]["resourceVersion"]
+
+    async def names(query: str) -> tuple[list[str], bool]:
+        listed = (await client.ask("GET", f"{MAPS}?limit=1&{query}")).json
+        return [item["metadata"]["name"] for item in listed["items"]], "continue" in listed["metadata"]
+
+    assert await names("resourceVersion=0") == (["a", "b"], False)
+    assert await names(f"resourceVersion={version}") == (["a"], False)
+    assert await names(f"resourceVersion={version}&resourceVersionMatch=NotOlderThan") == (["a"], True)
+    await client.patch(f"{MAPS}/a", {"metadata": {"labels": {"x": "y"}}})
+    assert await names("labelSelector=x") == (["a"], True)
+
+
 async def test_a_future_version_is_waited_for_and_then_refused(client: Client) -> None:
     answer = await client.ask("GET", f"{MAPS}?resourceVersion=999999&resourceVersionMatch=Exact")
     assert answer.code == 504
