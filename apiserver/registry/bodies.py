@@ -7,6 +7,7 @@ staging/src/k8s.io/apimachinery/pkg/runtime/serializer/json/json.go
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from apiserver.registry.endpoint import Endpoint
@@ -37,13 +38,18 @@ _OPTIONS = frozenset(
     ("CreateOptions", "DeleteOptions", "GetOptions", "ListOptions", "PatchOptions", "UpdateOptions", "WatchEvent")
 )
 """Kinds that every group has."""
+_TOKEN = r"[-!#$%&'*+.^_`|~0-9A-Za-z]+"
+_MEDIA_TYPE = re.compile(rf'\s*({_TOKEN}(?:/{_TOKEN})?)\s*(?:;\s*{_TOKEN}\s*=\s*(?:{_TOKEN}|"[^"]*")\s*)*;?\s*')
 SCHEME = "pkg/api/legacyscheme/scheme.go:30"
 META = "pkg/apis/meta/internalversion/scheme/register.go:31"
 
 
 def media_type(header: str) -> str:
-    """The media type of a Content-Type header; JSON where there is none."""
-    return header.split(";", 1)[0].strip().lower() or JSON
+    """The media type of a Content-Type header; JSON where there is none, '' where the header is malformed."""
+    if header == JSON or not header:
+        return JSON
+    found = _MEDIA_TYPE.fullmatch(header)
+    return found[1].lower() if found is not None else ""
 
 
 def unsupported(accepted: str = ACCEPTED_BODIES) -> status.StatusError:

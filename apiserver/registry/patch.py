@@ -6,21 +6,22 @@ Follows: staging/src/k8s.io/apiserver/pkg/endpoints/handlers/patch.go
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import orjson
 
-from apiserver.registry.bodies import SCHEME, decode_object, media_type, strict_error, told, unsupported
+from apiserver.registry.bodies import SCHEME, cannot_handle, decode_object, strict_error, told
 from apiserver.registry.call import Call
+from apiserver.registry.patch_bodies import MERGE_PATCH, STRATEGIC_PATCH, cannot_unmarshal, read_patch
 from apiserver.registry.writes import Change, check_name, check_namespace
-from openapi.catalog import GroupVersionKind, split_api_version
+from openapi.catalog import GroupVersionKind, Resource, split_api_version
 from openapi.meta import field as field_errors
 from openapi.meta import status
-from openapi.schema.apply import ApplyConflict, ApplyError, apply
-from openapi.schema.decode import DecodeError, decode
+from openapi.schema.apply import ApplyConflict, ApplyError, apply, title
+from openapi.schema.convert import ConversionError, convert
+from openapi.schema.decode import DecodeError, decode, kind_error
 from openapi.schema.defaults import apply_defaults
 from openapi.schema.gojson import JSONSyntaxError
 from openapi.schema.gotext import go_value, in_go_order
@@ -29,39 +30,24 @@ from openapi.schema.load import schema_for
 from openapi.schema.merge import StrategicMergeError, strategic_merge
 from openapi.schema.mergepatch import json_merge
 from openapi.schema.node import Node
-from openapi.schema.parse import parse
 from openapi.schema.yamlbody import YAMLError, parse_yaml
 
 Object = dict[str, Any]
 
-JSON_PATCH = "application/json-patch+json"
-MERGE_PATCH = "application/merge-patch+json"
-STRATEGIC_PATCH = "application/strategic-merge-patch+json"
-APPLY_PATCH = "application/apply-patch+yaml"
-BUILT_IN_TYPES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
-CUSTOM_TYPES = (JSON_PATCH, MERGE_PATCH, APPLY_PATCH)
-
-
-def patch_type(content_type: str, *, custom: bool) -> str:
-    """The form of a patch. Raises 415."""
-    media = media_type(content_type)
-    accepted = CUSTOM_TYPES if custom else BUILT_IN_TYPES
-    if media not in accepted:
-        raise unsupported(", ".join(accepted if custom else (*accepted, "application/apply-patch+cbor")))
-    return media
-
 
 def patch_change(call: Call, media: str, raw: bytes) -> Change:
-    """The change that a JSON, merge or strategic merge patch asks for. Raises 400 for a body that is none."""
-    document, duplicates = _document(raw, media)
+    """The change that a JSON, merge or strategic merge patch asks for; it raises 400 for a body that is none."""
+    read = cache(lambda: read_patch(raw, media, call.options.validation))
 
     def change(current: Object | None) -> Object:
         assert current is not None
+        document, duplicates = read()
         if media == STRATEGIC_PATCH:
-            obj = _strategic(call, current, document)
             shown = partial(go_value, document)
+            obj = _strategic(call, current, document)
             resets = _resets_ownership(obj)
-            problems = duplicates + sorted(_converted(call, obj, shown))
+            obj, unknown = _converted(call, obj, partial(_strategic, call, current, document), shown)
+            problems = duplicates + sorted(unknown)
         else:
             obj = _patched(current, document, media)
             shown = partial(_patched_text, current, document, media)
@@ -83,8 +69,27 @@ def _resets_ownership(obj: Object) -> bool:
 
 
 def apply_change(call: Call, raw: bytes) -> Change:
-    """The change that a server-side apply asks for. Raises 400 for a body that cannot be applied."""
+    """The change that a server-side apply asks for; it raises 400 for a body that cannot be applied."""
     row = call.endpoint.resource
+    read = cache(lambda: _configuration(row, raw))
+
+    def change(current: Object | None) -> Object:
+        document, duplicates = read()
+        obj = _applied(call, current, document)
+        if duplicates and call.options.validation == "Strict":
+            why = f"error converting YAML to JSON: {duplicates[0]}"
+            raise status.bad_request(f"error strict decoding YAML: {why}")
+        uid = (obj.get("metadata") or {}).get("uid")
+        if current is None and uid:
+            why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+            raise status.conflict(row.group, row.resource, call.name, why)
+        return _finished(call, obj, duplicates)
+
+    return change
+
+
+def _configuration(row: Resource, raw: bytes) -> tuple[Object, list[str]]:
+    """The object that a body applies, and the text of its duplicate keys, if any. Raises 400."""
     try:
         document, duplicates = parse_yaml(raw)
     except (JSONSyntaxError, YAMLError) as err:
@@ -92,21 +97,27 @@ def apply_change(call: Call, raw: bytes) -> Change:
         raise status.bad_request(f"error decoding YAML: error converting YAML to JSON: {text}") from err
     document = {} if document is None else document
     if not isinstance(document, dict):
-        raise status.bad_request(f"error decoding YAML: {_cannot_unmarshal(document)}")
+        raise status.bad_request(f"error decoding YAML: {cannot_unmarshal(document)}")
     kind, version = (value if isinstance(value, str) else "" for value in map(document.get, ("kind", "apiVersion")))
     if (version, kind) != (row.api_version, row.kind):
         group, _, short = version.rpartition("/")
         raise status.bad_request(f"invalid object type: {group}/{short}, Kind={kind}")
     document.setdefault("metadata", {})
+    return document, duplicates
 
-    def change(current: Object | None) -> Object:
+
+def _applied(call: Call, current: Object | None, document: Object) -> Object:
+    """The object after an apply. Raises what forbids it."""
+    row, node = call.endpoint.resource, call.endpoint.node
+
+    def merged() -> Object:
         try:
             obj, _ = apply(
                 current,
                 document,
                 manager=call.manager,
                 force=bool(call.options.force),
-                node=call.endpoint.node,
+                node=node,
                 api_version=row.api_version,
                 subresource=call.subresource,
                 now=call.now_text,
@@ -117,17 +128,26 @@ def apply_change(call: Call, raw: bytes) -> Change:
             raise status.apply_conflict(str(err), err.causes) from err
         except ApplyError as err:
             raise _apply_error(err) from err
-        if duplicates and call.options.validation == "Strict":
-            why = f"error converting YAML to JSON: {duplicates[0]}"
-            raise status.bad_request(f"error strict decoding YAML: {why}")
-        uid = (obj.get("metadata") or {}).get("uid")
-        if current is None and uid:
-            why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
-            raise status.conflict(row.group, row.resource, call.name, why)
-        decode_object(obj, call.endpoint.node, row.gvk)
-        return _finished(call, obj, duplicates)
+        return obj
 
-    return change
+    obj = merged()
+    try:
+        decode(obj, node, row.gvk)
+    except DecodeError as err:
+        if row.custom:
+            raise cannot_handle(row.gvk, str(err)) from err
+        obj = merged()
+        try:
+            convert(obj, node)
+        except ConversionError as unfit:
+            group_version = row.api_version if row.group else f"/{row.version}"
+            text = (
+                f"failed to convert new object ({title(document)}) to proper version: "
+                f"unable to convert unstructured object to {group_version}, Kind={row.kind}: {unfit}"
+            )
+            raise status.StatusError(500, "", text) from unfit
+        decode_object(obj, node, row.gvk)
+    return obj
 
 
 def _apply_error(err: ApplyError) -> status.StatusError:
@@ -146,41 +166,21 @@ def _finished(call: Call, obj: Object, problems: list[str]) -> Object:
     return obj
 
 
-def _document(raw: bytes, media: str) -> tuple[Any, list[str]]:
-    try:
-        document, duplicates = parse(raw)
-    except JSONSyntaxError as err:
-        raise status.bad_request(str(err) if media == STRATEGIC_PATCH else f"error decoding patch: {err}") from err
-    if media == JSON_PATCH:
-        return document, duplicates
-    if document is None:
-        return {}, duplicates
-    if not isinstance(document, dict):
-        text = _cannot_unmarshal(document)
-        raise status.bad_request(text if media == STRATEGIC_PATCH else f"error decoding patch: {text}")
-    return document, duplicates
-
-
-def _cannot_unmarshal(value: Any, target: str = "map[string]interface {}") -> str:
-    what = {list: "array", dict: "object", str: "string", bool: "bool"}.get(type(value), "number")
-    return f"json: cannot unmarshal {what} into Go value of type {target}"
-
-
 def _patched(current: Object, document: Any, media: str) -> Object:
     if media == MERGE_PATCH:
-        merged: Any = json_merge(current, document)
+        merged: Any = json_merge(current, document) if isinstance(document, dict) else document
     else:
         try:
             merged = json_patch(current, document)
         except TooManyOperations as err:
             raise status.request_entity_too_large(str(err)) from err
         except InvalidPatch as err:
-            raise status.bad_request(f"error decoding patch: {err}") from err
+            raise status.bad_request(str(err)) from err
         except JsonPatchError as err:
             text = "the server rejected our request due to an error in our request"
             raise status.StatusError(422, "Invalid", text, details={}) from err
     if not isinstance(merged, dict):
-        raise _invalid_patch(_json_text(merged), _cannot_unmarshal(merged))
+        raise _invalid_patch(_json_text(merged), kind_error(merged))
     return merged
 
 
@@ -191,30 +191,29 @@ def _strategic(call: Call, current: Object, document: Object) -> Object:
         raise status.StatusError(err.code, err.reason, str(err), details=err.details) from err
 
 
-_MISMATCH = re.compile(r"json: cannot unmarshal (\w+).* of type (\S+)$")
-_GO_KINDS = {"object": "map", "array": "slice", "number": "int64"}
-
-
-def _converted(call: Call, obj: Object, shown: Callable[[], str]) -> list[str]:
-    """As `_decoded`, in the words of the converter that reads merged documents."""
-    row = call.endpoint.resource
+def _converted(
+    call: Call, obj: Object, merged_again: Callable[[], Object], shown: Callable[[], str]
+) -> tuple[Object, list[str]]:
+    """As `_decoded`, by the converter that reads merged documents."""
+    row, node = call.endpoint.resource, call.endpoint.node
     try:
-        return decode(obj, call.endpoint.node, row.gvk)
-    except DecodeError as err:
-        why, found = str(err), _MISMATCH.match(str(err))
-        if found is not None:
-            kind, wanted = _GO_KINDS.get(found[1], found[1]), found[2]
-            if wanted.startswith(("[]", "map[")):
-                why = f"cannot restore {'slice' if wanted.startswith('[]') else 'map'} from {kind}"
-            elif "." in wanted:
-                why = f"cannot restore struct from: {kind}"
-        raise _invalid_patch(shown(), why) from err
+        return obj, decode(obj, node, row.gvk)
+    except DecodeError:
+        obj = merged_again()
+    try:
+        convert(obj, node)
+        return obj, decode(obj, node, row.gvk)
+    except (ConversionError, DecodeError) as err:
+        raise _invalid_patch(shown(), str(err)) from err
 
 
 def _decoded(call: Call, obj: Object, shown: Callable[[], str]) -> list[str]:
     row = call.endpoint.resource
     node = call.endpoint.node
-    kind, version = obj.get("kind", row.kind), obj.get("apiVersion", row.api_version)
+    why = kind_error(obj)
+    if why:
+        raise _invalid_patch(shown(), why)
+    kind, version = obj.get("kind") or row.kind, obj.get("apiVersion") or row.api_version
     if (version, kind) != (row.api_version, row.kind) and not row.custom:
         node = _other_kind(version, kind, shown)
     try:

@@ -13,7 +13,8 @@ from apiserver.registry.context import Context
 from apiserver.registry.deletes import Deletes, status_of
 from apiserver.registry.list_options import ListOptions, list_options
 from apiserver.registry.options import WriteOptions, delete_options, write_options
-from apiserver.registry.patch import APPLY_PATCH, apply_change, patch_change, patch_type
+from apiserver.registry.patch import apply_change, patch_change
+from apiserver.registry.patch_bodies import APPLY_PATCH, patch_type
 from apiserver.registry.reads import Listed, Reads
 from apiserver.registry.tables import transformed_list, transformed_object
 from apiserver.registry.writes import Writes, Written, check_name, check_namespace

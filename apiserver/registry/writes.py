@@ -180,6 +180,7 @@ class Writes:
             raise status.not_found(row.group, row.resource, call.name)
         obj = change(None)
         check_namespace(call, obj["metadata"])
+        version_number(obj["metadata"].pop("resourceVersion", ""))  # read, but there is nothing that it could be of
         return await self._create_once(call, obj)
 
     async def _update_once(self, call: Call, change: Change, current: Entry, uid: str) -> Written:
@@ -389,14 +390,7 @@ def check_name(call: Call, meta: Object) -> None:
 
 def check_version(call: Call, meta: Object, revision: int) -> None:
     """The resourceVersion of an update is a precondition; some kinds insist on one."""
-    text = meta.get("resourceVersion", "")
-    version = 0
-    if text:
-        if not text.isdigit() or not text.isascii() or int(text) >= 1 << 64:
-            quoted = field_errors.quote(text)
-            why = "value out of range" if text.isdigit() and text.isascii() else "invalid syntax"
-            raise status.StatusError(500, "", f"strconv.ParseUint: parsing {quoted}: {why}")
-        version = int(text)
+    version = version_number(meta.get("resourceVersion", ""))
     if version == 0:
         if call.strategy.allow_unconditional_update:
             return
@@ -405,6 +399,16 @@ def check_version(call: Call, meta: Object, revision: int) -> None:
         raise status.invalid(row.group, row.resource, call.name, [error])
     if version != revision:
         raise conflict(call, status.MODIFIED)
+
+
+def version_number(text: str) -> int:
+    """The revision that a resourceVersion names; 0 for none. Raises a 500 for what is no number."""
+    if not text:
+        return 0
+    if not text.isdigit() or not text.isascii() or int(text) >= 1 << 64:
+        why = "value out of range" if text.isdigit() and text.isascii() else "invalid syntax"
+        raise status.StatusError(500, "", f"strconv.ParseUint: parsing {field_errors.quote(text)}: {why}")
+    return int(text)
 
 
 def keep_system_metadata(meta: Object, old: Object) -> None:

@@ -119,7 +119,7 @@ def apply(
         problems = misfit(node, live, allow_duplicates=True)
         if not problems:
             raise
-        raise ApplyError(f"failed to create typed live object ({_title(live)}): {problems}") from error
+        raise ApplyError(f"failed to create typed live object ({title(live)}): {problems}") from error
     if conflicts and manager == _KUBECTL and not force:
         conflicts = _unless_last_applied(conflicts, live, scope)
     if conflicts and not force:
@@ -154,11 +154,11 @@ def _check(patch: Object, scope: Scope) -> None:
         raise ApplyError("metadata.managedFields must be nil", 400, "BadRequest")
     problems = misfit(scope.node, patch)
     if problems:
-        raise ApplyError(f"failed to create typed patch object ({_title(patch)}): {problems}")
+        raise ApplyError(f"failed to create typed patch object ({title(patch)}): {problems}")
 
 
-def _title(patch: Object) -> str:
-    """`namespace/name; group/version, Kind=kind`."""
+def title(patch: Object) -> str:
+    """How messages name an object: `namespace/name; group/version, Kind=kind`."""
     metadata = patch.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     version = patch.get("apiVersion", "")

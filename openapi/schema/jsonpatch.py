@@ -40,18 +40,41 @@ def json_patch(current: Any, operations: Any) -> Any:
     return _Document(current).run(operations)
 
 
+def strict_errors(operations: Any) -> list[str]:
+    """What a strict reader finds in a JSON patch: `unknown field "[0].x"` for each. Raises InvalidPatch."""
+    if operations is None:
+        return []
+    if not isinstance(operations, list):
+        raise InvalidPatch(_mismatch(operations, "value of type []handlers.jsonPatchOp"))
+    unknown = []
+    for index, operation in enumerate(operations):
+        if operation is None:
+            continue
+        if not isinstance(operation, dict):
+            raise InvalidPatch(_mismatch(operation, "value of type handlers.jsonPatchOp"))
+        for name, value in operation.items():
+            if name not in _OPERATION_FIELDS:
+                unknown.append(f'unknown field "[{index}].{name}"')
+            elif name != "value" and value is not None and not isinstance(value, str):
+                raise InvalidPatch(_mismatch(value, f"struct field jsonPatchOp.{name} of type string"))
+    return unknown
+
+
+_OPERATION_FIELDS = frozenset(("op", "path", "from", "value"))
+
+
+def _mismatch(value: Any, place: str) -> str:
+    return f"json: cannot unmarshal {_go_kind(value)} into Go {place}"
+
+
 def _check(operations: Any) -> None:
     if operations is None:
         return
     if not isinstance(operations, list):
-        raise InvalidPatch(
-            f"json: cannot unmarshal {_go_kind(operations)} into Go value of type jsonpatch.Patch"
-        )
+        raise InvalidPatch(_mismatch(operations, "value of type jsonpatch.Patch"))
     for operation in operations:
         if operation is not None and not isinstance(operation, dict):
-            raise InvalidPatch(
-                f"json: cannot unmarshal {_go_kind(operation)} into Go value of type jsonpatch.Operation"
-            )
+            raise InvalidPatch(_mismatch(operation, "value of type jsonpatch.Operation"))
     if len(operations) > MAX_OPERATIONS:
         raise TooManyOperations(
             f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}"

@@ -307,6 +307,8 @@ def _merge_ordered_list(out: Object, patch: Object, directive: str, node: Node |
     else:
         merged = _merge_list(original, items, field)
     originals = [] if original is _ABSENT else original
+    if field.merge_key and merged:
+        _check_maps(order)
     _has_maps(originals, [] if items is _ABSENT else items)
     deleted = [item for item in merged if _is_deletion(item)]
     kept = [item for item in merged if not _is_deletion(item)]
@@ -328,6 +330,13 @@ def _check_order(patch: list[Any], order: list[Any], merge_key: str) -> None:
         raise StrategicMergeError(
             f"The order in patch list:\n{go_value(patch)}\n doesn't match {_ELEMENT_ORDER} list:\n{go_value(order)}\n"
         )
+
+
+def _check_maps(order: list[Any]) -> None:
+    """The entries of an order list for items with keys must be maps."""
+    for index, entry in enumerate(order):
+        if not isinstance(entry, dict):
+            raise StrategicMergeError(f"value for key {index} is not a map.")
 
 
 def _is_deletion(item: Any) -> bool:

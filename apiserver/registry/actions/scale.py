@@ -13,7 +13,8 @@ from apiserver.registry.actions.services import Services
 from apiserver.registry.bodies import decode_object, judge_problems
 from apiserver.registry.call import Call
 from apiserver.registry.context import Context
-from apiserver.registry.patch import APPLY_PATCH, apply_change, patch_change, patch_type
+from apiserver.registry.patch import apply_change, patch_change
+from apiserver.registry.patch_bodies import APPLY_PATCH, patch_type
 from apiserver.registry.tables import transformed_object
 from apiserver.registry.writes import Change, check_name, check_namespace
 from apiserver.resources.scale import ScaleFields, apply_scale, has_replicas, to_scale, validate_scale

@@ -11,6 +11,7 @@ from apiserver.tests.conftest import Client
 MAPS = "/api/v1/namespaces/ns/configmaps"
 SCALES = "/apis/apps/v1/namespaces/ns/deployments"
 UNAVAILABLE = "406: Not Acceptable\n\nAvailable representations: "
+TOKEN = "invalid continue token: continue key is not valid"
 TIMEOUT = "invalid timeout specified in the request URL - time: "
 NUMBER = 'ConfigMap in version "v1" cannot be handled as a ConfigMap: json: cannot unmarshal number '
 
@@ -20,11 +21,18 @@ NUMBER = 'ConfigMap in version "v1" cannot be handled as a ConfigMap: json: cann
     [
         (f"{MAPS}?fieldSelector=metadata.name=a%5Cx", 400, "invalid field selector: invalid escape sequence: \\x"),
         (f"{MAPS}?fieldSelector=metadata.name=a=b", 400, "invalid field selector: unescaped character in value: 61"),
+        ("/api/v1/watch/namespaces/ns/configmaps/a?fieldSelector=metadata.name=b", 400,
+         "fieldSelector metadata.name doesn't match requested name"),
+        (f"{MAPS}?continue=eyJ2IjoieCJ9", 400, TOKEN + ": server does not recognize this encoded version x"),
+        (f"{MAPS}?continue=NQ", 400,
+         TOKEN + ": json: cannot unmarshal number into Go value of type storage.continueToken"),
+        (f"{MAPS}?continue=eyJ2IjoibWV0YS5rOHMuaW8vdjEifQ", 400,
+         TOKEN + ": incorrect encoded start resourceVersion (version meta.k8s.io/v1)"),
         (f"{MAPS}?timeout=x", 400, TIMEOUT + 'invalid duration "x"'),
         (f"{MAPS}?timeout=1", 400, TIMEOUT + 'missing unit in duration "1"'),
         (f"{MAPS}?timeout=1h1x", 400, TIMEOUT + 'unknown unit "x" in duration "1h1x"'),
     ],
-)
+)  # fmt: skip
 async def test_queries(client: Client, path: str, code: int, text: str) -> None:
     answer = await client.ask("GET", path)
     assert (answer.code, answer.json["message"]) == (code, text)
@@ -118,6 +126,77 @@ async def test_bodies(client: Client, body: bytes, text: str) -> None:
 async def test_options_of_a_deletion_are_refused_without_a_reason(client: Client, body: bytes, text: str) -> None:
     answer = await client.ask("DELETE", f"{MAPS}/a", body)
     assert (answer.code, answer.json["message"], answer.json.get("reason")) == (500, text, None)
+
+
+PATCH_JSON, PATCH_MERGE, PATCH_STRATEGIC = (
+    f"application/{name}+json" for name in ("json-patch", "merge-patch", "strategic-merge-patch")
+)
+NO_MAP = "json: cannot unmarshal array into Go value of type map[string]interface {}"
+
+
+@pytest.mark.parametrize(
+    ("media", "query", "body", "code", "text"),
+    [
+        (PATCH_JSON, "", b"{}", 400,
+         "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp"),
+        (PATCH_JSON, "fieldValidation=Ignore", b"{}", 400,
+         "json: cannot unmarshal object into Go value of type jsonpatch.Patch"),
+        (PATCH_JSON, "fieldValidation=Ignore", b"[", 400, "unexpected end of JSON input"),
+        (PATCH_MERGE, "", b"null", 400, "Invalid JSON Patch"),
+        (PATCH_MERGE, "", b"[]", 400, "error decoding patch: " + NO_MAP),
+        (PATCH_MERGE, "fieldValidation=Ignore", b"{", 400, "Invalid JSON Patch"),
+        (PATCH_MERGE, "fieldValidation=Ignore", b"5", 400, "Invalid JSON Patch"),
+        (PATCH_STRATEGIC, "fieldValidation=Ignore", b"[]", 400, NO_MAP),
+        (PATCH_STRATEGIC, "", b'{"data":{"k":5}}', 422,
+         ' "" is invalid: patch: Invalid value: "map[data:map[k:5]]": cannot convert int64 to string'),
+        ("text/plain", "", b"{}", 415, "415: Unsupported Media Type"),
+        ("application/Merge-patch+json", "", b"{}", 415, "415: Unsupported Media Type"),
+        ("application/json, application/merge-patch+json", "", b"{}", 415,
+         "the body of the request was in an unknown format - accepted media types include: "
+         f"{PATCH_JSON}, {PATCH_MERGE}, {PATCH_STRATEGIC}, application/apply-patch+yaml"),
+        (PATCH_MERGE + ";charset=utf-8", "", b"{}", 200, None),
+    ],
+)  # fmt: skip
+async def test_patches(client: Client, media: str, query: str, body: bytes, code: int, text: str | None) -> None:
+    await client.create(MAPS, {"metadata": {"name": "a"}, "data": {"k": "v"}})
+    answer = await client.ask("PATCH", f"{MAPS}/a?{query}", body, content_type=media)
+    assert (answer.code, answer.json.get("message")) == (code, text)
+    if code == 415:
+        assert answer.json.get("details") == ({} if text == "415: Unsupported Media Type" else None)
+
+
+@pytest.mark.parametrize("media", [PATCH_JSON, PATCH_MERGE, PATCH_STRATEGIC])
+async def test_a_patch_of_nothing_is_not_looked_at(client: Client, media: str) -> None:
+    answer = await client.ask("PATCH", f"{MAPS}/a", b"{", content_type=media)
+    assert (answer.code, answer.json["message"]) == (404, 'configmaps "a" not found')
+
+
+async def test_unknown_fields_of_json_patch_operations_are_warned_of(client: Client) -> None:
+    await client.create(MAPS, {"metadata": {"name": "a"}, "data": {"k": "v"}})
+    body = b'[{"op":"add","op":"add","path":"/data/l","value":"w","x":1}]'
+    answer = await client.ask("PATCH", f"{MAPS}/a", body, content_type=PATCH_JSON)
+    assert answer.code == 200
+    assert answer.headers["warning"] == [
+        '299 - "json patch duplicate field \\"[0].op\\""',
+        '299 - "json patch unknown field \\"[0].x\\""',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "text"),
+    [
+        (b'{"metadata":{"name":"a","resourceVersion":"5"}}', 201, None),
+        (b'{"metadata":{"name":"a","resourceVersion":"x"}}', 500, 'strconv.ParseUint: parsing "x": invalid syntax'),
+        (b'{"metadata":{"name":"a"},"binaryData":{"k":"!!"}}', 500,
+         "failed to convert new object (/a; /v1, Kind=ConfigMap) to proper version: unable to convert unstructured "
+         "object to /v1, Kind=ConfigMap: error decoding from json: illegal base64 data at input byte 0"),
+    ],
+)  # fmt: skip
+async def test_applying_what_is_not_there(client: Client, body: bytes, code: int, text: str | None) -> None:
+    body = b'{"apiVersion":"v1","kind":"ConfigMap",' + body[1:]
+    path = f"{MAPS}/a?fieldManager=m"
+    answer = await client.ask("PATCH", path, body, content_type="application/apply-patch+yaml")
+    assert (answer.code, answer.json.get("message")) == (code, text)
 
 
 TWICE = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  k: v\n  k: w\nx: 1\nx: 2\n"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from openapi.schema import jsonpatch
-from openapi.schema.jsonpatch import InvalidPatch, JsonPatchError, TooManyOperations, json_patch
+from openapi.schema.jsonpatch import InvalidPatch, JsonPatchError, TooManyOperations, json_patch, strict_errors
 
 
 @pytest.mark.parametrize(
@@ -83,6 +83,28 @@ def test_what_cannot_be_done_fails(operation: Any) -> None:
 def test_what_is_no_patch_is_invalid(document: Any, text: str) -> None:
     with pytest.raises(InvalidPatch, match=text):
         json_patch({}, document)
+
+
+@pytest.mark.parametrize(
+    ("document", "text"),
+    [
+        ({}, "object into Go value of type []handlers.jsonPatchOp"),
+        ("x", "string into Go value of type []handlers.jsonPatchOp"),
+        ([1], "number into Go value of type handlers.jsonPatchOp"),
+        ([{"op": 5}], "number into Go struct field jsonPatchOp.op of type string"),
+        ([{"op": "add", "path": []}], "array into Go struct field jsonPatchOp.path of type string"),
+    ],
+)
+def test_a_strict_reader_refuses_other_documents(document: Any, text: str) -> None:
+    with pytest.raises(InvalidPatch) as caught:
+        strict_errors(document)
+    assert str(caught.value) == f"json: cannot unmarshal {text}"
+
+
+def test_a_strict_reader_tells_fields_that_operations_do_not_have() -> None:
+    operations = [None, {"op": "add", "path": "/a", "value": {"x": 1}, "y": 2}]
+    assert strict_errors(operations) == ['unknown field "[1].y"']
+    assert strict_errors(None) == []
 
 
 def test_the_number_of_operations_is_limited() -> None:

@@ -104,6 +104,7 @@ def test_merging(current: Any, patch: Any, wanted: Any) -> None:
             500,
             "The order in patch list:\n[map[image:k name:c]]\n doesn't match $setElementOrder list:\n[map[name:d]]\n",
         ),
+        ({"$setElementOrder/items": ["d"]}, 500, "value for key 0 is not a map."),
         ({"$setElementOrder/items": "x"}, 500, "expected a []interface {}, but received a string"),
         ({"$setElementOrder/items": [], "items": None}, 500,
          "expected a []interface {}, but received a %!s(<nil>)"),
