@@ -69,7 +69,6 @@ class DaemonSetStatus(StatusOf):
 
 
 class DaemonSetStrategy(FixedSelector):
-    checked_twice = True
     subresources = {"status": DaemonSetStatus()}
     columns = DAEMON_SET
 

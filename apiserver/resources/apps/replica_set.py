@@ -45,7 +45,6 @@ class ReplicaSetStatus(StatusOf):
 
 
 class ReplicaSetStrategy(FixedSelector):
-    checked_twice = True
     subresources = {"status": ReplicaSetStatus()}
     columns = REPLICA_SET
     scale = WORKLOAD_SCALE

@@ -32,21 +32,17 @@ Struct = Mapping[str, Any]
 class FixedSelector(WithStatus):
     """A workload named by a DNS subdomain whose selector may not change."""
 
-    checked_twice = False
-    """An update is checked as a new object and once more as a change, so that errors of the spec come twice."""
-
     def validate_spec(self, spec: Struct, old_spec: Struct | None) -> Iterator[FieldError]:
         """What is wrong with the spec alone; `old_spec` is None for a new object."""
         raise NotImplementedError
 
     def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
         spec = obj.get("spec") or EMPTY
-        old_spec = None if old is None else old.get("spec") or EMPTY
-        if old is None or self.checked_twice:
+        if old is None:
             yield from validate_object_meta(obj["metadata"], namespaced=True, name=name_is_dns_subdomain)
-            yield from self.validate_spec(spec, old_spec)
-        if old is None or old_spec is None:
+            yield from self.validate_spec(spec, None)
             return
+        old_spec = old.get("spec") or EMPTY
         yield from validate_object_meta_update(obj["metadata"], old["metadata"])
         yield from self.validate_spec(spec, old_spec)
         selector = spec.get("selector")

@@ -88,11 +88,11 @@ class PersistentVolumeClaims(Strategy):
         normalize_data_sources(spec)
 
     def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
-        yield from _validate_claim(obj, old)
         if old is not None:
-            # An update is checked as a new object and as a change, which repeats the same rules.
             yield from validate_object_meta_update(obj["metadata"], old["metadata"])
-            yield from _validate_claim(obj, old)
+        yield from validate_object_meta(obj["metadata"], namespaced=True, name=names.name_is_dns_subdomain)
+        yield from validate_claim_spec(obj["spec"], "spec", None if old is None else old["spec"])
+        if old is not None:
             yield from _validate_update(obj, old)
 
     def warnings(self, obj: Object, old: Object | None) -> Iterable[str]:
@@ -118,11 +118,6 @@ class PersistentVolumeClaims(Strategy):
             age(meta.get("creationTimestamp"), now),
             spec.get("volumeMode", "<unset>"),
         ]
-
-
-def _validate_claim(obj: Object, old: Object | None) -> Iterator[FieldError]:
-    yield from validate_object_meta(obj["metadata"], namespaced=True, name=names.name_is_dns_subdomain)
-    yield from validate_claim_spec(obj["spec"], "spec", None if old is None else old["spec"])
 
 
 def drop_disabled_sources(spec: Object, old: Object | None) -> None:
