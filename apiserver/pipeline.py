@@ -220,6 +220,7 @@ class Pipeline:
         negotiated = negotiate(
             accept, listing=collection or info.verb == "watch", watching=info.verb == "watch",
             has_protobuf=PROTOBUF not in accept or endpoint.has_protobuf,
+            has_table="as=Table" not in accept or endpoint.has_table(at.subresource),
         )  # fmt: skip
         agent = headers.get(b"user-agent", b"")
         pretty = info.flag("pretty") if "pretty" in info.query else agent.startswith((b"curl", b"Wget", b"Mozilla"))

@@ -77,9 +77,12 @@ def only_accepted(names: Iterable[str]) -> status.StatusError:
 
 
 @lru_cache(maxsize=1024)
-def negotiate(accept: str, *, listing: bool = False, watching: bool = False, has_protobuf: bool = True) -> Negotiated:
+def negotiate(
+    accept: str, *, listing: bool = False, watching: bool = False, has_protobuf: bool = True, has_table: bool = True
+) -> Negotiated:
     """Choose the form of the answer. `listing`: the path is a collection's, whose routes also stream.
-    `has_protobuf`: whole objects can be sent as protobuf; their metadata alone always can.
+    `has_protobuf`: whole objects can be sent as protobuf; their metadata alone always can. `has_table`: there are
+    columns to show them in.
 
     Raises a 406 StatusError when nothing that the client accepts can be made.
     """
@@ -90,7 +93,7 @@ def negotiate(accept: str, *, listing: bool = False, watching: bool = False, has
     clauses = [_clause(c) for c in accept.split(",") if c.strip()]
     for media, parameters, _ in sorted(clauses, key=lambda c: -c[2]):
         chosen = _accept(media, parameters, watching, has_protobuf)
-        if chosen is not None:
+        if chosen is not None and (has_table or chosen.form != "Table"):
             return chosen
     raise only_accepted(_STREAMED if watching else PRODUCED)
 

@@ -85,6 +85,11 @@ class Endpoint:
         """Whether its objects can be sent as protobuf."""
         return not self.resource.custom and is_known(self.resource.schema)
 
+    def has_table(self, subresource: str) -> bool:
+        """Whether it can be shown as a Table: what is only ever created (reviews, bindings, tokens) cannot."""
+        row = self.resource.subresource(subresource) if subresource else self.resource
+        return row is None or row.verbs != ("create",)
+
     def message(self, entry: Entry) -> bytes:
         """The entry as a protobuf message at this version, without its envelope; made once."""
         key = "protobuf:" + self.resource.api_version

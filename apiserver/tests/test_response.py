@@ -41,6 +41,12 @@ def test_tables_are_never_protobuf() -> None:
     assert negotiate(f"{PROTOBUF}{TABLE},{JSON}{TABLE}") == Negotiated(JSON, "Table", "v1")
 
 
+def test_what_has_no_columns_is_no_table() -> None:
+    assert negotiate(f"{JSON}{TABLE},{JSON}", has_table=False) == Negotiated(JSON)
+    with pytest.raises(StatusError):
+        negotiate(JSON + TABLE, has_table=False)
+
+
 def test_a_custom_object_as_protobuf_alone_is_refused_in_protobuf() -> None:
     with pytest.raises(StatusError) as caught:
         negotiate(PROTOBUF, has_protobuf=False)
