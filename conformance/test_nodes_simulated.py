@@ -81,6 +81,16 @@ def test_a_deployment_rolls_out_again(k: Kubectl, api: Api) -> None:
     assert before.isdisjoint(api.names("web"))
 
 
+def test_a_node_takes_a_pod_by_the_label_that_it_was_just_given(api: Api) -> None:
+    label = {"example.com/just": "now"}
+    api.patch("v1/nodes", "node-1", {"metadata": {"labels": label}})
+    pod = _pod("labelled")
+    pod["spec"] |= {"nodeName": "node-1", "nodeSelector": label}
+    api.create("v1/pods", pod)
+    eventually(lambda: api.status("v1/pods", "labelled").get("phase") != "Pending", 20)
+    assert api.status("v1/pods", "labelled")["phase"] == "Running"
+
+
 def test_a_node_is_drained(k: Kubectl, api: Api) -> None:
     k("rollout", "status", "deployment/web", "--timeout=30s")
     node = api.pods("web")[0]["spec"]["nodeName"]

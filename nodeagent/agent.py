@@ -164,24 +164,36 @@ class NodeAgent:
         worker = PodWorker(pod, parts.tools, parts.volumes, parts.publisher, self._room)
         uid = spec.uid_of(pod)
         is_new = not (pod.get("status") or {}).get("startTime")
-        if is_new and not spec.is_deleting(pod) and not spec.is_terminal(pod):
-            others = [other.allocated_pod for other in self._workers.values() if not _has_ended(other)]
-            rejection = admit(pod, others, parts.keeper.node) or parts.refusal()
-            if rejection is not None:
-                parts.tools.events.pod(pod, "Warning", rejection.reason, rejection.message)
-                worker.reject(rejection.reason, rejection.message)
+        is_new = is_new and not spec.is_deleting(pod) and not spec.is_terminal(pod)
+        is_doubtful = is_new and self._rejection(pod) is not None
         self._workers[uid] = worker
         parts.sources.register(pod)
         assert self._group is not None
-        self._tasks[uid] = self._group.create_task(self._work(uid, worker), name=f"pod {spec.full_name(pod)}")
+        work = self._work(uid, worker, is_doubtful=is_doubtful)
+        self._tasks[uid] = self._group.create_task(work, name=f"pod {spec.full_name(pod)}")
+
+    def _rejection(self, pod: View) -> Rejection | None:
+        return admit(pod, self._others(pod), self._parts.keeper.node) or self._parts.refusal()
+
+    def _others(self, pod: View) -> list[View]:
+        uid = spec.uid_of(pod)
+        return [w.allocated_pod for w in self._workers.values() if spec.uid_of(w.pod) != uid and not _has_ended(w)]
 
     def _room(self, pod: View) -> tuple[str, str] | None:
-        uid = spec.uid_of(pod)
-        others = [w.allocated_pod for w in self._workers.values() if spec.uid_of(w.pod) != uid and not _has_ended(w)]
-        return resize.refusal(pod, others, self._parts.keeper.node)
+        return resize.refusal(pod, self._others(pod), self._parts.keeper.node)
 
-    async def _work(self, uid: str, worker: PodWorker) -> None:
+    async def _judge(self, worker: PodWorker) -> None:
+        """Reject a pod by what the node is now: the scheduler may have seen labels that have not been seen here."""
+        await self._parts.keeper.refresh()
+        rejection = self._rejection(worker.pod)
+        if rejection is not None:
+            self._parts.tools.events.pod(worker.pod, "Warning", rejection.reason, rejection.message)
+            worker.reject(rejection.reason, rejection.message)
+
+    async def _work(self, uid: str, worker: PodWorker, *, is_doubtful: bool) -> None:
         """A failure of one pod's worker is that pod's alone; it is tried again."""
+        if is_doubtful:
+            await self._judge(worker)
         while True:
             try:
                 await worker.run()

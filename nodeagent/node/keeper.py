@@ -83,6 +83,13 @@ class NodeKeeper:
         patch = {"metadata": {"labels": wanted["metadata"]["labels"]}}
         return await self._client.patch(NODES, "", self._name, patch)
 
+    async def refresh(self) -> None:
+        """Learn how the node is now; where the API cannot tell, it stays as it was known."""
+        try:
+            self.node = await self._client.get(NODES, "", self._name)
+        except ApiError as error:
+            log.warning("node not read: %s", error, extra={"node": self._name})
+
     def wake(self) -> None:
         """Something about the node has changed: look now."""
         self._wake.set()
