@@ -8,7 +8,7 @@ import os
 import socket
 import ssl
 import uuid
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,11 +22,11 @@ from apiserver.aggregation.proxy import Aggregator
 from apiserver.audit.log import Audit
 from apiserver.audit.policy import read_policy
 from apiserver.auth import node_graph, rbac
-from apiserver.auth.attributes import Attributes
 from apiserver.auth.authenticator import Authenticator, TokenAuthenticator
 from apiserver.auth.authorizer import Chain as Authorizers
 from apiserver.auth.authorizer import MastersAuthorizer
 from apiserver.auth.escalation import EscalationCheck
+from apiserver.auth.expressions import attributes_of
 from apiserver.auth.jwt import SigningKey
 from apiserver.auth.node import NodeAuthorizer
 from apiserver.auth.node_graph import NodeGraph
@@ -144,12 +144,12 @@ class ApiServer:
         authorizer = Authorizers(MastersAuthorizer(), node, RbacAuthorizer(self._rbac))
         escalation = RoleEscalation(EscalationCheck(self._rbac, authorizer), store, self.catalog)
 
-        def may_sign(user: User, verb: str, signer: str) -> bool:
-            asked = Attributes(user, verb, "certificates.k8s.io", "*", "signers", name=signer)
-            return authorizer.authorize(asked).allowed
+        def allows(user: User, request: Mapping[str, str]) -> tuple[bool, str]:
+            decision = authorizer.authorize(attributes_of(user, request))
+            return decision.allowed, decision.reason
 
         versions = ServedVersions(self.catalog, self._endpoints)
-        chain = Chain((*admission_plugins(store, self.catalog, may_sign, versions), escalation))
+        chain = Chain((*admission_plugins(store, self.catalog, allows, versions), escalation))
         reads, writes, deletes = Reads(store), Writes(store, chain), Deletes(store, chain)
         bodies = Bodies(self.catalog)
         verbs = Verbs(reads, writes, deletes, bodies)

@@ -7,7 +7,6 @@ from apiserver.admission.certificates import (
     CertificateSigning,
     CertificateSubjectRestriction,
     ClusterTrustBundleAttest,
-    MaySign,
 )
 from apiserver.admission.claim_admin_access import ResourceClaimAdminAccess
 from apiserver.admission.claim_resize import PersistentVolumeClaimResize
@@ -23,8 +22,10 @@ from apiserver.admission.plugin import Plugin
 from apiserver.admission.pod_resize import PodResizeValidator
 from apiserver.admission.pod_security import PodSecurity
 from apiserver.admission.pod_topology_labels import PodTopologyLabels
+from apiserver.admission.policies.evaluation import Allows
 from apiserver.admission.policies.matching import Matcher
 from apiserver.admission.policies.mutating import MutatingAdmissionPolicy
+from apiserver.admission.policies.tools import Tools
 from apiserver.admission.policies.validating import ValidatingAdmissionPolicy
 from apiserver.admission.policies.views import Versions
 from apiserver.admission.policies.webhooks import Caller, MutatingWebhooks, ValidatingWebhooks
@@ -33,13 +34,20 @@ from apiserver.admission.resource_quota import ResourceQuota
 from apiserver.admission.runtime_class import RuntimeClass
 from apiserver.admission.service_account import ServiceAccount
 from apiserver.admission.taint_nodes import TaintNodesByCondition
+from apiserver.resources.strategy import User
 from apiserver.storage.store import Store
 from openapi.catalog import Catalog
 
 
-def admission_plugins(store: Store, catalog: Catalog, may_sign: MaySign, versions: Versions) -> tuple[Plugin, ...]:
-    """All plugins, each given what it looks at. `may_sign` tells who has rights to certificate signers."""
+def admission_plugins(store: Store, catalog: Catalog, allows: Allows, versions: Versions) -> tuple[Plugin, ...]:
+    """All plugins, each given what it looks at. `allows` tells what users may do."""
     matcher, caller = Matcher(Lookup(store, catalog, "", "namespaces"), versions), Caller(store, catalog)
+    tools = Tools(matcher, versions, allows)
+
+    def may_sign(user: User, verb: str, signer: str) -> bool:
+        asked = {"group": "certificates.k8s.io", "resource": "signers", "name": signer, "verb": verb}
+        return allows(user, asked)[0]
+
     return (
         NamespaceLifecycle(store, catalog),
         LimitRanger(store, catalog),
@@ -62,9 +70,9 @@ def admission_plugins(store: Store, catalog: Catalog, may_sign: MaySign, version
         NodeDeclaredFeatureValidator(store, catalog),
         PodResizeValidator(store, catalog),
         ResourceClaimAdminAccess(store, catalog),
-        MutatingAdmissionPolicy(store, catalog, matcher, versions),
-        MutatingWebhooks(store, catalog, matcher, caller, versions),
-        ValidatingAdmissionPolicy(store, catalog, matcher, versions),
-        ValidatingWebhooks(store, catalog, matcher, caller, versions),
+        MutatingAdmissionPolicy(store, catalog, tools),
+        MutatingWebhooks(store, catalog, caller, tools),
+        ValidatingAdmissionPolicy(store, catalog, tools),
+        ValidatingWebhooks(store, catalog, caller, tools),
         ResourceQuota(store, catalog),
     )

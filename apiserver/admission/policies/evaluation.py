@@ -5,10 +5,13 @@ Follows: staging/src/k8s.io/apiserver/pkg/admission/plugin/cel/condition.go, plu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from apiserver.admission.plugin import Attributes
+from apiserver.resources.strategy import User
 from apiserver.storage.store import Store
 from openapi.catalog import Catalog, GroupVersionKind, Resource, split_api_version
 from openapi.cel.admission import Variables, variables_of
@@ -21,11 +24,27 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 Struct = Mapping[str, Any]
 
+REQUEST_RESOURCE = "authorizer.requestResource"
+
+
+Allows = Callable[[User, Mapping[str, str]], tuple[bool, str]]
+"""Whether a user may do what a request says (see `openapi.cel.libraries.authorization.Check`), and why."""
+
 
 class Evaluation:
     """One policy, one request, one parameter. Expressions are compiled once for all requests."""
 
-    def __init__(self, attributes: Attributes, namespace: Object | None, params: Object | None, *, has_params: bool):
+    def __init__(
+        self,
+        attributes: Attributes,
+        namespace: Object | None,
+        params: Object | None,
+        *,
+        has_params: bool,
+        allows: Allows,
+    ) -> None:
+        self._attributes = attributes
+        self._allows = allows
         self._values: dict[str, Any] = {
             "object": attributes.obj,
             "oldObject": attributes.old,
@@ -49,7 +68,7 @@ class Evaluation:
             name, text = definition["name"], definition["expression"]
             program = self._compile(text)
             try:
-                values[name] = program.evaluate(self._values)
+                values[name] = self._evaluate(program)
             except EvaluationError as err:
                 self._failed[name] = self._told(err)
             defined.append((name, program.result_type))
@@ -73,9 +92,35 @@ class Evaluation:
     def run(self, text: str) -> Any:
         """The value of an expression as plain JSON. Raises EvaluationError."""
         try:
-            return self._compile(text).evaluate(self._values)
+            return self._evaluate(self._compile(text))
         except EvaluationError as err:
             raise EvaluationError(self._told(err)) from err
+
+    def _evaluate(self, program: Program) -> Any:
+        """The value of a program, whose questions to the authorizer are about who sends the request."""
+        from openapi.cel.environment import environment
+        from openapi.cel.libraries.authorization import RESOURCE_CHECK, checks
+
+        if REQUEST_RESOURCE in program.text:
+            about = orjson.dumps(self._asked_about()).decode()
+            self._values[REQUEST_RESOURCE] = environment(self._variables).opaque(RESOURCE_CHECK, about)
+        user = self._attributes.user
+        before = checks.set(lambda request: self._allows(user, request))
+        try:
+            return program.evaluate(self._values)
+        finally:
+            checks.reset(before)
+
+    def _asked_about(self) -> dict[str, str]:
+        row, attributes = self._attributes.requested or self._attributes.resource, self._attributes
+        return {
+            "group": row.group,
+            "version": row.version,
+            "resource": row.resource,
+            "subresource": attributes.subresource,
+            "namespace": attributes.namespace,
+            "name": attributes.name,
+        }
 
     def _told(self, error: EvaluationError) -> str:
         """An error, or that of the variable whose value it misses."""

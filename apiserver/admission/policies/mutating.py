@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 from apiserver.admission.lookup import Lookup, fact
 from apiserver.admission.plugin import Attributes, Plugin, forbidden
 from apiserver.admission.policies.evaluation import Evaluation, Parameters, ParametersMissing
-from apiserver.admission.policies.matching import Matcher, is_exempt
+from apiserver.admission.policies.matching import is_exempt
 from apiserver.admission.policies.rounds import Rounds
-from apiserver.admission.policies.views import Versions, take_back, view_of
+from apiserver.admission.policies.tools import Tools
+from apiserver.admission.policies.views import take_back, view_of
 from apiserver.storage.store import Store
 from openapi.catalog import Catalog, Resource
 from openapi.cel.errors import EvaluationError
@@ -42,11 +43,10 @@ class MutatingAdmissionPolicy(Plugin):
     name = "MutatingAdmissionPolicy"
     subresources = None
 
-    def __init__(self, store: Store, catalog: Catalog, matcher: Matcher, versions: Versions) -> None:
+    def __init__(self, store: Store, catalog: Catalog, tools: Tools) -> None:
         self._bindings = Lookup(store, catalog, GROUP, "mutatingadmissionpolicybindings")
         self._policies = Lookup(store, catalog, GROUP, "mutatingadmissionpolicies")
-        self._matcher = matcher
-        self._versions = versions
+        self._matcher, self._versions, self._allows = tools
         self._parameters = Parameters(store, catalog)
 
     async def mutate(self, attributes: Attributes) -> None:
@@ -73,7 +73,7 @@ class MutatingAdmissionPolicy(Plugin):
         try:
             for params in self._parameters.of(spec, bound.binding, attributes):
                 view = await view_of(attributes, row, self._versions)
-                run = Evaluation(view, namespace, params, has_params=has_params)
+                run = Evaluation(view, namespace, params, has_params=has_params, allows=self._allows)
                 if view.obj is None or not run.holds(spec.get("matchConditions") or ()):
                     continue
                 key = f"{bound.label} {_name_of(params)}"
@@ -98,7 +98,7 @@ class MutatingAdmissionPolicy(Plugin):
         mutation: Struct,
     ) -> bool:
         """Whether one mutation changed the object."""
-        run = Evaluation(view, namespace, params, has_params=spec.get("paramKind") is not None)
+        run = Evaluation(view, namespace, params, has_params=spec.get("paramKind") is not None, allows=self._allows)
         run.define(spec.get("variables") or ())
         if mutation["patchType"] == "JSONPatch":
             changed = json_patch(view.obj, run.run(mutation["jsonPatch"]["expression"]))

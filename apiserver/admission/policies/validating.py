@@ -12,8 +12,9 @@ from typing import Any
 from apiserver.admission.lookup import Lookup, fact
 from apiserver.admission.plugin import CONNECT, CREATE, DELETE, UPDATE, Attributes, Plugin, forbidden
 from apiserver.admission.policies.evaluation import Evaluation, Parameters, ParametersMissing
-from apiserver.admission.policies.matching import Matcher, is_exempt
-from apiserver.admission.policies.views import Versions, view_of
+from apiserver.admission.policies.matching import is_exempt
+from apiserver.admission.policies.tools import Tools
+from apiserver.admission.policies.views import view_of
 from apiserver.storage.store import Store
 from openapi.catalog import Catalog
 from openapi.cel.errors import EvaluationError
@@ -43,11 +44,10 @@ class ValidatingAdmissionPolicy(Plugin):
     operations = frozenset((CREATE, UPDATE, DELETE, CONNECT))
     subresources = None
 
-    def __init__(self, store: Store, catalog: Catalog, matcher: Matcher, versions: Versions) -> None:
+    def __init__(self, store: Store, catalog: Catalog, tools: Tools) -> None:
         self._bindings = Lookup(store, catalog, GROUP, "validatingadmissionpolicybindings")
         self._policies = Lookup(store, catalog, GROUP, "validatingadmissionpolicies")
-        self._matcher = matcher
-        self._versions = versions
+        self._matcher, self._versions, self._allows = tools
         self._parameters = Parameters(store, catalog)
 
     async def validate(self, attributes: Attributes) -> None:
@@ -96,10 +96,10 @@ class ValidatingAdmissionPolicy(Plugin):
         """What fails; what cannot be judged counts as the policy says."""
         namespace = await self._matcher.namespace_object(attributes)
         found: list[Failure] = []
-        ignores = spec.get("failurePolicy") == "Ignore"
+        ignores, has_params = spec.get("failurePolicy") == "Ignore", spec.get("paramKind") is not None
         try:
             for params in self._parameters.of(spec, binding, attributes):
-                run = Evaluation(attributes, namespace, params, has_params=spec.get("paramKind") is not None)
+                run = Evaluation(attributes, namespace, params, has_params=has_params, allows=self._allows)
                 if not run.holds(spec.get("matchConditions") or ()):
                     continue
                 run.define(spec.get("variables") or ())

@@ -21,9 +21,10 @@ import orjson
 from apiserver.admission.lookup import Lookup, fact
 from apiserver.admission.plugin import CONNECT, CREATE, DELETE, UPDATE, Attributes, Plugin
 from apiserver.admission.policies.evaluation import Evaluation, request_of
-from apiserver.admission.policies.matching import Matcher, is_exempt
+from apiserver.admission.policies.matching import is_exempt
 from apiserver.admission.policies.rounds import Rounds
-from apiserver.admission.policies.views import Versions, take_back, view_of
+from apiserver.admission.policies.tools import Tools
+from apiserver.admission.policies.views import take_back, view_of
 from apiserver.outbound import Target, dial_error, post
 from apiserver.storage.store import Store
 from openapi.catalog import Catalog
@@ -206,11 +207,10 @@ class _Webhooks(Plugin):
     subresources = None
     configurations = ""
 
-    def __init__(self, store: Store, catalog: Catalog, matcher: Matcher, caller: Caller, versions: Versions) -> None:
+    def __init__(self, store: Store, catalog: Catalog, caller: Caller, tools: Tools) -> None:
         self._configurations = Lookup(store, catalog, GROUP, self.configurations)
-        self._matcher = matcher
         self._caller = caller
-        self._versions = versions
+        self._matcher, self._versions, self._allows = tools
 
     def hooks(self, attributes: Attributes) -> Iterator[tuple[str, Object]]:
         """All webhooks in order, each under a name of its own."""
@@ -234,7 +234,7 @@ class _Webhooks(Plugin):
         if not conditions:
             return True
         try:
-            return Evaluation(view, None, None, has_params=False).holds(conditions)
+            return Evaluation(view, None, None, has_params=False, allows=self._allows).holds(conditions)
         except EvaluationError as err:
             if hook.get("failurePolicy") == "Ignore":
                 return False

@@ -33,7 +33,7 @@ async def test_plugins_run_in_order_and_only_where_they_want(cluster: Any) -> No
 
 
 def test_quotas_come_last_and_namespaces_first(cluster: Any) -> None:
-    plugins = admission_plugins(cluster.store, cluster.catalog, lambda *asked: False, cluster.versions)
+    plugins = admission_plugins(cluster.store, cluster.catalog, lambda *asked: (False, ""), cluster.versions)
     names = [plugin.name for plugin in plugins]
     assert (names[0], names[-1]) == ("NamespaceLifecycle", "ResourceQuota")
     assert len(set(names)) == len(names)

@@ -9,6 +9,7 @@ import pytest
 from apiserver.tests.conftest import Client
 
 CONFIG = "/apis/admissionregistration.k8s.io/v1"
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
 MAPS = "/api/v1/namespaces/ns/configmaps"
 RULES = [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]}]
 
@@ -57,6 +58,38 @@ async def test_a_policy_changes_objects(client: Client) -> None:
     mutations = [{"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": text}}]
     await policy(client, "mutatingadmission", {"mutations": mutations, "reinvocationPolicy": "Never"})
     assert (await client.create(MAPS, config("a")))["metadata"]["labels"] == {"added": "yes"}
+
+
+@pytest.mark.parametrize(
+    ("expression", "holds"),
+    [
+        ("authorizer.group('').resource('pods').namespace('ns').check('create').allowed()", True),
+        ("authorizer.path('/metrics').check('get').allowed()", True),
+        ("authorizer.serviceAccount('ns', 'default').group('').resource('pods').namespace('ns').check('get').allowed()",
+         False),
+        ("authorizer.serviceAccount('ns', 'default').path('/version').check('get').allowed()", True),
+        ("authorizer.requestResource.check('create').allowed()", True),
+    ],
+)  # fmt: skip
+async def test_a_policy_asks_what_users_may(client: Client, expression: str, holds: bool) -> None:
+    spec = {"validations": [{"expression": expression}]}
+    await policy(client, "validatingadmission", spec, validationActions=["Deny"])
+    answer = await client.ask("POST", MAPS, config("a"))
+    assert answer.code == (201 if holds else 422), answer.json.get("message")
+
+
+async def test_a_policy_asks_about_who_sends_the_request(client: Client) -> None:
+    """Who may only create ConfigMaps is told so by the same expression."""
+    rule = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create"]}
+    await client.create(f"{RBAC}/clusterroles", {"metadata": {"name": "r"}, "rules": [rule]})
+    subjects = [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "nobody"}]
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "r"}
+    binding = {"metadata": {"name": "r"}, "roleRef": role, "subjects": subjects}
+    await client.create(f"{RBAC}/clusterrolebindings", binding)
+    validations = [{"expression": "authorizer.requestResource.check('delete').allowed()"}]
+    await policy(client, "validatingadmission", {"validations": validations}, validationActions=["Deny"])
+    assert (await client.as_("nobody-token").ask("POST", MAPS, config("a"))).code == 422
+    assert (await client.ask("POST", MAPS, config("a"))).code == 201
 
 
 DENIED = "ValidatingAdmissionPolicy 'p' with binding 'p' denied request: "
