@@ -28,7 +28,7 @@ from apiserver.registry.endpoints import Endpoints
 from apiserver.registry.options import check_timeout
 from apiserver.registry.verbs import Verbs
 from apiserver.registry.watches import Watches
-from apiserver.request import RequestInfo, parse
+from apiserver.request import VERBS, RequestInfo, parse
 from apiserver.resources.strategy import User
 from apiserver.response import PLAIN, PROTOBUF, Negotiated, Reply, Send, negotiate, send_reply, status_reply
 from openapi.meta import status
@@ -47,6 +47,7 @@ CUSTOM = "*"
 """Group and resource of the actions of custom kinds."""
 WRITE_TIMEOUT_S = 60.0
 _OF_OBJECTS = frozenset(("get", "update", "patch", "delete"))
+_VERBS = frozenset((*VERBS.values(), "list", "watch", "deletecollection"))
 _READ_VERBS = frozenset(("get", "list"))
 _PLAIN_404 = Reply(404, (b"404 page not found\n",), "text/plain; charset=utf-8")
 
@@ -208,11 +209,11 @@ class Pipeline:
             raise status.page_not_found()
         try:
             _check_scope(endpoint, info)
-        except status.StatusError as err:
-            if endpoint.resource.custom and err.code == 404:
+        except status.StatusError:
+            if endpoint.resource.custom:
                 raise _PlainAnswer(_PLAIN_404) from None
             raise
-        if info.method == "HEAD":
+        if info.method == "HEAD" and not endpoint.resource.custom:
             raise status.method_not_allowed()
         _check_name(endpoint, info)
         collection = not at.name and info.method == "GET"
@@ -221,6 +222,7 @@ class Pipeline:
             accept, listing=collection or info.verb == "watch", watching=info.verb == "watch",
             has_protobuf=PROTOBUF not in accept or endpoint.has_protobuf,
             has_table="as=Table" not in accept or endpoint.has_table(at.subresource),
+            routed=not endpoint.resource.custom,
         )  # fmt: skip
         agent = headers.get(b"user-agent", b"")
         pretty = info.flag("pretty") if "pretty" in info.query else agent.startswith((b"curl", b"Wget", b"Mozilla"))
@@ -246,7 +248,7 @@ class Pipeline:
             if action is not None:
                 return action
             if subresource or not row.verbs:
-                raise status.method_not_allowed()
+                raise _not_served(context)
         if subresource:
             known = row.subresource(subresource)
             if known is None and row.custom:
@@ -254,9 +256,9 @@ class Pipeline:
             if known is None:
                 raise status.page_not_found()
             if verb not in known.verbs or verb not in self._verbs or subresource not in context.endpoint.subresources:
-                raise status.method_not_allowed()
+                raise _not_served(context)
         elif verb not in row.verbs:
-            raise status.method_not_allowed()
+            raise _not_served(context)
         return self._verbs[verb]
 
     def _custom_action(self, context: Context) -> Mapping[str, Action] | None:
@@ -369,6 +371,14 @@ def _selected_name(fields: str) -> str:
         return parse_field_selector(fields).exact("metadata.name") or ""
     except SelectorError:
         return ""
+
+
+def _not_served(context: Context) -> status.StatusError:
+    """The 405 of a verb: built-in kinds have no route for it, custom ones look at it themselves."""
+    row, verb = context.endpoint.resource, context.info.verb
+    if not row.custom:
+        return status.method_not_allowed()
+    return status.method_not_supported(row.group, row.resource, verb if verb in _VERBS else "")
 
 
 def _check_name(endpoint: Endpoint, info: RequestInfo) -> None:

@@ -78,17 +78,23 @@ def only_accepted(names: Iterable[str]) -> status.StatusError:
 
 @lru_cache(maxsize=1024)
 def negotiate(
-    accept: str, *, listing: bool = False, watching: bool = False, has_protobuf: bool = True, has_table: bool = True
+    accept: str,
+    *,
+    listing: bool = False,
+    watching: bool = False,
+    has_protobuf: bool = True,
+    has_table: bool = True,
+    routed: bool = True,
 ) -> Negotiated:
     """Choose the form of the answer. `listing`: the path is a collection's, whose routes also stream.
     `has_protobuf`: whole objects can be sent as protobuf; their metadata alone always can. `has_table`: there are
-    columns to show them in.
+    columns to show them in. `routed`: the path has a route, which looks at the header first (custom kinds have none).
 
     Raises a 406 StatusError when nothing that the client accepts can be made.
     """
     if not accept or accept == "*/*" or accept == JSON:
         return PLAIN
-    if not routes_to(accept, PRODUCED):
+    if routed and not routes_to(accept, PRODUCED):
         raise unavailable(PRODUCED + (_STREAMED if listing else ()))
     clauses = [_clause(c) for c in accept.split(",") if c.strip()]
     for media, parameters, _ in sorted(clauses, key=lambda c: -c[2]):
@@ -109,7 +115,7 @@ def _clause(text: str) -> tuple[str, dict[str, str], float]:
 
 
 def _accept(media: str, parameters: dict[str, str], watching: bool, has_protobuf: bool) -> Negotiated | None:
-    if media == "*/*":
+    if media in ("*/*", "application/*"):
         media = JSON
     if media not in PRODUCED or (watching and media == YAML):
         return None

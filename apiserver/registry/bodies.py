@@ -40,6 +40,10 @@ _OPTIONS = frozenset(
 """Kinds that every group has."""
 _TOKEN = r"[-!#$%&'*+.^_`|~0-9A-Za-z]+"
 _MEDIA_TYPE = re.compile(rf'\s*({_TOKEN}(?:/{_TOKEN})?)\s*(?:;\s*{_TOKEN}\s*=\s*(?:{_TOKEN}|"[^"]*")\s*)*;?\s*')
+_NOT_A_MESSAGE = (
+    "object *unstructured.Unstructured does not implement the protobuf marshalling interface and cannot be encoded to "
+    "a protobuf message"
+)
 SCHEME = "pkg/api/legacyscheme/scheme.go:30"
 META = "pkg/apis/meta/internalversion/scheme/register.go:31"
 
@@ -81,6 +85,9 @@ class Bodies:
             if CUSTOM_DECODER in node.memo:
                 _check_custom_kind(document, raw, gvk)
             self._check_kind(document, raw, gvk)
+        elif media == PROTOBUF and CUSTOM_DECODER in node.memo:
+            _envelope(raw, gvk)
+            raise cannot_handle(gvk, _NOT_A_MESSAGE)
         else:
             raise unsupported()
         meta = document.get("metadata")
@@ -209,7 +216,18 @@ def _check_custom_kind(document: Object, raw: bytes, gvk: GroupVersionKind) -> N
     if kind != gvk.kind:
         meta = document.get("metadata")
         name = meta.get("name", "") if isinstance(meta, dict) else ""
-        raise status.invalid(gvk.group, gvk.kind, name, [field_errors.invalid("kind", kind, f"must be {gvk.kind}")])
+        raise wrong_custom_kind(kind, version, name, gvk)
+
+
+def wrong_custom_kind(kind: str, version: str, name: str, gvk: GroupVersionKind) -> status.StatusError:
+    """The 422 of a custom object that says to be something else; it is named as what it says to be."""
+    expected = f"{gvk.group}/{gvk.version}"
+    errors = []
+    if kind != gvk.kind:
+        errors.append(field_errors.invalid("kind", kind, f"must be {gvk.kind}"))
+    if version != expected:
+        errors.append(field_errors.invalid("apiVersion", version, f"must be {expected}"))
+    return status.invalid(split_api_version(version)[0], kind, name, errors)
 
 
 def go_package(group: str) -> str:

@@ -6,13 +6,13 @@ Follows: staging/src/k8s.io/apiserver/pkg/endpoints/handlers/patch.go
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from typing import Any
 
 import orjson
 
-from apiserver.registry.bodies import SCHEME, cannot_handle, decode_object, strict_error, told
+from apiserver.registry.bodies import SCHEME, cannot_handle, decode_object, strict_error, told, wrong_custom_kind
 from apiserver.registry.call import Call
 from apiserver.registry.patch_bodies import MERGE_PATCH, STRATEGIC_PATCH, cannot_unmarshal, read_patch
 from apiserver.registry.writes import Change, check_name, check_namespace
@@ -24,12 +24,13 @@ from openapi.schema.convert import ConversionError, convert
 from openapi.schema.decode import DecodeError, decode, kind_error
 from openapi.schema.defaults import apply_defaults
 from openapi.schema.gojson import JSONSyntaxError
-from openapi.schema.gotext import go_value, in_go_order
+from openapi.schema.gostruct import as_written
+from openapi.schema.gotext import go_value
 from openapi.schema.jsonpatch import InvalidPatch, JsonPatchError, TooManyOperations, json_patch
 from openapi.schema.load import schema_for
 from openapi.schema.merge import StrategicMergeError, strategic_merge
 from openapi.schema.mergepatch import json_merge
-from openapi.schema.node import Node
+from openapi.schema.node import ANY, Node
 from openapi.schema.yamlbody import YAMLError, parse_yaml
 
 Object = dict[str, Any]
@@ -50,7 +51,7 @@ def patch_change(call: Call, media: str, raw: bytes) -> Change:
             problems = duplicates + sorted(unknown)
         else:
             obj = _patched(current, document, media)
-            shown = partial(_patched_text, current, document, media)
+            shown = partial(_patched_text, call, current, document, media)
             resets = _resets_ownership(obj)
             problems = duplicates + _decoded(call, obj, shown)
         if resets:
@@ -180,7 +181,7 @@ def _patched(current: Object, document: Any, media: str) -> Object:
             text = "the server rejected our request due to an error in our request"
             raise status.StatusError(422, "Invalid", text, details={}) from err
     if not isinstance(merged, dict):
-        raise _invalid_patch(_json_text(merged), kind_error(merged))
+        raise _invalid_patch(orjson.dumps(merged).decode(), kind_error(merged))
     return merged
 
 
@@ -213,13 +214,31 @@ def _decoded(call: Call, obj: Object, shown: Callable[[], str]) -> list[str]:
     why = kind_error(obj)
     if why:
         raise _invalid_patch(shown(), why)
+    if row.custom:
+        return _decoded_custom(call, obj, shown)
     kind, version = obj.get("kind") or row.kind, obj.get("apiVersion") or row.api_version
-    if (version, kind) != (row.api_version, row.kind) and not row.custom:
+    if (version, kind) != (row.api_version, row.kind):
         node = _other_kind(version, kind, shown)
     try:
         return decode(obj, node, row.gvk)
     except DecodeError as err:
         raise _invalid_patch(shown(), str(err)) from err
+
+
+def _decoded_custom(call: Call, obj: Object, shown: Callable[[], str]) -> list[str]:
+    """As `_decoded`. What a custom object says to be is checked with its content, at the end."""
+    row = call.endpoint.resource
+    kind, version = obj.get("kind") or "", obj.get("apiVersion") or ""
+    if not kind:
+        text = shown()
+        raise _invalid_patch(text, f"Object 'Kind' is missing in '{text}'")
+    try:
+        unknown = decode(obj, call.endpoint.node, row.gvk)
+    except DecodeError as err:
+        raise _invalid_patch(shown(), str(err)) from err
+    if (version, kind) != (row.api_version, row.kind):
+        raise wrong_custom_kind(kind, version, call.name, row.gvk)
+    return unknown
 
 
 def _other_kind(version: Any, kind: Any, shown: Callable[[], str]) -> Node:
@@ -242,15 +261,24 @@ def _invalid_patch(shown: str, why: str) -> status.StatusError:
     )
 
 
-def _patched_text(current: Object, document: Any, media: str) -> str:
-    """The patched document for a message. Made anew: decoding has changed the one that it refused."""
-    return _json_text(_patched(current, document, media))
+def _patched_text(call: Call, current: Object, document: Any, media: str) -> str:
+    """The patched document for a message, as the patching library writes it: what the patch went through is sorted."""
+    custom = call.endpoint.resource.custom
+    before = as_written(current, Node(ANY) if custom else call.endpoint.node)
+    text = orjson.dumps(_resorted(_patched(before, document, media), set(_containers(before)))).decode()
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _json_text(obj: Any) -> str:
-    """A patched document as messages show it: top-level fields by name, metadata in the order of its type."""
-    if isinstance(obj, dict):
-        obj = {k: obj[k] for k in sorted(obj)}
-        if isinstance(obj.get("metadata"), dict):
-            obj["metadata"] = in_go_order(obj["metadata"])
-    return orjson.dumps(obj).decode()
+def _containers(value: Any) -> Iterator[int]:
+    if isinstance(value, dict | list):
+        yield id(value)
+        for below in value.values() if isinstance(value, dict) else value:
+            yield from _containers(below)
+
+
+def _resorted(value: Any, untouched: set[int]) -> Any:
+    if id(value) in untouched:
+        return value
+    if isinstance(value, dict):
+        return {name: _resorted(value[name], untouched) for name in sorted(value)}
+    return [_resorted(item, untouched) for item in value] if isinstance(value, list) else value

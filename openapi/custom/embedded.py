@@ -80,12 +80,10 @@ def validate_embedded(value: Any, schema: Schema, path: str = "") -> Iterator[Fi
 def _validate_object(obj: Object, path: str) -> Iterator[FieldError]:
     for name in ("apiVersion", "kind"):
         text = obj.get(name)
-        if name not in obj:
+        if name not in obj or text == "":
             yield required(f"{path}.{name}")
         elif not isinstance(text, str):
             yield invalid(f"{path}.{name}", text, "must be a string")
-        elif not text:
-            yield invalid(f"{path}.{name}", text, "must not be empty")
         elif name == "apiVersion" and text.count("/") > 1:
             yield invalid(f"{path}.{name}", text, f"unexpected GroupVersion string: {text}")
         elif name == "kind":

@@ -132,6 +132,31 @@ def _pod_context(spec: dict[str, Any], node: Node) -> Any:
     return found
 
 
+def as_written(value: Any, node: Node) -> Any:
+    """A stored value with the fields of its structs in the order in which Go writes them, and the keys of maps sorted.
+
+    The copy shares no container with `value`. Custom objects are maps all through.
+    """
+    if isinstance(value, dict):
+        if node.type == types.STRUCT and is_known(node.name):
+            known = [name for name in go_order(node.name) if name in value]
+            names = known + [name for name in value if name not in known]
+        else:
+            names = sorted(value)
+        return {name: as_written(value[name], _below(node, name)) for name in names}
+    if isinstance(value, list):
+        return [as_written(item, node.items or _ANYTHING) for item in value]
+    return value
+
+
+_ANYTHING = Node(types.ANY)
+
+
+def _below(node: Node, name: str) -> Node:
+    field = node.fields.get(name)
+    return field.node if field is not None else node.items or _ANYTHING
+
+
 def _tagged(value: dict[str, Any], node: Node) -> dict[str, Any]:
     """A struct of the machinery, whose fields have names in JSON."""
     return {name: _shown(value[name], node.fields[name].node) for name in go_order(node.name) if name in value}

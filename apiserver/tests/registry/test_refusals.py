@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
@@ -235,20 +236,65 @@ async def test_apply_judges_the_merged_object_and_then_its_duplicates(client: Cl
     )
 
 
-async def test_duplicates_in_a_custom_object_go_before_unknown_fields(client: Client) -> None:
+WIDS = "/apis/example.com/v1/wids"
+
+
+async def define_wids(client: Client) -> None:
+    """A cluster-scoped kind Wid whose spec has one field, `s`, and that has a status."""
     schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": {"s": {"type": "string"}}}}}
-    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema},
+               "subresources": {"status": {}}}  # fmt: skip
     names = {"plural": "wids", "singular": "wid", "kind": "Wid", "listKind": "WidList"}
     spec = {"group": "example.com", "scope": "Cluster", "names": names, "versions": [version]}
     definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
     await client.create(definitions, {"metadata": {"name": "wids.example.com"}, "spec": spec})
-    path = "/apis/example.com/v1/wids"
     for _ in range(100):
-        if (await client.ask("GET", path)).code == 200:
+        if (await client.ask("GET", WIDS)).code == 200:
             break
         await asyncio.sleep(0.02)
+
+
+async def test_duplicates_in_a_custom_object_go_before_unknown_fields(client: Client) -> None:
+    await define_wids(client)
     body = b'{"apiVersion":"example.com/v1","kind":"Wid","metadata":{"name":"w","x":1},"spec":{"z":1,"s":"a","s":"b"}}'
-    answer = await client.ask("POST", f"{path}?fieldValidation=Strict", body)
+    answer = await client.ask("POST", f"{WIDS}?fieldValidation=Strict", body)
     assert answer.json["message"].endswith(
         'strict decoding error: duplicate field "spec.s", unknown field "metadata.x", unknown field "spec.z"'
     )
+
+
+async def test_requests_for_custom_objects(client: Client) -> None:
+    """They have no routes: their handler looks at methods, media types and kinds by itself."""
+    await define_wids(client)
+    await client.create(WIDS, {"apiVersion": "example.com/v1", "kind": "Wid", "metadata": {"name": "a"}})
+    unsupported = 'is not supported on resources of kind "wids.example.com"'
+    accepted = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+    other = b'{"apiVersion":"example.com/v1","kind":"Other","metadata":{"name":"a"}}'
+    mistaken = 'Other.example.com "a" is invalid: kind: Invalid value: "Other": must be Wid'
+    for method, path, body, headers, code, text in (
+        ("HEAD", f"{WIDS}/a", None, {}, 200, ""),
+        ("GET", f"{WIDS}/a", None, {"accept": "application/*"}, 200, ""),
+        ("GET", WIDS, None, {"accept": "text/html"}, 406, f"only the following media types are accepted: {accepted}"),
+        ("POST", f"{WIDS}/a/status", b"{}", {}, 405, f"create {unsupported}"),
+        ("POST", WIDS, b"{}", {"content_type": "application/vnd.kubernetes.protobuf"}, 400,
+         "provided data does not appear to be a protobuf message"),
+        ("POST", WIDS, other, {}, 422, mistaken),
+        ("PATCH", f"{WIDS}/a", b'{"kind":"Other"}', {"content_type": PATCH_MERGE}, 422, mistaken),
+        ("PATCH", f"{WIDS}/a", b'{"kind":null}', {"content_type": PATCH_MERGE}, 422, "Object 'Kind' is missing in"),
+        ("PATCH", f"{WIDS}/a", b"{}", {"content_type": "text/plain"}, 415,
+         f"accepted media types include: {PATCH_JSON}, {PATCH_MERGE}, application/apply-patch+yaml"),
+    ):  # fmt: skip
+        answer = await client.ask(method, path, body, **headers)
+        assert (answer.code, text in (answer.json["message"] if text else "")) == (code, True), (method, path, body)
+
+
+async def test_a_refused_patch_is_shown_as_go_writes_it(client: Client) -> None:
+    path = "/apis/apps/v1/namespaces/ns/deployments"
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"image": "i", "name": "c"}]}}
+    spec = {"selector": {"matchLabels": {"a": "b"}}, "template": template, "replicas": 1}
+    await client.create(path, {"metadata": {"name": "d"}, "spec": spec})
+    answer = await client.patch(f"{path}/d", {"spec": {"paused": "<"}})
+    shown = json.loads('"' + answer.json["message"].split('Invalid value: "')[1].rpartition('": json: ')[0] + '"')
+    assert shown.startswith('{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"d","namespace":"ns",')
+    assert '"spec":{"paused":"\\u003c","progressDeadlineSeconds":600,"replicas":1,' in shown
+    assert '"containers":[{"name":"c","image":"i","resources":{}' in shown
