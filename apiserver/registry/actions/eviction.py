@@ -152,11 +152,22 @@ def _check_budget(budget: Object, name: str) -> None:
             "DisruptedPods map too big - too many evictions not confirmed by PDB controller",
         )
     if allowed == 0:
-        text = (
-            f"The disruption budget {name} needs {state.get('desiredHealthy', 0)} healthy pods and has "
-            f"{state.get('currentHealthy', 0)} currently"
-        )
-        raise _refused(text, 0)
+        raise _refused(f"The disruption budget {name} {_why_none(state)}", 0)
+
+
+def _why_none(state: Object) -> str:
+    """What keeps a budget without disruptions from having any. After a failed sync its counts mean nothing."""
+    says_no: Object = next(
+        (c for c in state.get("conditions") or () if c.get("type") == "DisruptionAllowed" and c["status"] == "False"),
+        {},
+    )
+    reason, message = says_no.get("reason", ""), says_no.get("message", "")
+    if message and reason == "SyncFailed":
+        return f"does not allow evicting pods currently because it failed sync: {message}"
+    current, desired = state.get("currentHealthy", 0), state.get("desiredHealthy", 0)
+    if current <= desired:
+        return f"needs {desired} healthy pods and has {current} currently"
+    return "does not allow evicting pods currently" + (f" ({reason}): {message}" if message else "")
 
 
 def _refused(why: str, retry_s: int) -> status.StatusError:

@@ -31,7 +31,7 @@ def eviction(name: str = "a", **options: Any) -> Object:
     return {**body, "deleteOptions": options} if options else body
 
 
-async def budget(client: Client, name: str, **status: int) -> None:
+async def budget(client: Client, name: str, **status: Any) -> None:
     spec = {"minAvailable": 1, "selector": {"matchLabels": {"a": "b"}}}
     await client.create(BUDGETS, {"metadata": {"name": name}, "spec": spec})
     if status:
@@ -81,6 +81,40 @@ async def test_two_budgets_are_too_many(client: Client, pod: Object) -> None:
     await budget(client, "two")
     code, answer = await evicted(client, eviction())
     assert (code, answer["code"], answer.get("reason")) == (500, 500, None)
+
+
+def no_disruptions(reason: str, message: str, **counts: int) -> Object:
+    condition = {"type": "DisruptionAllowed", "status": "False", "reason": reason, "message": message}
+    condition["lastTransitionTime"] = "2024-01-01T00:00:00Z"
+    return {"currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 3, **counts, "conditions": [condition]}
+
+
+SPARE = {"currentHealthy": 4, "desiredHealthy": 3}
+
+
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        (no_disruptions("SyncFailed", "no scale", **SPARE), "because it failed sync: no scale"),
+        (no_disruptions("Odd", "so it is", **SPARE), "(Odd): so it is"),
+        (no_disruptions("InsufficientPods", "", **SPARE), ""),
+        ({"expectedPods": 3, **SPARE}, ""),
+    ],
+)
+async def test_a_budget_without_disruptions_tells_why(client: Client, pod: Object, status: Object, why: str) -> None:
+    await budget(client, "z", disruptionsAllowed=0, **status)
+    code, answer = await evicted(client, eviction())
+    text = f"The disruption budget z does not allow evicting pods currently {why}".rstrip()
+    assert (code, answer["details"]["causes"]) == (429, [{"reason": "DisruptionBudget", "message": text}])
+
+
+async def test_the_counts_of_a_budget_tell_why_before_its_condition(client: Client, pod: Object) -> None:
+    status = no_disruptions("InsufficientPods", "few", currentHealthy=2, desiredHealthy=2)
+    await budget(client, "z", disruptionsAllowed=0, **status)
+    _, answer = await evicted(client, eviction())
+    assert (
+        answer["details"]["causes"][0]["message"] == "The disruption budget z needs 2 healthy pods and has 2 currently"
+    )
 
 
 async def test_the_last_disruption_shows_in_the_conditions(client: Client, pod: Object) -> None:
