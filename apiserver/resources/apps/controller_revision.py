@@ -28,10 +28,13 @@ class ControllerRevisionStrategy(Strategy):
             yield from validate_object_meta_update(obj["metadata"], old["metadata"])
         yield from validate_object_meta(obj["metadata"], namespaced=True, name=name_is_dns_subdomain)
         yield from nonnegative_fields(obj, ("revision",), "")
-        if obj.get("data") is None:
-            yield required("data", "data is mandatory")
+        data = obj.get("data")
         if old is not None:
-            yield from immutable(obj.get("data"), old.get("data"), "data")
+            yield from immutable(data, old.get("data"), "data")
+        elif data is None:
+            yield required("data", "data is mandatory")
+        elif not isinstance(data, dict):
+            yield required("data", "data must be a valid JSON object")
 
     def cells(self, obj: Object, now: datetime) -> list[Any]:
         meta = obj["metadata"]

@@ -210,12 +210,8 @@ def _validate_update(obj: Object, old: Object) -> Iterator[FieldError]:
     if size < old_size and size <= _storage((old.get("status") or {}).get("capacity")):
         yield forbidden("spec.resources.requests.storage", "field can not be less than status.capacity")
     yield from immutable(obj["spec"].get("volumeMode"), old["spec"].get("volumeMode"), "volumeMode")
-    attributes = obj["spec"].get("volumeAttributesClassName")
-    if old["spec"].get("volumeAttributesClassName") not in (None, attributes):
-        if attributes is None:
-            yield forbidden(_ATTRIBUTES, "update from non-nil value to nil is forbidden")
-        elif not attributes:
-            yield forbidden(_ATTRIBUTES, "update from non-nil value to an empty string is forbidden")
+    if obj["spec"].get("volumeAttributesClassName") == "" and old["spec"].get("volumeAttributesClassName"):
+        yield forbidden(_ATTRIBUTES, "update from non-nil value to an empty string is forbidden")
 
 
 def _storage(amounts: dict[str, str] | None) -> Quantity:
@@ -264,8 +260,7 @@ def _comparable(obj: Object, old: Object) -> tuple[Object, Object]:
         if requests is not None:
             old_requests = (before.get("resources") or {}).get("requests") or {}
             spec["resources"] = {**spec["resources"], "requests": {**requests, **_only_storage(old_requests)}}
-        if spec.get("volumeAttributesClassName") is not None:
-            _same(spec, before, "volumeAttributesClassName")
+        _same(spec, before, "volumeAttributesClassName")
     return spec, before
 
 

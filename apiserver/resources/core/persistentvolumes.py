@@ -220,8 +220,6 @@ def _validate_update(spec: Object, old: Object) -> Iterator[FieldError]:
     if old_affinity is not None and not _same_affinity(affinity, old_affinity):
         text = "field is immutable, except for updating from beta label to GA"
         yield invalid("nodeAffinity", _shown_affinity(affinity), text)
-    if old.get("volumeAttributesClassName") is not None and spec.get("volumeAttributesClassName") is None:
-        yield forbidden("spec.volumeAttributesClassName", "update from non-nil value to nil is forbidden")
 
 
 _NEW_LABELS = {old: text.split('"')[1] for old, text in DEPRECATED_LABELS.items()}

@@ -72,6 +72,9 @@ EVENT: Object = {"involvedObject": {"namespace": "default"}, "eventTime": "2026-
         (made("apps/v1", "Deployment", meta={"finalizers": ["plain"]}, spec=WORKLOAD),
          ['metadata.finalizers[0]: Invalid value: "plain": name is neither a standard finalizer name nor is it fully '
           "qualified"]),
+        (made("apps/v1", "ControllerRevision", revision=-1),
+         [f"revision: {NEGATIVE}", "data: Required value: data is mandatory"]),
+        (made("apps/v1", "ControllerRevision", data=[1]), ["data: Required value: data must be a valid JSON object"]),
         (made("v1", "Event", **EVENT),
          ["reportingComponent: Required value",
           "reportingComponent: Invalid value: \"\": name part must be non-empty",
@@ -112,6 +115,8 @@ async def test_wrong_objects_are_refused(client: Client, obj: Object, expected: 
          [f"spec.replicas: {NEGATIVE}"] * 2),
         (made("v1", "PersistentVolume", spec=VOLUME), {"spec": {"accessModes": None}},
          ["spec.accessModes: Required value"] * 2),
+        (made("apps/v1", "ControllerRevision", data={}), {"data": None},
+         ["data: Invalid value: null: field is immutable"]),
         (made("v1", "LimitRange", spec={"limits": []}), {"metadata": {"uid": "x"}},
          ['metadata.uid: Invalid value: "x": field is immutable']),
         (made("networking.k8s.io/v1", "ServiceCIDR", spec={"cidrs": ["10.9.0.0/16"]}),
@@ -183,6 +188,15 @@ async def test_an_updated_claim_names_its_source_in_both_fields(client: Client) 
     del created["spec"]["dataSourceRef"]
     replaced = await client.ask("PUT", f"{path_of(obj)}/a", created)
     assert (replaced.code, replaced.json["spec"]["dataSourceRef"]["name"]) == (200, "b")
+
+
+async def test_a_bound_claim_may_give_up_its_attributes(client: Client) -> None:
+    claim = made("v1", "PersistentVolumeClaim", spec={**CLAIM, "volumeAttributesClassName": "gold"})
+    await client.create(path_of(claim), claim)
+    url, change = f"{path_of(claim)}/a", {"spec": {"volumeAttributesClassName": None}}
+    assert (await client.patch(url, change)).code == 422
+    await client.patch(f"{url}/status", {"status": {"phase": "Bound"}})
+    assert (await client.patch(url, change)).code == 200
 
 
 async def test_what_belongs_to_features_that_are_off_is_left_out(client: Client) -> None:
