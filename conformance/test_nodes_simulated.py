@@ -91,6 +91,22 @@ def test_a_node_takes_a_pod_by_the_label_that_it_was_just_given(api: Api) -> Non
     assert api.status("v1/pods", "labelled")["phase"] == "Running"
 
 
+def test_what_others_add_to_a_node_is_for_pods(api: Api) -> None:
+    """As device plug-ins of other makers do: capacity by a patch of the status."""
+    api.patch("v1/nodes", "node-2", {"status": {"capacity": {"example.com/dongle": "2"}}}, "status")
+    pod = _pod("dongled")
+    pod["spec"]["containers"][0]["resources"] = {"limits": {"example.com/dongle": "2"}}
+    api.create("v1/pods", pod)
+    eventually(lambda: api.status("v1/pods", "dongled").get("phase") == "Running", 20)
+    assert api.get("v1/pods", "dongled")["spec"]["nodeName"] == "node-2"
+    api.delete("v1/pods", "dongled", gracePeriodSeconds=0)
+    api.create("v1/pods", {**pod, "metadata": {"name": "next"}, "spec": {**pod["spec"], "nodeName": "node-2"}})
+    eventually(lambda: api.status("v1/pods", "next").get("phase") != "Pending", 20)
+    assert api.status("v1/pods", "next")["phase"] == "Running", "what a pod held is free once its object is gone"
+    api.patch("v1/nodes", "node-2", {"status": {"capacity": {"example.com/dongle": None}}}, "status")
+    eventually(lambda: "example.com/dongle" not in api.status("v1/nodes", "node-2")["allocatable"], 20)
+
+
 def test_a_node_is_drained(k: Kubectl, api: Api) -> None:
     k("rollout", "status", "deployment/web", "--timeout=30s")
     node = api.pods("web")[0]["spec"]["nodeName"]

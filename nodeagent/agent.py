@@ -18,7 +18,7 @@ from nodeagent.node.keeper import NodeKeeper
 from nodeagent.pods import resize, spec
 from nodeagent.pods.admit import Rejection, admit
 from nodeagent.pods.apply import Tools
-from nodeagent.pods.fleet import Pods
+from nodeagent.pods.fleet import Own
 from nodeagent.pods.publish import Publisher
 from nodeagent.pods.spec import CONFIG_MIRROR, CONFIG_SEEN, CONFIG_SOURCE, View
 from nodeagent.pods.worker import PodWorker
@@ -45,7 +45,7 @@ class NodeParts:
     sources: ApiSources
     publisher: Publisher
     keeper: NodeKeeper
-    pods: Pods
+    pods: Own
     refusal: Callable[[], Rejection | None]
 
 
@@ -281,7 +281,8 @@ def _kept_grace_s(container: Container) -> int:
 
 
 def _has_ended(worker: PodWorker) -> bool:
-    return worker.is_finished or spec.is_terminal(worker.pod)
+    """Whether a pod holds nothing of the node any more; the scheduler has given away what a pod without object had."""
+    return worker.is_finished or worker.is_gone or spec.is_terminal(worker.pod)
 
 
 def _with_source(pod: View, known: PodWorker | None) -> View:

@@ -12,7 +12,7 @@ from pathlib import Path
 from controllers.runtime.client import Client
 from controllers.runtime.events import EventSink
 from controllers.runtime.informer import Informer
-from controllers.runtime.kinds import PODS
+from controllers.runtime.kinds import NODES, PODS
 from controllers.runtime.store import Store
 from nodeagent.agent import NodeAgent, NodeParts
 from nodeagent.care import NodeCare
@@ -33,7 +33,7 @@ from nodeagent.options import AgentOptions
 from nodeagent.pods.apply import Tools
 from nodeagent.pods.config import NodeSettings
 from nodeagent.pods.environment import NodeFacts
-from nodeagent.pods.fleet import PodFleet
+from nodeagent.pods.fleet import Fleet
 from nodeagent.pods.images import Images
 from nodeagent.pods.publish import Publisher
 from nodeagent.pods.restart import Backoff
@@ -67,7 +67,9 @@ FLUSH_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the nodes of a process share. `fleet` only where they are many; `approver` only when brought up with one."""
+    """What the nodes of a process share. `pods` and `nodes` only where they are many; `approver` only when brought up
+    with one.
+    """
 
     options: AgentOptions
     client: Client
@@ -75,7 +77,8 @@ class Surroundings:
     machine: Machine
     services: Store
     objects: WatchedObjects
-    fleet: PodFleet | None
+    pods: Fleet | None
+    nodes: Fleet | None
 
 
 class Node:
@@ -90,10 +93,12 @@ class Node:
         options, client, machine = around.options, around.client, around.machine
         self._port = options.port
         self._events = EventSink(client, now, host=name)
-        fleet = around.fleet
+        fleet = around.pods
         pods = fleet.informer if fleet is not None else Informer(client, PODS, fields=f"spec.nodeName={name}")
+        nodes = around.nodes
+        node = nodes.of(name) if nodes is not None else Informer(client, NODES, fields=f"metadata.name={name}")
         self._publisher = Publisher(client, pods.store.get)
-        self._keeper = NodeKeeper(client, name, machine, self._look, labels=options.labels, taints=())
+        self._keeper = NodeKeeper(client, name, machine, self._look, node, labels=options.labels, taints=())
         self._door = Door(options, name, client, machine.addresses)
         self._settings = _settings(options, machine)
         facts = NodeFacts(name, machine.addresses, allocatable_of(machine))
@@ -109,7 +114,7 @@ class Node:
         owned = Owned(self._image_volumes, self._csi, disks)
         self._volumes = make_volumes(options.root, sources, Claims(sources), persistent, facts, owned)
         tools = self._tools(sources, facts)
-        own_pods = fleet.node(name) if fleet is not None else pods
+        own_pods = fleet.of(name) if fleet is not None else pods
         self._shutdown = self._make_shutdown()
         refusal = self._shutdown.refusal
         self._agent = NodeAgent(

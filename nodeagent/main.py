@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from controllers.runtime.client import Client
 from controllers.runtime.informer import Informer
-from controllers.runtime.kinds import PODS, SERVICES
+from controllers.runtime.kinds import NODES, PODS, SERVICES
+from controllers.runtime.objects import name_of
 from controllers.runtime.transport import open_transport
 from nodeagent.assemble import Node, Surroundings
 from nodeagent.identity import ensure_kubeconfig
@@ -19,7 +20,7 @@ from nodeagent.node.eviction import MEMORY, NODEFS, Signal
 from nodeagent.node.machine import Machine, Reserved, read_machine
 from nodeagent.objects import WatchedObjects
 from nodeagent.options import AgentOptions
-from nodeagent.pods.fleet import PodFleet
+from nodeagent.pods.fleet import Fleet, node_of_pod
 from nodeagent.pods.tell import COMPONENT
 from nodeagent.runtimes import open_runtime
 from nodeagent.volumes import mounting, provisioner
@@ -78,15 +79,19 @@ async def _serve(options: AgentOptions, on_ready: Ready) -> None:
         stack.push_async_callback(transport.close)
         client = Client(transport, COMPONENT)
         services = Informer(client, SERVICES)
-        fleet = PodFleet(Informer(client, PODS)) if options.count > 1 else None
+        pods = nodes = None
+        if options.count > 1:
+            pods = Fleet(Informer(client, PODS), node_of_pod)
+            nodes = Fleet(Informer(client, NODES), name_of)
         objects = WatchedObjects(client)
-        around = Surroundings(options, client, approver, machine, services.store, objects, fleet)
+        around = Surroundings(options, client, approver, machine, services.store, objects, pods, nodes)
         async with asyncio.TaskGroup() as group:
             group.create_task(services.run(), name="services")
             group.create_task(objects.run(), name="config maps and secrets")
             await services.synced.wait()
-            if fleet is not None:
-                group.create_task(fleet.informer.run(), name="pods")
+            for fleet in (pods, nodes):
+                if fleet is not None:
+                    group.create_task(fleet.informer.run(), name=f"all {fleet.informer.resource.resource}")
 
             def started() -> None:
                 if options.provision:

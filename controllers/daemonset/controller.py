@@ -20,6 +20,7 @@ from controllers.runtime.objects import (
     Key,
     Object,
     View,
+    controller_of,
     is_deleting,
     key_of,
     labels_of,
@@ -72,7 +73,7 @@ class DaemonSetController(Controller):
         For(DAEMON_SETS),
         Owns(PODS, orphans=adopters(DAEMON_SETS)),
         Watches(NODES, keys=_of_node),
-        Owns(CONTROLLER_REVISIONS, orphans=adopters(DAEMON_SETS)),
+        Owns(CONTROLLER_REVISIONS, orphans=adopters(DAEMON_SETS), when=lambda change: not _is_new_and_owned(change)),
     )
 
     def __init__(self, runtime: Runtime) -> None:
@@ -218,6 +219,11 @@ class DaemonSetController(Controller):
         live = {labels_of(pod).get(history.REVISION_LABEL) for pods in seen.pods.values() for pod in pods}
         unused = [one for one in old if labels_of(one).get(history.REVISION_LABEL) not in live]
         await history.delete(self.client, unused[: max(0, len(old) - limit)])
+
+
+def _is_new_and_owned(change: Change) -> bool:
+    """A revision that comes with its owner is no reason to look at it: what it doubles is merged at the next one."""
+    return change.type == "ADDED" and controller_of(change.obj) is not None
 
 
 def _placement(node: View) -> tuple[Any, ...]:

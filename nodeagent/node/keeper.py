@@ -13,9 +13,12 @@ from datetime import datetime
 
 from controllers.runtime.client import Client
 from controllers.runtime.errors import AlreadyExists, ApiError, Conflict, NotFound
+from controllers.runtime.informer import Change
 from controllers.runtime.kinds import LEASES, NODES
+from controllers.runtime.objects import revision_of
 from nodeagent.node.machine import Machine
 from nodeagent.node.status import NodeState, Object, View, make_node, make_node_status
+from nodeagent.pods.fleet import Own
 from openapi.meta.times import format_micro_time, now
 
 log = logging.getLogger(__name__)
@@ -32,7 +35,7 @@ RETRY_S = 1.0
 
 
 class NodeKeeper:
-    """One node. `look` finds out its present state."""
+    """One node. `look` finds out its present state, `own` is the node as the API shows it."""
 
     def __init__(
         self,
@@ -40,6 +43,7 @@ class NodeKeeper:
         name: str,
         machine: Machine,
         look: Callable[[], Awaitable[NodeState]],
+        own: Own,
         *,
         labels: Mapping[str, str],
         taints: Sequence[View],
@@ -48,6 +52,7 @@ class NodeKeeper:
         self._name = name
         self._machine = machine
         self._look = look
+        self._own = own
         self._labels = labels
         self._taints = taints
         self._lease: Object | None = None
@@ -95,10 +100,20 @@ class NodeKeeper:
         self._wake.set()
 
     async def run(self) -> None:
-        """Renew the lease and keep the status, for ever."""
+        """Renew the lease, keep the status and see what others do to the node, for ever."""
+        self._own.add_handler(self._on_change)
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._own.run())
             group.create_task(self._renew_for_ever())
             group.create_task(self._report_for_ever())
+
+    def _on_change(self, change: Change) -> None:
+        if change.type == "DELETED" or revision_of(change.obj) <= revision_of(self.node):
+            return
+        is_news = change.obj.get("status") != self.node.get("status")
+        self.node = change.obj
+        if is_news:
+            self.wake()
 
     async def _report_for_ever(self) -> None:
         is_ready = False

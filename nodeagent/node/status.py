@@ -104,14 +104,13 @@ def make_node(name: str, machine: Machine, labels: Mapping[str, str], taints: Se
 
 
 def make_node_status(name: str, machine: Machine, state: NodeState, old: View, now: datetime) -> Object:
-    """The status; conditions keep the time of their last change, and those of others stay."""
+    """The status, as a merge patch; conditions keep the time of their last change, and those of others stay."""
     status: Object = {
         "addresses": [
             *({"type": "InternalIP", "address": address} for address in machine.addresses),
             {"type": "Hostname", "address": name},
         ],
-        "allocatable": allocatable_of(machine),
-        "capacity": capacity_of(machine),
+        **_resources(machine, old),
         "conditions": _conditions(state, old, now),
         "daemonEndpoints": {"kubeletEndpoint": {"Port": state.port}},
         "declaredFeatures": list(DECLARED_FEATURES),
@@ -132,6 +131,14 @@ def make_node_status(name: str, machine: Machine, state: NodeState, old: View, n
         "volumesInUse": list(state.volumes_in_use) or None,
     }
     return status
+
+
+def _resources(machine: Machine, old: View) -> Object:
+    """Capacity and what of it pods may have. What others have added to the capacity stays; pods may have all of it."""
+    capacity, before = capacity_of(machine), old.get("allocatable") or {}
+    added = {name: amount for name, amount in (old.get("capacity") or {}).items() if name not in capacity}
+    gone = {name: None for name in before if name not in capacity and name not in added}
+    return {"allocatable": {**allocatable_of(machine), **added, **gone}, "capacity": {**capacity, **added}}
 
 
 def _images(images: Sequence[Image]) -> list[Object]:

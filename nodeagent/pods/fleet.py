@@ -1,4 +1,4 @@
-"""One watch of all pods for a process that runs many nodes, each of which sees only its own."""
+"""One watch of all objects for a process that runs many nodes, each of which sees only its own."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from controllers.runtime.informer import Change, Handler, Informer
 from nodeagent.pods.spec import View
 
 
-class Pods(Protocol):
-    """The pods of one node: an `Informer`, or a part of one."""
+class Own(Protocol):
+    """The objects of one node: an `Informer`, or a part of one."""
 
     synced: asyncio.Event
 
@@ -20,38 +20,39 @@ class Pods(Protocol):
     async def run(self) -> None: ...
 
 
-class PodFleet:
-    """Deals the changes of all pods out to the nodes they are on."""
+class Fleet:
+    """Deals the changes of all objects out to the nodes that they concern; `node_of` tells which, '' for none."""
 
-    def __init__(self, informer: Informer) -> None:
+    def __init__(self, informer: Informer, node_of: Callable[[View], str]) -> None:
         self.informer = informer
+        self.node_of = node_of
         self._handlers: dict[str, Handler] = {}
         informer.add_handler(self._deal)
 
-    def node(self, name: str) -> NodePods:
-        return NodePods(self.informer, name, lambda handler: self._handlers.__setitem__(name, handler))
+    def of(self, name: str) -> Share:
+        return Share(self, name, lambda handler: self._handlers.__setitem__(name, handler))
 
     def _deal(self, change: Change) -> None:
-        handler = self._handlers.get(_node_of(change.obj))
+        handler = self._handlers.get(self.node_of(change.obj))
         if handler is None:
             return
-        if change.old is not None and not _node_of(change.old):
+        if change.old is not None and not self.node_of(change.old):
             change = Change("ADDED", change.obj)
         handler(change)
 
 
-class NodePods:
-    """The pods of one node of a fleet. The fleet's informer is run by whoever has made it."""
+class Share:
+    """What one node of a fleet sees. The fleet's informer is run by whoever has made it."""
 
-    def __init__(self, informer: Informer, name: str, listen: Callable[[Handler], None]) -> None:
-        self.synced = informer.synced
-        self._informer = informer
+    def __init__(self, fleet: Fleet, name: str, listen: Callable[[Handler], None]) -> None:
+        self.synced = fleet.informer.synced
+        self._fleet = fleet
         self._name = name
         self._listen = listen
 
     def add_handler(self, handler: Handler) -> None:
-        for obj in self._informer.store.all():
-            if _node_of(obj) == self._name:
+        for obj in self._fleet.informer.store.all():
+            if self._fleet.node_of(obj) == self._name:
                 handler(Change("ADDED", obj))
         self._listen(handler)
 
@@ -59,5 +60,5 @@ class NodePods:
         await asyncio.Event().wait()
 
 
-def _node_of(pod: View) -> str:
+def node_of_pod(pod: View) -> str:
     return pod["spec"].get("nodeName") or ""

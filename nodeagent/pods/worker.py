@@ -109,6 +109,11 @@ class PodWorker:
         self._wake.set()
 
     @property
+    def is_gone(self) -> bool:
+        """Whether there is no object of the pod any more; its containers may still be ending."""
+        return self._is_gone
+
+    @property
     def is_finished(self) -> bool:
         return self.finished.is_set()
 
