@@ -39,7 +39,7 @@ from openapi.meta.field import quote
 from openapi.meta.times import format_time, parse_time
 
 NAMESPACE_TERMINATING = "NamespaceTerminating"
-ZONES_URL = "https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#time-zones"
+ZONES_URL = "https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/"
 
 
 class CronJobController(Controller):

@@ -71,19 +71,19 @@ class Due:
 
 
 class ScheduleTooDense(ValueError):
-    """Two times of a schedule are the same."""
+    """Two times of a schedule are the same, or there are none at all."""
 
 
 def latest_due(schedule: Schedule, zone_name: str, earliest: datetime, now: datetime) -> Due:
     """What is due after `earliest` and not after `now`. Raises ScheduleTooDense."""
     first = next_time(schedule, earliest, zone_name)
-    if first is None or now < first:
+    if first is not None and now < first:
         return Due(earliest)
-    second = next_time(schedule, first, zone_name)
-    if second is None or now < second:
+    second = next_time(schedule, first, zone_name) if first is not None else None
+    if first is not None and second is not None and now < second:
         return Due(earliest, first)
-    interval_s = round((second - first).total_seconds())
-    if interval_s < 1:
+    interval_s = round((second - first).total_seconds()) if first is not None and second is not None else 0
+    if first is None or interval_s < 1:
         raise ScheduleTooDense("time difference between two schedules is less than 1 second")
     # About how many there were tells where to begin to look, so that years of minutes are not walked through.
     missed = int((now - first).total_seconds()) // interval_s + 1

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from controllers.cronjob.plan import due_time, is_too_late, new_job, seconds_to_next
-from controllers.cronjob.schedule import latest_due, next_time
+from controllers.cronjob.schedule import ScheduleTooDense, latest_due, next_time
 from openapi.meta.cron import parse_schedule
 
 
@@ -37,7 +37,10 @@ def test_the_next_time(text: str, zone: str, after: str, expected: str) -> None:
 
 
 def test_a_day_that_never_comes_is_never_due() -> None:
-    assert next_time(parse_schedule("0 0 30 2 *"), moment("2026-01-01T00:00:00")) is None
+    schedule, start = parse_schedule("0 0 30 2 *"), moment("2026-01-01T00:00:00")
+    assert next_time(schedule, start) is None
+    with pytest.raises(ScheduleTooDense, match="less than 1 second"):
+        latest_due(schedule, "", start, moment("2026-01-02T00:00:00"))
 
 
 def test_the_latest_due_time_is_found_and_the_others_counted() -> None:
