@@ -55,6 +55,17 @@ def test_a_budget_may_count_in_percent_of_what_is_wanted(api: Api) -> None:
     assert evict(api, api.names("percent")[0])[0] == 201
 
 
+def test_a_budget_cannot_count_what_a_kind_without_a_scale_wants(api: Api) -> None:
+    owned = pod("owned")
+    reference = {"apiVersion": "e.com/v1", "kind": "Thing", "name": "t", "uid": str(uuid.uuid4()), "controller": True}
+    owned["metadata"]["ownerReferences"] = [reference]
+    api.create(PODS, owned)
+    spec = {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "owned"}}}
+    api.create(BUDGETS, {"metadata": {"name": "owned"}, "spec": spec})
+    seen = api.await_condition(BUDGETS, "owned", "DisruptionAllowed", "False", "SyncFailed")
+    assert seen["message"] == 'no matches for kind "Thing" in version "e.com/v1"'
+
+
 def test_a_drain_waits_for_the_budget(api: Api, k: Kubectl) -> None:
     k("create", "poddisruptionbudget", "guarded", "--selector=app=guarded", "--min-available=1")
     api.create(REPLICA_SETS, workload("guarded", 1))

@@ -206,7 +206,7 @@ class DisruptionController(Controller):
         kind = (reference["apiVersion"], reference["kind"])
         row = self._discovery.last.by_kind().get(kind) or (await self._discovery.look()).by_kind().get(kind)
         if row is None:
-            return None
+            raise NoScale(f'no matches for kind "{reference["kind"]}" in version "{reference["apiVersion"]}"')
         try:
             scale = orjson.loads(await self.client.raw("GET", path_of(row, namespace, reference["name"], "scale")))
         except NotFound as error:
