@@ -10,7 +10,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from controllers.daemonset.plan import Changes, Situation, describe, plan_nodes, plan_status, plan_update, situation
+from controllers.daemonset.plan import (
+    Changes,
+    Situation,
+    after,
+    describe,
+    plan_nodes,
+    plan_status,
+    plan_update,
+    situation,
+)
 from controllers.daemonset.pods import judge_of, node_of, pod_for_node
 from controllers.runtime.controller import Controller, For, Owns, Requeue, Runtime, Watches
 from controllers.runtime.errors import ApiError, NotFound
@@ -34,7 +43,7 @@ from controllers.workloads.batches import slow_start
 from controllers.workloads.claims import ClaimPlan, claim, plan_claims
 from controllers.workloads.hashing import hash_of
 from controllers.workloads.podcontrol import NAMESPACE_TERMINATING, PodControl
-from controllers.workloads.pods import next_available
+from controllers.workloads.pods import is_gone, next_available
 from controllers.workloads.status import write_status
 from openapi.meta.selectors import LabelSelector, from_label_selector
 
@@ -96,7 +105,7 @@ class DaemonSetController(Controller):
         nodes = sorted(self.store(NODES).all(), key=name_of)
         digest = labels_of(current).get(history.REVISION_LABEL, "")
         seen = situation(daemon_set, nodes, pods, digest, self.clock())
-        wait_s, failure = await self._move(seen)
+        wait_s, failure, seen = await self._move(seen)
         if failure is None:
             await self._clean_up(seen, old)
         await write_status(self.client, DAEMON_SETS, daemon_set, plan_status(seen, collisions))
@@ -154,13 +163,16 @@ class DaemonSetController(Controller):
         plan = plan_claims(daemon_set, selector, candidates)
         return await claim(self.client, DAEMON_SETS, daemon_set, PODS, plan)
 
-    async def _move(self, seen: Situation) -> tuple[float | None, ApiError | None]:
-        """Make and delete pods: first where nodes ask for it, and once that is so, for the update."""
+    async def _move(self, seen: Situation) -> tuple[float | None, ApiError | None, Situation]:
+        """Make and delete pods: first where nodes ask for it, and once that is so, for the update.
+
+        Answers in how many seconds to look again, the first refusal, and the situation as it is then.
+        """
         changes = plan_nodes(seen)
         wait_s = self._take_ended(seen, changes)
         if not changes and (seen.daemon_set["spec"].get("updateStrategy") or {}).get("type") == "RollingUpdate":
             changes = plan_update(seen)
-        return wait_s, await self._apply(seen, changes)
+        return wait_s, *await self._apply(seen, changes)
 
     def _take_ended(self, seen: Situation, changes: Changes) -> float | None:
         """Delete ended pods too, failed ones not too often; in how many seconds the next may go."""
@@ -194,24 +206,30 @@ class DaemonSetController(Controller):
         nodes[node] = _Backoff(min(2 * known.delay_s, longest_s), now)
         return 0.0
 
-    async def _apply(self, seen: Situation, changes: Changes) -> ApiError | None:
+    async def _apply(self, seen: Situation, changes: Changes) -> tuple[ApiError | None, Situation]:
         daemon_set, nodes = seen.daemon_set, changes.create[:BURST]
+        made: list[Object] = []
+        gone: set[str] = set()
 
         async def make(index: int) -> None:
             try:
-                await self._pods.create(daemon_set, pod_for_node(daemon_set, nodes[index], seen.digest))
+                made.append(await self._pods.create(daemon_set, pod_for_node(daemon_set, nodes[index], seen.digest)))
             except ApiError as error:
                 if not error.has_cause(NAMESPACE_TERMINATING):
                     raise
 
         failure = await slow_start(len(nodes), make)
-        deletions = (self._pods.delete(daemon_set, pod) for pod in changes.delete[:BURST])
-        for result in await asyncio.gather(*deletions, return_exceptions=True):
-            if isinstance(result, ApiError):
-                failure = failure or (None if isinstance(result, NotFound) else result)
-            elif isinstance(result, BaseException):
+        leaving = changes.delete[:BURST]
+        deletions = (self._pods.delete(daemon_set, pod) for pod in leaving)
+        results = await asyncio.gather(*deletions, return_exceptions=True)
+        for pod, result in zip(leaving, results, strict=True):
+            if isinstance(result, BaseException) and not isinstance(result, ApiError):
                 raise result
-        return failure
+            if isinstance(result, NotFound) or (isinstance(result, dict) and is_gone(result)):
+                gone.add(uid_of(pod))
+            elif isinstance(result, ApiError):
+                failure = failure or result
+        return failure, after(seen, made, gone)
 
     async def _clean_up(self, seen: Situation, old: Sequence[Object]) -> None:
         """Delete the oldest revisions beyond the limit that no pod has."""

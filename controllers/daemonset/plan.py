@@ -5,12 +5,12 @@ Follows: pkg/controller/daemon/{daemon_controller.go,update.go}
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from controllers.daemonset.pods import is_updated, judge_of, node_of
-from controllers.runtime.objects import Object, View, is_deleting, name_of, namespace_of
+from controllers.runtime.objects import Object, View, is_deleting, name_of, namespace_of, uid_of
 from controllers.workloads.pods import is_available, is_finished, is_ready, phase_of
 from openapi.meta.intstr import scaled_value
 
@@ -66,6 +66,12 @@ def by_node(pods: Sequence[Object]) -> dict[str, list[Object]]:
         if node and not (is_finished(pod) and is_deleting(pod)):
             found.setdefault(node, []).append(pod)
     return found
+
+
+def after(seen: Situation, made: Sequence[Object], gone: Collection[str]) -> Situation:
+    """With the pods that were made since, and without those (by their uids) that are gone."""
+    pods = [pod for there in seen.pods.values() for pod in there if uid_of(pod) not in gone]
+    return replace(seen, pods=by_node([*pods, *made]))
 
 
 def plan_nodes(seen: Situation) -> Changes:

@@ -33,13 +33,14 @@ class PodControl:
         self._events.normal(owner, "SuccessfulCreate", f"Created pod: {name_of(created)}")
         return created
 
-    async def delete(self, owner: View, pod: View) -> None:
-        """Delete the pod; raises the ApiError, NotFound included, that came instead."""
+    async def delete(self, owner: View, pod: View) -> Object:
+        """Delete the pod, and answer it as it goes; raises the ApiError, NotFound included, that came instead."""
         try:
-            await self._client.delete(PODS, namespace_of(pod), name_of(pod), uid=uid_of(pod))
+            deleted = await self._client.delete(PODS, namespace_of(pod), name_of(pod), uid=uid_of(pod))
         except NotFound:
             raise
         except ApiError as error:
             self._events.warning(owner, "FailedDelete", f"Error deleting: {error}")
             raise
         self._events.normal(owner, "SuccessfulDelete", f"Deleted pod: {name_of(pod)}")
+        return deleted

@@ -36,6 +36,13 @@ def is_terminating(pod: View) -> bool:
     return not is_finished(pod) and is_deleting(pod)
 
 
+def is_gone(deleted: View) -> bool:
+    """Whether the answer to a deletion says that nothing is left to wait for."""
+    metadata = deleted.get("metadata") or {}
+    is_last_state = metadata.get("deletionGracePeriodSeconds") == 0 and not metadata.get("finalizers")
+    return deleted.get("kind") == "Status" or is_last_state
+
+
 def is_ready(pod: View) -> bool:
     condition = condition_of(pod, "Ready")
     return condition is not None and condition.get("status") == "True"

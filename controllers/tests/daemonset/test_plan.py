@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from controllers.daemonset.plan import Changes, Situation, plan_nodes, plan_status, plan_update, situation
+from controllers.daemonset.plan import Changes, Situation, after, plan_nodes, plan_status, plan_update, situation
 from controllers.daemonset.pods import node_of, pod_for_node, tolerations_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -99,3 +99,12 @@ def test_the_status_counts_nodes() -> None:
         "numberAvailable": 1,
         "numberUnavailable": 1,
     }
+
+
+def test_the_status_counts_what_the_round_itself_has_made_and_removed() -> None:
+    nodes = [node("x"), node("y"), node("z", ("k", "NoExecute"))]
+    before = seen(daemon_set(), nodes, pod("1", "x"), pod("2", "z"))
+    later = after(before, [pod("3", "y", ready=False, phase="Pending")], {"2"})
+    counts = ("desiredNumberScheduled", "currentNumberScheduled", "numberMisscheduled", "numberReady")
+    assert [plan_status(before, 0)[name] for name in counts] == [2, 1, 1, 1]
+    assert [plan_status(later, 0)[name] for name in counts] == [2, 2, 0, 1]

@@ -11,6 +11,7 @@ from controllers.workloads.pods import (
     deletion_cost,
     is_active,
     is_available,
+    is_gone,
     is_terminating,
     next_available,
     sort_for_deletion,
@@ -81,3 +82,16 @@ def test_finished_and_deleted_pods_are_not_active() -> None:
     assert not is_active(pod("a", deleting=True))
     assert is_terminating(pod("a", deleting=True))
     assert not is_terminating(pod("a", phase="Succeeded", deleting=True))
+
+
+@pytest.mark.parametrize(
+    ("deleted", "gone"),
+    [
+        ({"kind": "Status", "status": "Success"}, True),
+        ({"kind": "Pod", "metadata": {"deletionGracePeriodSeconds": 0}}, True),
+        ({"kind": "Pod", "metadata": {"deletionGracePeriodSeconds": 30}}, False),
+        ({"kind": "Pod", "metadata": {"deletionGracePeriodSeconds": 0, "finalizers": ["f"]}}, False),
+    ],
+)
+def test_what_is_deleted_may_stay_a_while(deleted: dict[str, Any], gone: bool) -> None:
+    assert is_gone(deleted) is gone
