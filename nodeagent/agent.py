@@ -173,7 +173,9 @@ class NodeAgent:
         self._tasks[uid] = self._group.create_task(work, name=f"pod {spec.full_name(pod)}")
 
     def _rejection(self, pod: View) -> Rejection | None:
-        return admit(pod, self._others(pod), self._parts.keeper.node) or self._parts.refusal()
+        parts = self._parts
+        has_apparmor = parts.tools.settings.has_apparmor
+        return admit(pod, self._others(pod), parts.keeper.node, has_apparmor=has_apparmor) or parts.refusal()
 
     def _others(self, pod: View) -> list[View]:
         uid = spec.uid_of(pod)

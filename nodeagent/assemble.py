@@ -25,7 +25,7 @@ from nodeagent.network.routes import overlap, read_routes
 from nodeagent.node.cgroups import Cgroups
 from nodeagent.node.keeper import NodeKeeper
 from nodeagent.node.log_rotation import LogRotation
-from nodeagent.node.machine import Machine
+from nodeagent.node.machine import Machine, has_apparmor
 from nodeagent.node.status import NodeState, allocatable_of, capacity_of
 from nodeagent.node.tiers import Tiers
 from nodeagent.objects import WatchedObjects
@@ -256,5 +256,6 @@ def _settings(options: AgentOptions, machine: Machine) -> NodeSettings:
         cluster_dns=options.cluster_dns,
         node_dns=parse_resolv_conf(resolv_conf),
         memory_bytes=machine.memory_bytes,
+        has_apparmor=options.runtime != "containerd" or has_apparmor(),
         has_files=options.runtime == "containerd",
     )

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+APPARMOR_SWITCH = "/sys/module/apparmor/parameters/enabled"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "ppc64le": "ppc64le", "s390x": "s390x"}
 
 
@@ -69,6 +70,11 @@ def default_addresses() -> tuple[str, ...]:
             return (str(probe.getsockname()[0]),)
         except OSError:
             return ("127.0.0.1",)
+
+
+def has_apparmor() -> bool:
+    """Whether the kernel confines programs by AppArmor."""
+    return Path("/sys/kernel/security/apparmor").exists() and _read(APPARMOR_SWITCH).startswith("Y")
 
 
 def available_memory_bytes() -> int:

@@ -127,9 +127,10 @@ def make_node_status(name: str, machine: Machine, state: NodeState, old: View, n
             "osImage": machine.os_image,
             "systemUUID": machine.system_uuid,
         },
-        "runtimeHandlers": [{"name": "", "features": {}}],
         "volumesInUse": list(state.volumes_in_use) or None,
     }
+    if state.readiness.runtime:
+        status |= _runtime_features(state.readiness)
     return status
 
 
@@ -139,6 +140,23 @@ def _resources(machine: Machine, old: View) -> Object:
     added = {name: amount for name, amount in (old.get("capacity") or {}).items() if name not in capacity}
     gone = {name: None for name in before if name not in capacity and name not in added}
     return {"allocatable": {**allocatable_of(machine), **added, **gone}, "capacity": {**capacity, **added}}
+
+
+def _runtime_features(readiness: Readiness) -> Object:
+    """What the runtime says that it can do."""
+    handlers = [
+        {
+            "name": handler.name,
+            "features": {
+                "recursiveReadOnlyMounts": handler.recursive_readonly,
+                "userNamespaces": handler.user_namespaces,
+            },
+        }
+        for handler in readiness.handlers
+    ]
+    strict = readiness.strict_groups
+    features = {"supplementalGroupsPolicy": strict} if strict is not None else None
+    return {"runtimeHandlers": handlers or None, "features": features}
 
 
 def _images(images: Sequence[Image]) -> list[Object]:

@@ -25,16 +25,40 @@ class Rejection:
     message: str
 
 
-def admit(pod: View, others: Iterable[View], node: View, allowed_sysctls: tuple[str, ...] = ()) -> Rejection | None:
+def admit(
+    pod: View,
+    others: Iterable[View],
+    node: View,
+    allowed_sysctls: tuple[str, ...] = (),
+    *,
+    has_apparmor: bool = True,
+) -> Rejection | None:
     """None when the node takes the pod. `others` are the pods that the node has taken and that have not ended."""
-    system = (pod["spec"].get("os") or {}).get("name")
-    if system and system != "linux":
-        return Rejection("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS")
-    label = (pod["spec"].get("nodeSelector") or {}).get("kubernetes.io/os")
     forbidden = security.forbidden_sysctl(pod, allowed_sysctls)
     if forbidden:
         return Rejection("SysctlForbidden", forbidden)
-    others = list(others)
+    rejection = _unsupported(pod, node) or _no_place(pod, list(others), node)
+    if rejection is None and not has_apparmor and security.wants_apparmor(pod):
+        return Rejection("AppArmor", "Cannot enforce AppArmor: AppArmor is not enabled on the host")
+    return rejection
+
+
+def _unsupported(pod: View, node: View) -> Rejection | None:
+    """What no room on the node would help."""
+    if (pod["metadata"].get("labels") or {}).get("kubernetes.io/os", "linux") != "linux":
+        message = "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label"
+        return Rejection("PodOSSelectorNodeLabelDoesNotMatch", message)
+    if (pod["spec"].get("os") or {}).get("name", "linux") != "linux":
+        return Rejection("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS")
+    policy = (pod["spec"].get("securityContext") or {}).get("supplementalGroupsPolicy")
+    features = (node.get("status") or {}).get("features") or {}
+    if policy == "Strict" and not features.get("supplementalGroupsPolicy"):
+        message = "SupplementalGroupsPolicy=Strict is not supported in this node"
+        return Rejection("SupplementalGroupsPolicyNotSupported", message)
+    return None
+
+
+def _no_place(pod: View, others: list[View], node: View) -> Rejection | None:
     lacking = _lacking(pod, others, node)
     if lacking is not None:
         return lacking
@@ -44,9 +68,6 @@ def admit(pod: View, others: Iterable[View], node: View, allowed_sysctls: tuple[
     if _port_conflict(pod, others):
         message = "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
         return Rejection("NodePorts", message)
-    if label and label != "linux":
-        message = "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label"
-        return Rejection("PodOSSelectorNodeLabelDoesNotMatch", message)
     taint = _untolerated(pod, node)
     if taint is not None:
         message = f"Predicate TaintToleration failed: node(s) had untolerated taint {{{taint}}}"

@@ -28,7 +28,7 @@ from nodeagent.pods.state import PodState
 from nodeagent.pods.status import WaitReason
 from nodeagent.pods.stop import MIN_GRACE_S, Stopper
 from nodeagent.pods.tell import PodEvents
-from nodeagent.runtime.protocol import Container, Image, Runtime, RuntimeFailure, SandboxConfig, State
+from nodeagent.runtime.protocol import Container, Handler, Image, Runtime, RuntimeFailure, SandboxConfig, State
 from nodeagent.volumes.image import ImageVolumes
 from nodeagent.volumes.volume import Volume
 
@@ -36,6 +36,11 @@ log = logging.getLogger(__name__)
 
 KEPT_ATTEMPTS = 1
 """How many ended containers of a name are kept beside the newest, for their logs."""
+
+
+END_SHOWN_S = 2.0
+"""For so long a status shows how a container has ended, before it says that the container waits to be started again."""
+IMAGE_WAITS = ("ErrImagePull", "ImagePullBackOff")
 
 
 class Surroundings(Protocol):
@@ -98,6 +103,20 @@ class Applier:
         self.retry_s: float | None = None
         """When the next try is due: set while something waits for time to pass."""
 
+    def pause_s(self, before: Mapping[str, WaitReason]) -> float | None:
+        """How long the status may go on saying what it says, when all that is new since `before` is a further wait.
+
+        None when there is news that is to be told at once.
+        """
+        new = {name: reason for name, reason in self.reasons.items() if before.get(name) != reason}
+        if self.retry_s is None or not new or before.keys() - self.reasons.keys():
+            return None
+        if all(reason.reason == "CrashLoopBackOff" for reason in new.values()):
+            return min(END_SHOWN_S, self.retry_s)
+        if all(name in before and reason.reason in IMAGE_WAITS for name, reason in new.items()):
+            return self.retry_s
+        return None
+
     async def apply(self, pod: View, state: PodState, plan: Plan, volumes: Mapping[str, Volume]) -> None:
         """One pass. Raises RuntimeFailure where the pass cannot go on."""
         self.retry_s = None
@@ -149,8 +168,8 @@ class Applier:
         sandbox_id = plan.sandbox_id
         try:
             handler = await tools.surroundings.runtime_handler(pod["spec"].get("runtimeClassName") or "")
-            if pod["spec"].get("hostUsers") is False and tools.settings.has_files:
-                raise ConfigProblem(f'RuntimeClass handler "{handler}" does not support user namespaces')
+            if pod["spec"].get("hostUsers") is False:
+                _check_user_namespaces(tools.runtime, handler)
             sandbox = config.sandbox_config(pod, plan.attempt, tools.settings, handler)
             if plan.create_sandbox:
                 if tools.settings.has_files:
@@ -258,7 +277,7 @@ class Applier:
                 volumes=await self._with_images(pod, container, place),
                 ips=place.ips,
                 target_id=_target_id(container, place.state),
-                can_recursive_readonly=tools.runtime.can_recursive_readonly,
+                can_recursive_readonly=_default_handler(tools.runtime).recursive_readonly,
             )
             made = config.container_config(pod, container, facts, tools.settings)
         except ConfigProblem as problem:
@@ -313,11 +332,12 @@ class Applier:
         try:
             await run_hook(tools.runtime, hook, Target(container_id, container, _first(place.ips)))
         except HookFailed as failure:
+            text = failure.told_of(container["name"], spec.full_name(pod))
             tools.events.container(pod, container, "Warning", "FailedPostStartHook", "PostStartHook failed")
             running = await tools.runtime.container(container_id)
             kill = Kill(running, "FailedPostStartHook")
             await tools.stopper.stop(pod, kill, _first(place.ips))
-            raise StartProblem("PostStartHookError", str(failure)) from failure
+            raise StartProblem("PostStartHookError", text) from failure
 
     async def _purge_init(self, pod: View, state: PodState) -> None:
         """With a new sandbox initialization begins anew, so what it left must not count."""
@@ -328,6 +348,19 @@ class Applier:
 
     def _warn(self, pod: View, container: View, message: str) -> None:
         self._tools.events.container(pod, container, "Warning", "Failed", message)
+
+
+def _default_handler(runtime: Runtime) -> Handler:
+    return runtime.handlers.get("", Handler(""))
+
+
+def _check_user_namespaces(runtime: Runtime, name: str) -> None:
+    """Raises ConfigProblem where a pod of that handler cannot have users of its own."""
+    handler = runtime.handlers.get(name)
+    if handler is None:
+        raise ConfigProblem(f'the handler "{name}" is not known')
+    if not handler.user_namespaces:
+        raise ConfigProblem(f'RuntimeClass handler "{name}" does not support user namespaces')
 
 
 def _first(ips: Sequence[str]) -> str:
@@ -353,6 +386,6 @@ def _target_id(container: View, state: PodState) -> str:
     if not name:
         return ""
     target = state.latest(name)
-    if target is None or target.state is not State.RUNNING:
+    if target is None:
         raise ConfigProblem(f"unable to find target container {name}")
     return target.id

@@ -55,6 +55,7 @@ class NodeSettings:
     node_dns: Dns
     memory_bytes: int
     cgroup_root: str = "kubepods"
+    has_apparmor: bool = True
     has_files: bool = True
     """False where containers are only simulated and need no files on the node."""
 
@@ -254,7 +255,7 @@ def _part_of(container: View, mount: View, volume: Volume, sub_path: str, target
         raise ConfigProblem(f"error SubPath `{sub_path}` must not be an absolute path")
     if ".." in sub_path.split("/"):
         raise ConfigProblem(f"unable to provision SubPath `{sub_path}`: must not contain '..'")
-    what = "prepare subPath" if (volume.path / sub_path).exists() else "create subPath directory"
+    what = "create subPath directory" if _is_missing(volume.path / sub_path) else "prepare subPath"
     try:
         bind(volume.path, sub_path, target)
     except (Escape, OSError) as error:
@@ -263,6 +264,17 @@ def _part_of(container: View, mount: View, volume: Volume, sub_path: str, target
         where = f'volumeMount "{mount["name"]}" of container "{container["name"]}"'
         raise ConfigProblem(f"failed to {what} for {where}") from error
     return str(target)
+
+
+def _is_missing(path: Path) -> bool:
+    """Whether there is nothing, which is not known of what cannot be looked at: below a file for one."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _managed_files(pod: View, container: View, facts: ContainerFacts, settings: NodeSettings) -> list[Mount]:

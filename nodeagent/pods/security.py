@@ -83,6 +83,8 @@ def container_security(pod: View, container: View, image: Image, target_id: str 
     username = ""
     if user is None:
         user, username = image.uid, image.username if image.uid is None else ""
+        if user is None and not username:
+            user = 0  # What an image does not say is root, and is told so: a group goes with no unnamed user.
     unmasked = context.get("procMount") == "Unmasked"
     privileged = bool(context.get("privileged"))
     groups = list(pod_context.get("supplementalGroups") or ())
@@ -106,6 +108,12 @@ def container_security(pod: View, container: View, image: Image, target_id: str 
         apparmor=_profile(context.get("appArmorProfile")),
         selinux=context.get("seLinuxOptions"),
     )
+
+
+def wants_apparmor(pod: View) -> bool:
+    """Whether any container is to be confined by AppArmor."""
+    profiles = (effective(pod, container).get("appArmorProfile") for container in spec.all_containers(pod))
+    return any(profile and profile["type"] != "Unconfined" for profile in profiles)
 
 
 def seccomp_profile(context: Mapping[str, Any], folder: str = "/var/lib/kubelet/seccomp") -> Profile:

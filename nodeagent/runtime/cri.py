@@ -18,6 +18,7 @@ from nodeagent.runtime.protocol import (
     Credentials,
     ExecResult,
     FileSystem,
+    Handler,
     Image,
     Missing,
     Namespaces,
@@ -62,17 +63,16 @@ class CriRuntime:
         self._owner = owner
         self._methods: dict[str, Any] = {}
         self._messages = messages()
-        self._features: Mapping[str, Any] = {}
+        self._handlers: Mapping[str, Handler] = {}
 
     @property
     def name(self) -> str:
         return "containerd"
 
     @property
-    def can_recursive_readonly(self) -> bool:
-        """As the default handler said when the runtime was last asked how it is."""
-        features = self._features.get("")
-        return features is not None and bool(features.recursive_read_only_mounts)
+    def handlers(self) -> Mapping[str, Handler]:
+        """Namespaces of users are left out: the agent maps no users, whatever the runtime can."""
+        return self._handlers
 
     async def close(self) -> None:
         await self._channel.close()
@@ -82,7 +82,8 @@ class CriRuntime:
 
     async def readiness(self) -> Readiness:
         answer = await self._call("Status")
-        self._features = {handler.name: handler.features for handler in answer.runtime_handlers}
+        told = [Handler(item.name, item.features.recursive_read_only_mounts) for item in answer.runtime_handlers]
+        self._handlers = {handler.name: handler for handler in told}
         said = {condition.type: condition for condition in answer.status.conditions}
         runtime, network = said.get("RuntimeReady"), said.get("NetworkReady")
         return Readiness(
@@ -90,6 +91,8 @@ class CriRuntime:
             network=network is not None and network.status,
             runtime_message=runtime.message if runtime is not None else "",
             network_message=network.message if network is not None else "",
+            handlers=told,
+            strict_groups=answer.features.supplemental_groups_policy if answer.HasField("features") else None,
         )
 
     async def settings(self) -> Mapping[str, Any]:
@@ -261,7 +264,13 @@ class CriRuntime:
                 response_deserializer=self._messages[f"{method}Response"].FromString,
             )
         try:
-            return await call(self._messages[f"{method}Request"](**request), timeout=timeout_s)
+            message = self._messages[f"{method}Request"](**request)
+        except UnicodeEncodeError as error:
+            failure = RuntimeFailure("grpc: error while marshaling: string field contains invalid UTF-8")
+            failure.code = "Internal"
+            raise failure from error
+        try:
+            return await call(message, timeout=timeout_s)
         except grpc.aio.AioRpcError as error:
             raise _failure(error) from error
 

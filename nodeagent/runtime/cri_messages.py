@@ -114,7 +114,8 @@ RuntimeStatus conditions:RuntimeCondition*=1
 StatusRequest verbose:bool=1
 RuntimeHandlerFeatures recursive_read_only_mounts:bool=1 user_namespaces:bool=2
 RuntimeHandler name=1 features:RuntimeHandlerFeatures=2
-StatusResponse status:RuntimeStatus=1 info:map=2 runtime_handlers:RuntimeHandler*=3
+RuntimeFeatures supplemental_groups_policy:bool=1
+StatusResponse status:RuntimeStatus=1 info:map=2 runtime_handlers:RuntimeHandler*=3 features:RuntimeFeatures=4
 FilesystemIdentifier mountpoint=1
 FilesystemUsage timestamp:int64=1 fs_id:FilesystemIdentifier=2 used_bytes:UInt64Value=3 inodes_used:UInt64Value=4
 ImageFsInfoRequest

@@ -300,13 +300,28 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Handler:
+    """A way of the runtime to run pods: the name by which RuntimeClasses know it, and what pods may have in it."""
+
+    name: str
+    recursive_readonly: bool = False
+    user_namespaces: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether containers can run, and whether their network can; the messages say why not."""
+    """Whether containers can run, and whether their network can; the messages say why not.
+
+    `handlers` are those that the runtime tells of. `strict_groups`: whether it can keep a container to the groups that
+    its pod names; None where it does not say.
+    """
 
     runtime: bool
     network: bool
     runtime_message: str = ""
     network_message: str = ""
+    handlers: Sequence[Handler] = ()
+    strict_groups: bool | None = None
 
 
 class Runtime(Protocol):
@@ -317,8 +332,8 @@ class Runtime(Protocol):
         """As in container ids: `containerd`."""
 
     @property
-    def can_recursive_readonly(self) -> bool:
-        """Whether it can mount something read only with all that is mounted below it."""
+    def handlers(self) -> Mapping[str, Handler]:
+        """By name, as it has told of them when it was last asked how it is."""
 
     async def version(self) -> str: ...
 

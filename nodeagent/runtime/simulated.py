@@ -29,6 +29,7 @@ from nodeagent.runtime.protocol import (
     Credentials,
     ExecResult,
     FileSystem,
+    Handler,
     Image,
     Missing,
     NamespaceMode,
@@ -52,6 +53,7 @@ SHORT_LIFE_S = 1.0
 SIGTERM_CODE = 143
 IMAGE_BYTES = 50_000_000
 MEMORY_BYTES = 20 * 1024 * 1024
+HANDLERS = {"": Handler("", recursive_readonly=True, user_namespaces=True)}
 
 
 @dataclass(slots=True)
@@ -95,8 +97,8 @@ class SimulatedRuntime:
         return "simulated"
 
     @property
-    def can_recursive_readonly(self) -> bool:
-        return False
+    def handlers(self) -> Mapping[str, Handler]:
+        return HANDLERS
 
     def use_addresses(self, pod_cidr: str) -> None:
         """From now on pods get addresses from there."""
@@ -116,7 +118,13 @@ class SimulatedRuntime:
 
     async def readiness(self) -> Readiness:
         message = "" if self._cidr else "the node has no addresses for pods yet"
-        return Readiness(runtime=True, network=bool(self._cidr), network_message=message)
+        return Readiness(
+            runtime=True,
+            network=bool(self._cidr),
+            network_message=message,
+            handlers=[*HANDLERS.values()],
+            strict_groups=True,
+        )
 
     # -- sandboxes ---------------------------------------------------------------------------------------------
 

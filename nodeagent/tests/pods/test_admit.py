@@ -18,6 +18,11 @@ def asking(cpu: str, **spec: Any) -> dict[str, Any]:
     return make_pod([{"name": "c", "resources": {"requests": {"cpu": cpu}}}], **spec)
 
 
+def labelled(system: str) -> dict[str, Any]:
+    pod = asking("1")
+    return {**pod, "metadata": {**pod["metadata"], "labels": {"kubernetes.io/os": system}}}
+
+
 def with_affinity(operator: str, *values: str) -> dict[str, Any]:
     term = {"matchExpressions": [{"key": "zone", "operator": operator, "values": list(values)}]}
     required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
@@ -38,13 +43,24 @@ def with_port(port: int, ip: str = "") -> dict[str, Any]:
         (with_affinity("NotIn", "a"), "NodeAffinity"),
         (with_affinity("DoesNotExist"), "NodeAffinity"),
         (asking("1", os={"name": "windows"}), "PodOSNotSupported"),
+        (labelled("plan9"), "PodOSSelectorNodeLabelDoesNotMatch"),
+        (labelled("linux"), None),
+        (asking("3", securityContext={"supplementalGroupsPolicy": "Strict"}), "SupplementalGroupsPolicyNotSupported"),
+        (asking("1", securityContext={"appArmorProfile": {"type": "RuntimeDefault"}}), "AppArmor"),
+        (asking("1", securityContext={"appArmorProfile": {"type": "Unconfined"}}), None),
         (asking("1", securityContext={"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}), "SysctlForbidden"),
         (asking("1", securityContext={"sysctls": [{"name": "net.ipv4.tcp_syncookies", "value": "1"}]}), None),
     ],
 )
 def test_a_node_takes_what_fits_and_belongs(pod: dict[str, Any], reason: str | None) -> None:
-    rejection = admit(pod, [], NODE)
+    rejection = admit(pod, [], NODE, has_apparmor=False)
     assert (rejection.reason if rejection else None) == reason
+
+
+def test_what_the_node_can_do_it_is_asked_for() -> None:
+    able = {**NODE, "status": {**NODE["status"], "features": {"supplementalGroupsPolicy": True}}}
+    assert admit(asking("1", securityContext={"supplementalGroupsPolicy": "Strict"}), [], able) is None
+    assert admit(asking("1", securityContext={"appArmorProfile": {"type": "RuntimeDefault"}}), [], NODE) is None
 
 
 def test_what_others_have_taken_counts() -> None:

@@ -44,6 +44,7 @@ def mounted(root: Path, *, volume: Volume | None = None, can: bool = False, **fi
         ({"subPathExpr": "$(ROOT)"}, "error SubPath `/root` must not be an absolute path"),
         ({"subPathExpr": "$(UP)"}, "unable to provision SubPath `../up`: must not contain '..'"),
         ({"subPath": "out/passwd"}, 'failed to prepare subPath for volumeMount "v" of container "c"'),
+        ({"subPath": "file/x"}, 'failed to prepare subPath for volumeMount "v" of container "c"'),
         ({"subPath": "out/new"}, 'failed to create subPath directory for volumeMount "v" of container "c"'),
         (
             {"readOnly": True, "recursiveReadOnly": "Enabled"},
@@ -55,6 +56,7 @@ def mounted(root: Path, *, volume: Volume | None = None, can: bool = False, **fi
 def test_what_keeps_a_part_from_being_mounted(tmp_path: Path, fields: dict[str, Any], message: str) -> None:
     (tmp_path / "v").mkdir()
     (tmp_path / "v" / "out").symlink_to("/etc")
+    (tmp_path / "v" / "file").touch()
     with pytest.raises(ConfigProblem) as caught:
         mounted(tmp_path, **fields)
     assert str(caught.value) == message
