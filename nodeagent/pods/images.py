@@ -28,6 +28,9 @@ _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
 _DOMAIN = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?")
 _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 _DIGEST = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}")
+_IDENTIFIER = re.compile(r"[a-f0-9]{64}")
+_DIGEST_LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
+NAME_LIMIT = 255
 
 
 class ImageProblem(Exception):
@@ -45,17 +48,37 @@ class InvalidReference(ValueError):
 
 def with_tag(image: str) -> str:
     """The image's name with `:latest` where it has neither tag nor digest. Raises InvalidReference."""
-    name, at, digest = image.partition("@")
-    domain, path = _split_domain(name)
-    path, colon, tag = path.partition(":")
-    if path != path.lower():
-        raise InvalidReference(f"invalid reference format: repository name ({path}) must be lowercase")
+    if _IDENTIFIER.fullmatch(image):
+        what = "cannot specify 64-byte hexadecimal strings"
+        raise InvalidReference(f"invalid repository name ({image}), {what}")
+    domain, rest = _split_domain(image)
+    remote = rest.partition(":")[0]
+    if remote != remote.lower():
+        raise InvalidReference(f"invalid reference format: repository name ({remote}) must be lowercase")
+    name, at, digest = rest.partition("@")
+    path, colon, tag = name.partition(":")
     parts = [(_NAME, path), (_DOMAIN, domain)]
     parts += [(_TAG, tag)] if colon else []
     parts += [(_DIGEST, digest)] if at else []
     if not all(pattern.fullmatch(text) for pattern, text in parts):
         raise InvalidReference("invalid reference format")
+    if len(path) > NAME_LIMIT:
+        raise InvalidReference(f"repository name must not be more than {NAME_LIMIT} characters")
+    if at:
+        _check_digest(digest)
     return image if colon or at else f"{image}:latest"
+
+
+def _check_digest(digest: str) -> None:
+    """Raises InvalidReference for what only looks like a digest."""
+    algorithm, _, value = digest.partition(":")
+    length = _DIGEST_LENGTHS.get(algorithm)
+    if length is None:
+        raise InvalidReference("unsupported digest algorithm")
+    if len(value) != length:
+        raise InvalidReference("invalid checksum digest length")
+    if value != value.lower():
+        raise InvalidReference("invalid checksum digest format")
 
 
 def _split_domain(name: str) -> tuple[str, str]:

@@ -24,18 +24,20 @@ if TYPE_CHECKING:
 OUTPUT_LIMIT_BYTES = 10 * 1024
 REDIRECT_LIMIT = 10
 _REDIRECTS = (301, 302, 303, 307, 308)
-_USER_AGENT = "kube-probe/1.36"
+_PROBE_AGENT, _HOOK_AGENT = "kube-probe/1.36", "kube-lifecycle/1.36"
+_NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST")
 _HEALTH_METHOD = "/grpc.health.v1.Health/Check"
 _SERVING = {0: "UNKNOWN", 1: "SERVING", 2: "NOT_SERVING", 3: "SERVICE_UNKNOWN"}
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """UNKNOWN: the probe itself could not be done."""
+    """UNKNOWN: the probe itself could not be done. `has_answer`: there was an HTTP answer, whichever."""
 
     verdict: Verdict
     output: str = ""
     warning: str = ""
+    has_answer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,10 @@ def port_of(port: int | str, container: View) -> int:
     for item in container.get("ports") or ():
         if item.get("name") == port:
             return int(item["containerPort"])
-    return int(port)
+    try:
+        return int(port)
+    except ValueError:
+        raise ValueError(f"strconv.Atoi: parsing {quote(port)}: invalid syntax") from None
 
 
 def url_of(handler: View, target: Target) -> str:
@@ -99,7 +104,7 @@ def url_of(handler: View, target: Target) -> str:
     return f"{scheme}://{host}:{port_of(handler['port'], target.container)}{path}"
 
 
-async def http_get(handler: View, target: Target, timeout_s: float) -> Outcome:
+async def http_get(handler: View, target: Target, timeout_s: float, agent: str = _PROBE_AGENT) -> Outcome:
     """A GET as probes and hooks send it; any answer from 200 to 399 is success."""
     import aiohttp
 
@@ -107,7 +112,7 @@ async def http_get(handler: View, target: Target, timeout_s: float) -> Outcome:
         url = url_of(handler, target)
     except ValueError as error:
         return Outcome(Verdict.UNKNOWN, str(error))
-    headers: dict[str, str] = {"User-Agent": _USER_AGENT, "Accept": "*/*"}
+    headers: dict[str, str] = {"User-Agent": agent, "Accept": "*/*"}
     headers |= {item["name"]: item.get("value", "") for item in handler.get("httpHeaders") or ()}
     # What answers a probe is the node's own pod; it has no certificate that anybody could check.
     context = ssl.create_default_context()
@@ -120,7 +125,7 @@ async def http_get(handler: View, target: Target, timeout_s: float) -> Outcome:
         text = f'Get "{url}": context deadline exceeded (Client.Timeout exceeded while awaiting headers)'
         return Outcome(Verdict.FAILURE, text)
     except (aiohttp.ClientError, OSError) as error:
-        return Outcome(Verdict.FAILURE, f'Get "{url}": {_dial_text(error, _address(url))}')
+        return Outcome(Verdict.FAILURE, f'Get "{url}": {_http_text(error, _address(url))}')
 
 
 async def _follow(
@@ -136,8 +141,9 @@ async def _follow(
             target = response.headers.get("Location") if response.status in _REDIRECTS else None
             if target is None:
                 if 200 <= response.status < 400:
-                    return Outcome(Verdict.SUCCESS, body)
-                return Outcome(Verdict.FAILURE, f"HTTP probe failed with statuscode: {response.status}")
+                    return Outcome(Verdict.SUCCESS, body, has_answer=True)
+                text = f"HTTP probe failed with statuscode: {response.status}"
+                return Outcome(Verdict.FAILURE, text, has_answer=True)
             last, place = place, place.join(URL(target))
             if place.host != last.host:
                 return Outcome(Verdict.SUCCESS, body, f"Probe terminated redirects, Response body: {body}")
@@ -204,29 +210,57 @@ def _dial_text(error: Exception, address: str) -> str:
         cause = cause.__cause__ or getattr(cause, "os_error", None)
     if isinstance(cause, OSError) and cause.errno is not None and cause.errno in errno.errorcode:
         return f"dial tcp {address}: connect: {os.strerror(cause.errno).lower()}"
-    return f"dial tcp {address}: {error}" if not str(error).startswith("Server disconnected") else "EOF"
+    return f"dial tcp {address}: {error}"
+
+
+def _http_text(error: Exception, address: str) -> str:
+    """A failed request in the words of Go's net/http package."""
+    import aiohttp
+
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "EOF"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return "net/http: HTTP/1.x transport connection broken: malformed HTTP response"
+    cause = getattr(error, "os_error", None)
+    if isinstance(cause, ssl.SSLError):
+        return "http: server gave HTTP response to HTTPS client" if cause.reason in _NOT_TLS else str(cause)
+    return _dial_text(error, address)
 
 
 # -- hooks -----------------------------------------------------------------------------------------------------
 
 
 class HookFailed(Exception):
-    """A lifecycle hook did not succeed."""
+    """A lifecycle hook did not succeed: which one, the text says why."""
+
+    def __init__(self, hook: str, error: str) -> None:
+        super().__init__(error)
+        self.hook = hook
+
+    def told_of(self, container: str, pod: str) -> str:
+        """As the status of the container tells it."""
+        return f'{self.hook} for Container "{container}" in Pod "{pod}" failed - error: {self}'
 
 
 async def run_hook(runtime: Runtime, handler: View, target: Target) -> None:
-    """Run a postStart or preStop hook to its end. Raises HookFailed."""
+    """Run a postStart or preStop hook to its end; of HTTP any answer will do. Raises HookFailed."""
     if "exec" in handler:
-        try:
-            result = await runtime.exec(target.container_id, handler["exec"].get("command") or (), 0)
-        except RuntimeFailure as failure:
-            raise HookFailed(str(failure)) from failure
-        if result.exit_code:
-            raise HookFailed(f"exit code {result.exit_code}: {result.output}")
+        await _run_command(runtime, handler["exec"].get("command") or (), target)
     elif "sleep" in handler:
         await asyncio.sleep(int(handler["sleep"]["seconds"]))
     elif not isinstance(runtime, SimulatesProbes):
         settings: Mapping[str, object] = handler.get("httpGet") or {}
-        outcome = await http_get(settings, target, 30)
-        if outcome.verdict is not Verdict.SUCCESS:
-            raise HookFailed(outcome.output)
+        outcome = await http_get(settings, target, 30, _HOOK_AGENT)
+        if outcome.verdict is not Verdict.SUCCESS and not outcome.has_answer:
+            raise HookFailed(f"HTTP lifecycle hook ({settings.get('path') or ''})", outcome.output)
+
+
+async def _run_command(runtime: Runtime, command: Sequence[str], target: Target) -> None:
+    hook = f"Exec lifecycle hook ([{' '.join(command)}])"
+    try:
+        result = await runtime.exec(target.container_id, command, 0)
+    except RuntimeFailure as failure:
+        raise HookFailed(hook, f'{failure.as_rpc_error}, message: ""') from failure
+    if result.exit_code:
+        said = f"command '{' '.join(command)}' exited with {result.exit_code}: {result.stderr.decode(errors='replace')}"
+        raise HookFailed(hook, f"{said}, message: {quote(result.output)}")

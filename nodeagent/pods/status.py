@@ -65,8 +65,8 @@ class StatusFacts:
 def make_status(pod: View, state: PodState, facts: StatusFacts) -> Object:
     """The whole status of the pod; conditions of others are kept in front of the agent's own."""
     init = [_container_status(pod, c, state, facts, "init") for c in spec.init_containers(pod)]
-    regular = [_container_status(pod, c, state, facts, "regular") for c in spec.containers(pod)]
-    ephemeral = [_container_status(pod, c, state, facts, "ephemeral") for c in spec.ephemeral_containers(pod)]
+    regular = [_container_status(pod, c, state, facts, "regular") for c in _by_name(spec.containers(pod))]
+    ephemeral = [_container_status(pod, c, state, facts, "ephemeral") for c in _by_name(spec.ephemeral_containers(pod))]
     phase = phase_of(pod, init, regular, is_terminal=facts.is_terminal)
     old = facts.old
     reason, message = (old.get("reason"), old.get("message")) if old.get("phase") == phase else (None, None)
@@ -106,6 +106,11 @@ def make_status(pod: View, state: PodState, facts: StatusFacts) -> Object:
             status[field_name] = old[field_name]
     _add_allocated(pod, facts, status)
     return status
+
+
+def _by_name(containers: Sequence[View]) -> list[View]:
+    """Only init containers are told of in the order in which they are declared."""
+    return sorted(containers, key=lambda container: str(container["name"]))
 
 
 def rejected_status(pod: View, reason: str, message: str, now: datetime) -> Object:
@@ -391,8 +396,8 @@ def _add_addresses(pod: View, state: PodState, facts: StatusFacts, status: Objec
 def _add_allocated(pod: View, facts: StatusFacts, status: Object) -> None:
     """What the node has set aside for the pod as a whole."""
     pod = with_allocated(pod, facts.allocated) if facts.allocated else pod
-    if any(spec.resources_of(c, "requests") for c in (*spec.containers(pod), *spec.init_containers(pod))):
-        totals = spec.pod_requests(pod)
+    totals = spec.pod_requests(pod)
+    if totals:
         formats = {"memory": BINARY, "ephemeral-storage": BINARY}
         status["allocatedResources"] = {
             name: str(

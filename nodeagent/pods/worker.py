@@ -205,6 +205,9 @@ class PodWorker:
         before = dict(self._applier.reasons)
         await self._applier.apply(pod, self._state, plan, volumes)
         if plan.reset or plan.kill_pod or plan.kill or plan.start or plan.start_init or plan.start_ephemeral:
+            if not plan.kill and (pause_s := self._applier.pause_s(before)) is not None:
+                # What holds a container up is told with the next look: how it came to that is seen until then.
+                return pause_s
             if self._applier.retry_s is not None and before == self._applier.reasons and not plan.kill:
                 await self._look()
                 self._report()

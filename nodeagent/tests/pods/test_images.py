@@ -26,6 +26,13 @@ def test_images_without_a_tag_get_the_latest(image: str, expected: str) -> None:
         ("Bad::name", "invalid reference format: repository name (library/Bad) must be lowercase"),
         ("a::b", "invalid reference format"),
         ("r.test/A/b", "invalid reference format: repository name (A/b) must be lowercase"),
+        ("A@sha256:12", "invalid reference format: repository name (library/A@sha256) must be lowercase"),
+        ("a" * 64, f"invalid repository name ({'a' * 64}), cannot specify 64-byte hexadecimal strings"),
+        ("x" * 248, "repository name must not be more than 255 characters"),
+        ("a@sha256:12", "invalid reference format"),
+        ("a@sha256:" + "0" * 63, "invalid checksum digest length"),
+        ("a@sha256:" + "A" * 64, "invalid checksum digest format"),
+        ("a@md5:" + "0" * 32, "unsupported digest algorithm"),
     ],
 )
 def test_malformed_names_are_refused(image: str, message: str) -> None:

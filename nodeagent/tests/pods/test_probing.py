@@ -11,7 +11,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from nodeagent.pods.plan import Verdict
-from nodeagent.pods.probing import Target, http_get, probe
+from nodeagent.pods.probing import HookFailed, Target, http_get, probe, run_hook
+from nodeagent.runtime.protocol import ExecResult, RuntimeFailure
 
 TARGET = Target("c", {"name": "c"}, "127.0.0.1")
 
@@ -79,3 +80,47 @@ async def test_redirects_lead_on_only_on_the_same_host() -> None:
         away = await http_get({"path": "/away", "port": server.port}, TARGET, 5)
         assert away.verdict is Verdict.SUCCESS
         assert away.warning == "Probe terminated redirects, Response body: moved"
+
+
+async def test_what_fails_a_probe_is_told_in_the_words_of_the_kubelet() -> None:
+    runtime: Any = None
+    async with TestServer(web.Application(), host="127.0.0.1") as server:
+        mixed_up = await http_get({"port": server.port, "scheme": "HTTPS"}, TARGET, 5)
+        url = f"https://127.0.0.1:{server.port}/"
+    assert mixed_up.output == f'Get "{url}": http: server gave HTTP response to HTTPS client'
+    unnamed = await probe(runtime, {"tcpSocket": {"port": "web"}}, TARGET, 5)
+    assert (unnamed.verdict, unnamed.output) == (Verdict.UNKNOWN, 'strconv.Atoi: parsing "web": invalid syntax')
+
+
+class Commands:
+    """A runtime in which commands end as their first word says, or cannot be run at all."""
+
+    async def exec(self, id: str, command: list[str], timeout_s: int) -> ExecResult:
+        if command[0] == "none":
+            raise RuntimeFailure("not found")
+        return ExecResult(int(command[0]), b"out\n", b"err\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        (["3", "a b"], "error: command '3 a b' exited with 3: err\n, message: \"out\\nerr\\n\""),
+        (["none"], 'error: rpc error: code = Unknown desc = not found, message: ""'),
+    ],
+)
+async def test_what_failed_in_a_hook_is_told(command: list[str], text: str) -> None:
+    runtime: Any = Commands()
+    await run_hook(runtime, {"exec": {"command": ["0"]}}, TARGET)
+    with pytest.raises(HookFailed) as failure:
+        await run_hook(runtime, {"exec": {"command": command}}, TARGET)
+    hook = f'Exec lifecycle hook ([{" ".join(command)}]) for Container "c" in Pod "p_ns(u1)" failed - '
+    assert failure.value.told_of("c", "p_ns(u1)") == hook + text
+
+
+async def test_a_hook_wants_an_answer_whichever_it_is() -> None:
+    runtime: Any = None
+    async with TestServer(web.Application(), host="127.0.0.1") as server:
+        await run_hook(runtime, {"httpGet": {"port": server.port, "path": "/none"}}, TARGET)
+    with pytest.raises(HookFailed, match="connection refused") as failure:
+        await run_hook(runtime, {"httpGet": {"port": 1, "path": "/none"}}, TARGET)
+    assert failure.value.hook == "HTTP lifecycle hook (/none)"

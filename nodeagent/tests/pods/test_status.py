@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
+from nodeagent.pods.apply import Applier
 from nodeagent.pods.plan import Verdict
 from nodeagent.pods.publish import status_patch
+from nodeagent.pods.security import container_security
 from nodeagent.pods.state import PodState
 from nodeagent.pods.status import StatusFacts, WaitReason, make_status, rejected_status, terminated_status
+from nodeagent.runtime.protocol import Image
 from nodeagent.tests.pods.samples import Object, ended, make_pod, make_sandbox, make_state, nothing_probed, running
 
 PROBE = {"exec": {"command": ["true"]}}
@@ -167,3 +170,51 @@ def test_who_is_ended_for_the_nodes_sake_is_told_so_once() -> None:
     assert "conditions" not in status_patch({**pod, "status": {"conditions": status["conditions"][::-1]}}, status)
     again = make_status(pod, make_state(ended("a", 137)), replace(facts, old=status))
     assert [item["type"] for item in again["conditions"]].count("DisruptionTarget") == 1
+
+
+def test_containers_are_told_of_by_name_but_init_containers_as_they_are_declared() -> None:
+    pod = make_pod([{"name": "z"}, {"name": "a"}], init=[{"name": "y"}, {"name": "b"}])
+    pod["spec"]["ephemeralContainers"] = [{"name": "x"}, {"name": "c"}]
+    status = make_status(pod, make_state(ended("y"), ended("b"), running("z"), running("a")), FACTS)
+    names = {sort: [item["name"] for item in items] for sort, items in status.items() if sort.endswith("Statuses")}
+    assert names == {
+        "initContainerStatuses": ["y", "b"],
+        "containerStatuses": ["a", "z"],
+        "ephemeralContainerStatuses": ["c", "x"],
+    }
+
+
+def test_what_is_set_aside_for_a_pod_as_a_whole_counts_without_its_containers() -> None:
+    pod = make_pod([{"name": "a"}], resources={"requests": {"cpu": "20m", "memory": "1Mi"}})
+    assert make_status(pod, make_state(running("a")), FACTS)["allocatedResources"] == {"cpu": "20m", "memory": "1Mi"}
+
+
+CRASHED = WaitReason("CrashLoopBackOff", "later")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "seconds"),
+    [
+        ({}, {"a": CRASHED}, 2.0),
+        ({"a": CRASHED}, {"a": CRASHED}, None),
+        ({}, {"a": WaitReason("ErrImagePull")}, None),
+        ({"a": WaitReason("ErrImagePull")}, {"a": WaitReason("ImagePullBackOff")}, 10.0),
+        ({"a": WaitReason("ErrImagePull"), "b": CRASHED}, {"a": WaitReason("ImagePullBackOff")}, None),
+        ({}, {"a": WaitReason("CreateContainerError"), "b": CRASHED}, None),
+    ],
+)
+def test_how_a_container_came_to_wait_is_seen_for_a_while(
+    before: dict[str, WaitReason], after: dict[str, WaitReason], seconds: float | None
+) -> None:
+    tools: Any = None
+    applier = Applier(tools, on_sandbox=tools)
+    applier.reasons, applier.retry_s = after, 10.0
+    assert applier.pause_s(before) == seconds
+
+
+def test_who_is_not_named_is_root() -> None:
+    pod = make_pod([{"name": "a"}])
+    image = Image("sha256:1", (), (), 1)
+    assert container_security(pod, {"name": "a"}, image).run_as_user == 0
+    named = container_security(pod, {"name": "a"}, replace(image, username="web"))
+    assert (named.run_as_user, named.run_as_username) == (None, "web")
