@@ -6,9 +6,24 @@ staging/src/k8s.io/apiserver/pkg/admission/plugin/policy/validating/typechecking
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
+from typing import Final
 
-from openapi.cel.types import BOOL, DYN, STRING, CelType, ListOf, MapOf, StructOf
+from openapi.cel.types import (
+    BOOL,
+    BYTES,
+    DOUBLE,
+    DURATION,
+    DYN,
+    INT,
+    STRING,
+    TIMESTAMP,
+    CelType,
+    ListOf,
+    MapOf,
+    StructOf,
+)
 
 Variables = tuple[tuple[str, CelType], ...]
 
@@ -81,6 +96,11 @@ def checked_variables(kind: CelType, params: CelType | None, defined: tuple[tupl
     return (*found, *_variables(defined))
 
 
+def without_authorizer(variables: Variables) -> Variables:
+    """The same, for those who only word messages."""
+    return tuple((name, kind) for name, kind in variables if not name.startswith("authorizer"))
+
+
 def _variables(defined: tuple[tuple[str, str], ...]) -> Variables:
     if not defined:
         return ()
@@ -92,5 +112,19 @@ def _identifier(text: str) -> str:
     return "".join(c if c.isalnum() else "_" for c in text)
 
 
+_SCALARS: Final = {
+    **{name: name for name in (BOOL, BYTES, DOUBLE, INT, STRING)},
+    "google.protobuf.Duration": DURATION,
+    "google.protobuf.Timestamp": TIMESTAMP,
+}
+_LIST, _MAP = re.compile(r"list\((\w[\w.]*)\)").fullmatch, re.compile(r"map\(string, (\w[\w.]*)\)").fullmatch
+
+
 def _declared(result_type: str) -> CelType:
-    return result_type if result_type in ("bool", "bytes", "double", "int", "string") else DYN
+    """The type of a variable whose expression has that result: scalars, their lists and maps, or anything."""
+    items, values = _LIST(result_type), _MAP(result_type)
+    if items is not None:
+        return ListOf(_SCALARS.get(items[1], DYN))
+    if values is not None:
+        return MapOf(_SCALARS.get(values[1], DYN))
+    return _SCALARS.get(result_type, DYN)

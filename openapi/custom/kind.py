@@ -9,7 +9,7 @@ from openapi.catalog import GroupVersionKind
 from openapi.custom.checks import Check, compile_check
 from openapi.custom.decoding import ENVELOPE, decode_custom, default_custom, prune_custom
 from openapi.custom.embedded import has_embedded, validate_embedded
-from openapi.custom.rules import has_rules, run_rules
+from openapi.custom.rules import has_rules, run_rules, tolerated
 from openapi.custom.scale import validate_scale
 from openapi.custom.structural import Schema, compile_schema
 from openapi.custom.validation import ABSENT, NOWHERE, validate_lists, validate_value
@@ -38,7 +38,7 @@ class CustomKind:
         subresources = version.get("subresources") or {}
         self.has_status = subresources.get("status") is not None
         self.scale: Mapping[str, str] | None = subresources.get("scale")
-        self.has_defaults = _has_defaults(self.schema)
+        self.has_defaults = schema_has_defaults(self.schema)
         self._open: Schema = {}
         self._is_sound: Check | None = None
         self._has_embedded = has_embedded(self.schema)
@@ -81,6 +81,11 @@ class CustomKind:
             else:
                 yield from run_rules(obj, self.schema, old)
 
+    def tolerated(self, obj: Object, old: Object) -> Iterator[str]:
+        """What rules have against parts that an update did not change, to be told as warnings."""
+        if self._has_rules and self.schema is not None:
+            yield from map(str, tolerated(obj, self.schema, old))
+
     def _validate_form(self, value: Object, old: Object | None) -> Iterator[FieldError]:
         before: Any = ABSENT if old is None else {k: v for k, v in old.items() if k not in ENVELOPE}
         return validate_value(value, self._open, old=before)
@@ -119,10 +124,11 @@ def _without_envelope(schema: Schema) -> Schema:
     }
 
 
-def _has_defaults(schema: Any) -> bool:
+def schema_has_defaults(schema: Any) -> bool:
+    """Whether any part of a schema has a default."""
     if not isinstance(schema, Mapping):
         return False
     if schema.get("default") is not None:
         return True
     parts = list((schema.get("properties") or {}).values())
-    return any(_has_defaults(part) for part in (*parts, schema.get("items"), schema.get("additionalProperties")))
+    return any(schema_has_defaults(part) for part in (*parts, schema.get("items"), schema.get("additionalProperties")))

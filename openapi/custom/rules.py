@@ -8,8 +8,8 @@ Follows: staging/src/k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -32,11 +32,13 @@ from openapi.cel.types import (
     StructOf,
     VariableType,
 )
+from openapi.custom.field_paths import InvalidFieldPath, resolve
 from openapi.custom.structural import EMBEDDED, INT_OR_STRING, LIST_KEYS, LIST_TYPE, PRESERVE, RULES, Schema
 from openapi.meta import field as fields
 from openapi.meta.field import FieldError, Verbatim, duplicate, forbidden, invalid, not_supported, required
 
 Rule = Mapping[str, Any]
+MAX_MESSAGE_BYTES = 5 * 1024
 Variables = tuple[tuple[str, VariableType], ...]
 
 _REASONS = {
@@ -47,7 +49,6 @@ _REASONS = {
 }
 _FORMATS = {"byte": BYTES, "date": TIMESTAMP, "date-time": TIMESTAMP, "duration": DURATION}
 _SCALARS = {"boolean": BOOL, "integer": INT, "number": DOUBLE, "string": STRING}
-_step = re.compile(r"\.([^.\[\]]+)|\['((?:[^'\\]|\\.)*)'\]").match
 _METADATA = StructOf("kubernetes.ObjectMeta", (("name", STRING), ("generateName", STRING)))
 
 
@@ -141,9 +142,9 @@ def _validate_texts(rule: Rule, schema: Schema, path: str) -> Iterator[FieldErro
     if not text.strip():
         yield required(f"{path}.rule", "rule is not specified")
     elif message and not message.strip():
-        yield invalid(f"{path}.message", message, "message must be non-empty if specified")
+        yield invalid(f"{path}.message", message, "must be non-empty if specified")
     elif _has_newline(message.strip()):
-        yield invalid(f"{path}.message", message, "message must not contain line breaks")
+        yield invalid(f"{path}.message", message, "must not contain line breaks")
     elif _has_newline(text.strip()) and not message.strip():
         yield required(f"{path}.message", "message must be specified if rule contains line breaks")
     if dynamic and not dynamic.strip():
@@ -151,11 +152,11 @@ def _validate_texts(rule: Rule, schema: Schema, path: str) -> Iterator[FieldErro
     if reason is not None and reason not in _REASONS:
         yield not_supported(f"{path}.reason", reason, _REASONS)
     if place and not place.strip():
-        yield invalid(f"{path}.fieldPath", place, "fieldPath must be non-empty if specified")
+        yield invalid(f"{path}.fieldPath", place, "must be non-empty if specified")
     if _has_newline(place):
-        yield invalid(f"{path}.fieldPath", place, "fieldPath must not contain line breaks")
+        yield invalid(f"{path}.fieldPath", place, "must not contain line breaks")
     if place and not _leads_to_field(place, schema):
-        yield invalid(f"{path}.fieldPath", place, "fieldPath must be a valid path")
+        yield invalid(f"{path}.fieldPath", place, "must be a valid path")
 
 
 def _has_newline(text: str) -> bool:
@@ -164,17 +165,10 @@ def _has_newline(text: str) -> bool:
 
 def _leads_to_field(path: str, schema: Schema) -> bool:
     """Whether a path like `.a.b['c']` names something that the schema knows."""
-    rest = path
-    while rest:
-        step = _step(rest)
-        if step is None:
-            return False
-        name, rest = step[1] if step[1] is not None else step[2], rest[step.end() :]
-        properties, extra = schema.get("properties"), schema.get("additionalProperties")
-        below = properties.get(name) if properties else extra
-        if not isinstance(below, Mapping):
-            return False
-        schema = below
+    try:
+        resolve(path, schema)
+    except InvalidFieldPath:
+        return False
     return True
 
 
@@ -262,37 +256,70 @@ def has_rules(schema: Schema) -> bool:
     return any(has_rules(part) for part in parts)
 
 
-def run_rules(
-    value: Any, schema: Schema, old: Any = None, path: str = "", *, is_root: bool = True
-) -> Iterator[FieldError]:
-    """What the rules have against a value; what did not change since `old` is not judged again."""
-    if value is None or (old is not None and old == value):
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of an object, its older value if there is one to compare with, and where it is.
+
+    `unchanged`: it, or the nearest part around it that can be compared, is what it was.
+    """
+
+    value: Any
+    schema: Schema
+    old: Any
+    path: str
+    unchanged: bool = False
+    is_root: bool = False
+
+    def below(self, value: Any, schema: Schema, old: Any, path: str) -> _Part:
+        return _Part(value, schema, old, path, self.unchanged if old is None else old == value)
+
+    def parts(self) -> Iterator[_Part]:
+        schema, path = self.schema, self.path
+        if isinstance(self.value, dict):
+            properties, extra = schema.get("properties") or {}, schema.get("additionalProperties")
+            olds = self.old if isinstance(self.old, dict) else {}
+            for name, value in sorted(self.value.items()):
+                if name in properties:
+                    yield self.below(value, properties[name], olds.get(name), f"{path}.{name}" if path else name)
+                elif isinstance(extra, Mapping):
+                    yield self.below(value, extra, olds.get(name), f"{path}[{name}]")
+        elif isinstance(self.value, list) and isinstance(schema.get("items"), Mapping):
+            olds = _by_key(self.old, schema)
+            for index, item in enumerate(self.value):
+                before = olds.get(_key(item, schema)) if olds else None
+                yield self.below(item, schema["items"], before, f"{path}[{index}]")
+
+
+def run_rules(value: Any, schema: Schema, old: Any = None) -> Iterator[FieldError]:
+    """What the rules have against an object; of what did not change, only those judge that compare it with `old`."""
+    yield from _run(_Part(value, schema, old, "", unchanged=old == value, is_root=True), of_unchanged=False)
+
+
+def tolerated(value: Any, schema: Schema, old: Any) -> Iterator[FieldError]:
+    """What the rules have against that of an object which did not change: it may stay so, but is told."""
+    yield from _run(_Part(value, schema, old, "", unchanged=old == value, is_root=True), of_unchanged=True)
+
+
+def _run(part: _Part, *, of_unchanged: bool) -> Iterator[FieldError]:
+    if part.value is None:
         return
-    rules = schema.get(RULES) or ()
-    if rules:
-        given = {"self": cel_value(value, schema, is_root=is_root)}
-        if old is not None:
-            given["oldSelf"] = cel_value(old, schema, is_root=is_root)
-        for rule in rules:
-            if old is not None or rule.get("optionalOldSelf") or not _uses_old(rule.get("rule", "")):
-                yield from _run_rule(rule, schema, given, path, is_root=is_root)
-    if isinstance(value, dict):
-        yield from _run_below(value, schema, old if isinstance(old, dict) else {}, path)
-    elif isinstance(value, list) and isinstance(schema.get("items"), Mapping):
-        olds = _by_key(old, schema)
-        for index, item in enumerate(value):
-            before = olds.get(_key(item, schema)) if olds else None
-            yield from run_rules(item, schema["items"], before, f"{path}[{index}]", is_root=False)
+    rules, given = part.schema.get(RULES) or (), None
+    for rule in rules:
+        compares = _uses_old(rule.get("rule", ""))
+        if compares and part.old is None and not rule.get("optionalOldSelf"):
+            continue
+        if (part.unchanged and not compares) is of_unchanged:
+            given = given or _given(part)
+            yield from _run_rule(rule, part.schema, given, part.path, is_root=part.is_root)
+    for below in part.parts():
+        yield from _run(below, of_unchanged=of_unchanged)
 
 
-def _run_below(value: Mapping[str, Any], schema: Schema, old: Mapping[str, Any], path: str) -> Iterator[FieldError]:
-    properties, extra = schema.get("properties") or {}, schema.get("additionalProperties")
-    for name in sorted(value):
-        where = f"{path}.{name}" if path else name
-        if name in properties:
-            yield from run_rules(value[name], properties[name], old.get(name), where, is_root=False)
-        elif isinstance(extra, Mapping):
-            yield from run_rules(value[name], extra, old.get(name), f"{path}[{name}]", is_root=False)
+def _given(part: _Part) -> dict[str, Any]:
+    given = {"self": cel_value(part.value, part.schema, is_root=part.is_root)}
+    if part.old is not None:
+        given["oldSelf"] = cel_value(part.old, part.schema, is_root=part.is_root)
+    return given
 
 
 def _by_key(old: Any, schema: Schema) -> dict[Any, Any]:
@@ -320,23 +347,41 @@ def _run_rule(
         yield invalid(where, shown, f"rule compile error: compilation failed: {err}")
         return
     except EvaluationError as err:
-        yield invalid(where, shown, f"{err} evaluating rule: {_message(rule)}")
+        yield invalid(where, shown, _not_evaluated(str(err), rule))
         return
     message = _message(rule)
     dynamic = rule.get("messageExpression", "").strip()
     if dynamic:
         try:
             made = compile_expression(dynamic, variables).evaluate(given)
-            message = made if isinstance(made, str) and made.strip() and "\n" not in made else message
+            message = _usable(made) or message
         except (CompileError, EvaluationError):
             message = _message(rule)
     at = f"{path}{rule['fieldPath']}".lstrip(".") if rule.get("fieldPath") else where
     yield _error(rule.get("reason"), at, shown, message)
 
 
+def _usable(made: Any) -> str:
+    """The message that an expression made, '' for none that can be shown."""
+    text = made.strip() if isinstance(made, str) else ""
+    return "" if "\n" in text or len(text.encode()) > MAX_MESSAGE_BYTES else text
+
+
+def _named(rule: Rule) -> str:
+    """What a rule is called by: its message or its expression."""
+    given: str = rule.get("message") or rule.get("rule", "")
+    return given.strip()
+
+
 def _message(rule: Rule) -> str:
-    message: str = rule.get("message", "").strip()
-    return message or f"failed rule: {rule.get('rule', '').strip()}"
+    return _named(rule) if rule.get("message") else f"failed rule: {_named(rule)}"
+
+
+def _not_evaluated(problem: str, rule: Rule) -> str:
+    if problem.startswith("no such overload"):
+        why = "call arguments did not match a supported operator, function or macro signature for rule"
+        return f"'{problem}': {why}: {_named(rule)}"
+    return f"{problem} evaluating rule: {_named(rule)}"
 
 
 def _error(reason: str | None, path: str, shown: Any, message: str) -> FieldError:

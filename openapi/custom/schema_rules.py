@@ -211,7 +211,7 @@ def _validate_set_items(items: Schema, path: str) -> Iterator[FieldError]:
     if items.get("type") == "array" and items.get(LIST_TYPE, "atomic") != "atomic":
         yield invalid(f"{path}.{LIST_TYPE}", items[LIST_TYPE], text)
     elif items.get("type") == "object" and items.get(MAP_TYPE) != "atomic":
-        yield invalid(f"{path}.{MAP_TYPE}", items.get(MAP_TYPE), text)
+        yield invalid(f"{path}.{MAP_TYPE}", items.get(LIST_TYPE), text)  # The value shown is the API's own slip.
 
 
 def _validate_keys(schema: Schema, items: Schema, path: str) -> Iterator[FieldError]:

@@ -6,7 +6,7 @@ pkg/apis/admissionregistration/validation/validation.go
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from apiserver.resources.admissionregistration.columns import POLICY_BINDING
 from apiserver.resources.admissionregistration.rules import (
     param_ref_cell,
     validate_match_resources,
+    validate_mutating_operations,
     validate_param_ref,
 )
 from apiserver.resources.age import age
@@ -23,6 +24,8 @@ from apiserver.resources.strategy import Object, WithStatus, WriteContext
 from openapi.meta.field import FieldError, duplicate, invalid, not_supported, required
 from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 from openapi.meta.names import is_dns1123_subdomain, name_is_dns_subdomain
+
+Struct = Mapping[str, Any]
 
 _ACTIONS = ("Audit", "Deny", "Warn")
 _BOTH = (
@@ -48,12 +51,15 @@ class PolicyBindingStrategy(WithStatus):
             yield from named(is_dns1123_subdomain, policy, "spec.policyName")
         yield from validate_param_ref(spec.get("paramRef"), "spec.paramRef")
         if match is not None:
-            # The misspelling is the API's own.
-            yield from validate_match_resources(match, "spec.matchResouces")
+            yield from validate_match_resources(match, "spec.matchResources")
+            yield from self._validate_operations(match, "spec.matchResources")
         if self.with_actions:
             yield from _validate_actions(spec.get("validationActions") or (), "spec.validationActions")
         if old is not None:
             yield from validate_object_meta_update(obj["metadata"], old["metadata"])
+
+    def _validate_operations(self, match: Struct, path: str) -> Iterator[FieldError]:
+        return iter(())
 
     def cells(self, obj: Object, now: datetime) -> list[Any]:
         meta, spec = obj["metadata"], obj.get("spec") or EMPTY
@@ -63,6 +69,9 @@ class PolicyBindingStrategy(WithStatus):
 
 class MutatingPolicyBindings(PolicyBindingStrategy):
     """The policy changes objects; there is nothing to choose."""
+
+    def _validate_operations(self, match: Struct, path: str) -> Iterator[FieldError]:
+        return validate_mutating_operations(match, path)
 
 
 class ValidatingPolicyBindings(PolicyBindingStrategy):

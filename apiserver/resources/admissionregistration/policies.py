@@ -17,13 +17,17 @@ from apiserver.resources.admissionregistration.expressions import (
     validate_expression,
     validate_match_conditions,
 )
-from apiserver.resources.admissionregistration.rules import param_kind_cell, validate_match_resources
+from apiserver.resources.admissionregistration.rules import (
+    param_kind_cell,
+    validate_match_resources,
+    validate_mutating_operations,
+)
 from apiserver.resources.age import age
 from apiserver.resources.field_rules import named
 from apiserver.resources.spec_rules import EMPTY, validate_conditions
 from apiserver.resources.status_only import StatusOnly
 from apiserver.resources.strategy import Object, WithStatus, WriteContext
-from openapi.cel.admission import Variables, variables_of
+from openapi.cel.admission import Variables, variables_of, without_authorizer
 from openapi.cel.types import BOOL, DYN, STRING
 from openapi.meta.field import FieldError, duplicate, invalid, not_supported, required
 from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
@@ -54,9 +58,11 @@ class PolicyStatus(StatusOnly):
         yield from validate_object_meta_update(obj["metadata"], old["metadata"])
         warnings = (status.get("typeChecking") or EMPTY).get("expressionWarnings") or ()
         for i, warning in enumerate(warnings):
-            for name in ("fieldRef", "warning"):
-                if not warning.get(name, "").strip():
-                    yield required(f"status.typeChecking.expressionWarnings[{i}].{name}")
+            path, place = f"status.typeChecking.expressionWarnings[{i}]", warning.get("fieldRef", "").strip()
+            if not warning.get("warning"):
+                yield required(f"{path}.warning")
+            if not place:
+                yield required(f"{path}.fieldRef")
         yield from validate_conditions(status.get("conditions") or (), "status.conditions")
 
 
@@ -94,7 +100,7 @@ class MutatingPolicyStrategy(WithStatus):
 
     def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
         spec = obj.get("spec") or EMPTY
-        variables = yield from _validate_common(obj, old, spec)
+        variables = yield from _validate_common(obj, old, spec, mutating=True)
         mutations, reinvocation = spec.get("mutations") or (), spec.get("reinvocationPolicy", "")
         if not mutations:
             yield required("spec.mutations", "mutations must contain at least one item")
@@ -113,7 +119,7 @@ class MutatingPolicyStrategy(WithStatus):
         return [meta.get("name", ""), mutations, param_kind_cell(spec), age(meta.get("creationTimestamp"), now)]
 
 
-def _validate_common(obj: Object, old: Object | None, spec: Struct) -> Any:
+def _validate_common(obj: Object, old: Object | None, spec: Struct, *, mutating: bool = False) -> Any:
     """What both kinds of policies share; the result is what later expressions may use."""
     yield from validate_object_meta(obj["metadata"], namespaced=False, name=name_is_dns_subdomain)
     failure, kind, match = spec.get("failurePolicy"), spec.get("paramKind"), spec.get("matchConstraints")
@@ -129,28 +135,36 @@ def _validate_common(obj: Object, old: Object | None, spec: Struct) -> Any:
         yield from validate_match_resources(match, "spec.matchConstraints")
         if not match.get("resourceRules"):
             yield required("spec.matchConstraints.resourceRules")
-    conditions = spec.get("matchConditions") or []
-    if old is None or conditions != ((old.get("spec") or EMPTY).get("matchConditions") or []):
+        if mutating:
+            yield from validate_mutating_operations(match, "spec.matchConstraints")
+    conditions, old_spec = spec.get("matchConditions") or [], (old or EMPTY).get("spec") or EMPTY
+    if old is None or conditions != (old_spec.get("matchConditions") or []) or kind != old_spec.get("paramKind"):
         yield from validate_match_conditions(conditions, "spec.matchConditions", has_params=kind is not None)
     return (yield from _validate_variables(spec.get("variables") or (), kind is not None))
 
 
 def _validate_param_kind(kind: Struct, path: str) -> Iterator[FieldError]:
     version_text, name = kind.get("apiVersion", ""), kind.get("kind", "")
-    group, slash, version = version_text.rpartition("/")
+    group, _, version = version_text.rpartition("/")
     if not version_text:
         yield required(f"{path}.apiVersion")
     elif "/" in group:
         text = f"unexpected GroupVersion string: {version_text}"
         yield invalid(f"{path}.apiVersion", version_text, text)
     else:
-        if slash:
-            yield from named(is_dns1123_subdomain, group, f"{path}.apiVersion")
-        yield from named(is_dns1035_label, version, f"{path}.apiVersion")
+        problems = is_dns1123_subdomain(group) if group else []
+        if problems:
+            yield invalid(f"{path}.apiVersion", group, ",".join(problems))
+        problems = is_dns1035_label(version)
+        if not version:
+            yield invalid(f"{path}.apiVersion", version_text, "version must be specified")
+        elif problems:
+            yield invalid(f"{path}.apiVersion", version, ",".join(problems))
+    problems = is_dns1035_label(name.lower())
     if not name:
         yield required(f"{path}.kind")
-    for problem in is_dns1035_label(name.lower()) if name else ():
-        yield invalid(f"{path}.kind", name, _CASE + problem)
+    elif problems:
+        yield invalid(f"{path}.kind", name, _CASE + ",".join(problems))
 
 
 def _validate_variables(definitions: Sequence[Struct], has_params: bool) -> Any:
@@ -160,8 +174,9 @@ def _validate_variables(definitions: Sequence[Struct], has_params: bool) -> Any:
         path, name, text = f"spec.variables[{i}]", definition.get("name", ""), definition.get("expression", "")
         if not name.strip():
             yield required(f"{path}.name", "name is not specified")
+            name = ""
         elif not _is_identifier(name) or name in _RESERVED:
-            yield invalid(f"{path}.name", name, "name is not a valid CEL identifier")
+            yield invalid(f"{path}.name", name, "must be a valid CEL identifier")
             name = ""
         if not text.strip():
             yield required(f"{path}.expression", "expression is not specified")
@@ -169,22 +184,22 @@ def _validate_variables(definitions: Sequence[Struct], has_params: bool) -> Any:
         result, problem = compile_problem(text, variables_of(has_params, tuple(defined)), ())
         if problem:
             yield invalid(f"{path}.expression", text, problem)
-        if name.strip() and all(name != known for known, _ in defined):
+        if name and all(name != known for known, _ in defined):
             defined.append((name, DYN if problem else result))
     return variables_of(has_params, tuple(defined))
 
 
 def _validate_validation(validation: Struct, variables: Variables, path: str) -> Iterator[FieldError]:
-    text, message = validation.get("expression", "").strip(), validation.get("message", "")
+    text, message = validation.get("expression", ""), validation.get("message", "")
     dynamic, reason = validation.get("messageExpression", ""), validation.get("reason")
-    if not text:
+    if not text.strip():
         yield required(f"{path}.expression", "expression is not specified")
     else:
         yield from validate_expression(text, variables, (BOOL,), f"{path}.expression")
     if dynamic and not dynamic.strip():
         yield invalid(f"{path}.messageExpression", dynamic, "must be non-empty if specified")
     elif dynamic:
-        yield from validate_expression(dynamic.strip(), variables, (STRING,), f"{path}.messageExpression")
+        yield from validate_expression(dynamic, without_authorizer(variables), (STRING,), f"{path}.messageExpression")
     if message and not message.strip():
         yield invalid(f"{path}.message", message, "must be non-empty if specified")
     elif "\n" in message.strip() or "\r" in message.strip():
@@ -200,15 +215,16 @@ def _validate_annotations(name: str, annotations: Sequence[Struct], variables: V
     seen: set[str] = set()
     for i, annotation in enumerate(annotations):
         key, text = annotation.get("key", ""), annotation.get("valueExpression", "").strip()
-        for problem in is_qualified_name(f"{name}/{key}" if name else key):
-            yield invalid(f"{path}[{i}].key", key, problem)
+        yield from named(is_qualified_name, f"{name}/{key}", f"{path}[{i}].key")
         if not text:
             yield required(f"{path}[{i}].valueExpression", "valueExpression is not specified")
         elif len(text) > MAX_ANNOTATION_BYTES:
             problem = f"must not exceed {MAX_ANNOTATION_BYTES} bytes in length"
             yield required(f"{path}[{i}].valueExpression", problem)
         else:
-            yield from validate_expression(text, variables, (STRING, "null_type"), f"{path}[{i}].valueExpression")
+            _, problem = compile_problem(text, variables, (STRING, "null_type"))
+            if problem:
+                yield invalid(f"{path}[{i}].valueExpression", annotation["valueExpression"], problem)
         if key in seen:
             yield duplicate(f"{path}[{i}].key", key)
         seen.add(key)

@@ -18,6 +18,7 @@ Struct = Mapping[str, Any]
 
 ALL = "*"
 _OPERATIONS = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
+_MUTATING = ("*", "CONNECT", "CREATE", "UPDATE")
 _SCOPES = ("*", "Cluster", "Namespaced")
 _MATCH_POLICIES = ("Equivalent", "Exact")
 
@@ -91,6 +92,14 @@ def validate_match_resources(match: Struct, path: str) -> Iterator[FieldError]:
     for name in ("resourceRules", "excludeResourceRules"):
         for i, rule in enumerate(match.get(name) or ()):
             yield from _validate_named_rule(rule, f"{path}.{name}[{i}]")
+
+
+def validate_mutating_operations(match: Struct, path: str) -> Iterator[FieldError]:
+    """What is deleted cannot be changed any more."""
+    for rule in match.get("resourceRules") or ():
+        for operation in rule.get("operations") or ():
+            if operation not in _MUTATING:
+                yield not_supported(f"{path}.resourceRules.operations", operation, _MUTATING)
 
 
 def _validate_named_rule(rule: Struct, path: str) -> Iterator[FieldError]:

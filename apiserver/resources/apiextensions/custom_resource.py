@@ -67,6 +67,8 @@ class CustomResourceStrategy(Strategy):
         for name in sorted({*(obj["metadata"].get("finalizers") or ())}.difference(before)):
             if "/" not in name and name not in STANDARD_FINALIZERS:
                 yield f"metadata.finalizers: {quote(name)}: {_UNQUALIFIED}"
+        if old is not None:
+            yield from self.kind.tolerated(obj, old)
 
     def fields(self, obj: Object) -> dict[str, str]:
         return self.kind.fields(obj)
@@ -100,6 +102,9 @@ class CustomStatusStrategy(Strategy):
 
     def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
         return self.kind.validate(obj, old, of_status=True)
+
+    def warnings(self, obj: Object, old: Object | None) -> Iterable[str]:
+        return () if old is None else self.kind.tolerated(obj, old)
 
     def fields(self, obj: Object) -> dict[str, str]:
         return self.kind.fields(obj)

@@ -12,17 +12,19 @@ from typing import Any
 from apiserver.resources.apiextensions import hoisting
 from apiserver.resources.apiextensions.approval import ANNOTATION, approval, is_protected
 from apiserver.resources.apiextensions.definition_parts import (
+    deprecation_problems,
     validate_columns,
     validate_conversion,
     validate_selectable_fields,
     validate_subresources,
     validate_version_schema,
 )
-from apiserver.resources.field_rules import IMMUTABLE
+from apiserver.resources.field_rules import IMMUTABLE, each
 from apiserver.resources.spec_rules import EMPTY, verbatim
 from apiserver.resources.status_only import StatusOnly
 from apiserver.resources.strategy import Object, WithStatus, WriteContext
 from openapi.custom.formats import KNOWN_FORMATS
+from openapi.custom.kind import schema_has_defaults
 from openapi.meta.field import FieldError, invalid, not_supported, quote, required
 from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 from openapi.meta.names import is_dns1035_label, is_dns1123_subdomain, name_is_dns_subdomain
@@ -50,7 +52,9 @@ _TERMINATING = {
 class DefinitionStatus(StatusOnly):
     def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
         assert old is not None
-        return validate_object_meta_update(obj["metadata"], old["metadata"])
+        yield from validate_object_meta_update(obj["metadata"], old["metadata"])
+        accepted = (obj.get("status") or EMPTY).get("acceptedNames") or EMPTY
+        yield from _validate_forms(accepted, "status.acceptedNames")
 
 
 class DefinitionStrategy(WithStatus):
@@ -75,11 +79,13 @@ class DefinitionStrategy(WithStatus):
             problems = name_is_dns_subdomain(name, prefix)
             return problems if name == required_name else [*problems, 'must be spec.names.plural+"."+spec.group']
 
-        yield from validate_object_meta(meta, namespaced=False, name=check_name)
-        if old is not None:
+        if old is None:
+            yield from validate_object_meta(meta, namespaced=False, name=check_name)
+        else:
             yield from validate_object_meta_update(meta, old["metadata"])
-            yield from _validate_immutable(spec, old)
         yield from _validate_spec(spec)
+        if old is not None:
+            yield from _validate_immutable(spec, old)
         yield from _validate_stored(obj)
         annotation = (meta.get("annotations") or EMPTY).get(ANNOTATION)
         if is_protected(spec.get("group", "")) and not approval(annotation).is_given and _was_approved(old):
@@ -165,13 +171,16 @@ def _validate_spec(spec: Struct) -> Iterator[FieldError]:
         yield not_supported("spec.scope", scope, ("Cluster", "Namespaced"))
     for i, version in enumerate(versions):
         if (version.get("schema") or EMPTY).get("openAPIV3Schema") is None:
-            yield required(f"spec.versions[{i}].schema.openAPIV3Schema", "schemas are required")
+            yield required(f"spec.versions[{i}].schema.openAPIV3Schema")
+    preserves = bool(spec.get("preserveUnknownFields"))
+    if preserves and any(schema_has_defaults(schema) for schema in hoisting.all_schemas(versions)):
+        yield invalid("spec.preserveUnknownFields", True, "must be false in order to use defaults in the schema")
     yield from _validate_versions(spec.get("versions"))
     yield from _validate_names(spec.get("names") or EMPTY)
     any_status = any((v.get("subresources") or EMPTY).get("status") is not None for v in versions)
     yield from _validate_parts(versions, None, has_status=any_status)
     if spec.get("conversion") is not None:
-        yield from validate_conversion(spec["conversion"], "spec.conversion")
+        yield from validate_conversion(spec["conversion"], "spec.conversion", preserves=preserves)
 
 
 def _validate_versions(versions: Sequence[Struct] | None) -> Iterator[FieldError]:
@@ -181,9 +190,9 @@ def _validate_versions(versions: Sequence[Struct] | None) -> Iterator[FieldError
         if problems:
             yield invalid(f"spec.versions[{i}].name", version.get("name", ""), ",".join(problems))
         warning = version.get("deprecationWarning")
-        if warning is not None and not version.get("deprecated"):
-            text = "can only be set for deprecated versions"
-            yield invalid(f"spec.versions[{i}].deprecationWarning", warning, text)
+        if warning is not None:
+            problems_of_warning = deprecation_problems(warning, deprecated=bool(version.get("deprecated")))
+            yield from each(problems_of_warning, f"spec.versions[{i}].deprecationWarning", warning)
         has_status = (version.get("subresources") or EMPTY).get("status") is not None
         yield from _validate_parts(known, i, has_status=has_status)
     shown = verbatim(hoisting.shown_versions(known)) if versions is not None else None
@@ -221,16 +230,20 @@ def _validate_names(names: Struct) -> Iterator[FieldError]:
     for name in ("plural", "singular", "kind", "listKind"):
         if not names.get(name):
             yield required(f"spec.names.{name}")
+    yield from _validate_forms(names, "spec.names")
+
+
+def _validate_forms(names: Struct, path: str) -> Iterator[FieldError]:
     for name in ("plural", "singular", "kind", "listKind"):
         text = names.get(name, "")
         mixed = name in ("kind", "listKind")
         problems = is_dns1035_label(text.lower() if mixed else text) if text else []
         if problems:
-            yield invalid(f"spec.names.{name}", text, (_CASE if mixed else "") + ",".join(problems))
-    yield from _validate_labels(names.get("shortNames") or (), "spec.names.shortNames")
+            yield invalid(f"{path}.{name}", text, (_CASE if mixed else "") + ",".join(problems))
+    yield from _validate_labels(names.get("shortNames") or (), f"{path}.shortNames")
     if names.get("kind") and names["kind"] == names.get("listKind"):
-        yield invalid("spec.names.listKind", names["listKind"], "kind and listKind may not be the same")
-    yield from _validate_labels(names.get("categories") or (), "spec.names.categories")
+        yield invalid(f"{path}.listKind", names["listKind"], "kind and listKind may not be the same")
+    yield from _validate_labels(names.get("categories") or (), f"{path}.categories")
 
 
 def _validate_labels(labels: Sequence[str], path: str) -> Iterator[FieldError]:

@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from apiserver.resources.admissionregistration.client_config import validate_client_config
+from apiserver.resources.apiextensions.internal_form import AT_ROOT_WITH_STATUS, set_fields, shown_schema
 from apiserver.resources.field_rules import each
-from apiserver.resources.spec_rules import EMPTY
+from apiserver.resources.spec_rules import EMPTY, verbatim
+from openapi.custom.field_paths import InvalidFieldPath, resolve
 from openapi.custom.schema_rules import validate_schema
 from openapi.meta.field import FieldError, duplicate, forbidden, invalid, not_supported, required, too_many
 from openapi.meta.names import is_dns1035_label
@@ -19,6 +21,8 @@ Struct = Mapping[str, Any]
 
 REVIEW_VERSIONS = ("v1", "v1beta1")
 MAX_FIELDS = 8
+_WITH_STATUS = "at the root of the schema if the status subresource is enabled"
+MAX_WARNING_BYTES = 256
 _TYPES = ("boolean", "date", "integer", "number", "string")
 _FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
 _FIELD_TYPES = (
@@ -33,8 +37,11 @@ def validate_version_schema(validation: Struct, path: str, *, has_status: bool) 
     where = f"{path}.openAPIV3Schema"
     kind = schema.get("type", "")
     if has_status and kind not in ("", "object"):
-        text = 'only "object" is allowed as the type at the root of the schema if the status subresource is enabled'
+        text = f'only "object" is allowed as the type {_WITH_STATUS}'
         yield invalid(f"{where}.type", kind, text)
+    elif has_status and not set(set_fields(schema)) <= set(AT_ROOT_WITH_STATUS):
+        text = f"only [{' '.join(AT_ROOT_WITH_STATUS)}] fields are allowed {_WITH_STATUS}"
+        yield invalid(where, verbatim(shown_schema(schema)), text)
     yield from validate_schema(schema, where)
 
 
@@ -88,41 +95,50 @@ def validate_columns(columns: Sequence[Struct], path: str) -> Iterator[FieldErro
 
 
 def validate_selectable_fields(fields: Sequence[Struct], schema: Struct | None, path: str) -> Iterator[FieldError]:
-    if len(fields) > MAX_FIELDS:
-        yield too_many(path, len(fields), MAX_FIELDS)
-    seen: set[str] = set()
+    seen: set[tuple[str, ...]] = set()
     for i, field in enumerate(fields):
         text, where = field.get("jsonPath", ""), f"{path}[{i}].jsonPath"
         if not text:
             yield required(where)
             continue
-        problem = _field_problem(text, schema or EMPTY)
-        if problem:
-            yield invalid(where, text, problem)
-        if text in seen:
+        try:
+            names, found = resolve(text, schema or EMPTY, brackets=False)
+        except InvalidFieldPath as err:
+            yield invalid(where, text, f"is an invalid path: {err}")
+            continue
+        if names[0] == "metadata":
+            yield invalid(where, text, "must not point to fields in metadata")
+        if found.get("type") not in ("string", "boolean", "integer"):
+            yield invalid(where, text, _FIELD_TYPES)
+        if names in seen:
             yield duplicate(where, text)
-        seen.add(text)
+        seen.add(names)
+    if len(seen) > MAX_FIELDS:
+        yield too_many(path, len(seen), MAX_FIELDS)
 
 
-def _field_problem(text: str, schema: Struct) -> str:
-    if not text.startswith("."):
-        return "is an invalid path: must be a simple json path starting with ."
-    names = text[1:].split(".")
-    if names[0] == "metadata":
-        return "must not point to fields in metadata"
-    for name in names:
-        found = (schema.get("properties") or EMPTY).get(name)
-        if found is None:
-            return "is an invalid path: does not refer to a valid field"
-        schema = found
-    if schema.get("type") not in ("string", "boolean", "integer"):
-        return _FIELD_TYPES
-    return ""
+def deprecation_problems(warning: str, *, deprecated: bool) -> Iterator[str]:
+    """What is wrong with the warning of a version."""
+    if not deprecated:
+        yield "can only be set for deprecated versions"
+        return
+    if len(warning.encode()) > MAX_WARNING_BYTES:
+        yield f"must be <= {MAX_WARNING_BYTES} characters long"
+    if not warning:
+        yield "must not be an empty string"
+    for at, character in enumerate(warning):
+        if character != " " and not character.isprintable():
+            index = len(warning[:at].encode())
+            yield f"must only contain printable UTF-8 characters; non-printable character found at index {index}"
+            break
 
 
-def validate_conversion(conversion: Struct, path: str) -> Iterator[FieldError]:
+def validate_conversion(conversion: Struct, path: str, *, preserves: bool = False) -> Iterator[FieldError]:
+    """`preserves`: unknown fields are kept everywhere."""
     strategy, webhook = conversion.get("strategy", ""), conversion.get("webhook") or EMPTY
     config, versions = webhook.get("clientConfig"), webhook.get("conversionReviewVersions") or ()
+    if preserves and strategy != "None":
+        yield invalid(f"{path}.strategy", strategy, "must be None if spec.preserveUnknownFields is true")
     if not strategy:
         yield required(f"{path}.strategy")
     elif strategy not in ("None", "Webhook"):
@@ -149,6 +165,7 @@ def _validate_review_versions(versions: Sequence[str], path: str) -> Iterator[Fi
     for i, version in enumerate(versions):
         if version in seen:
             yield invalid(f"{path}[{i}]", version, "duplicate version")
+            continue
         seen.add(version)
         yield from each(is_dns1035_label(version), f"{path}[{i}]", version)
     if not seen & set(REVIEW_VERSIONS):

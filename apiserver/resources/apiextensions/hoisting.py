@@ -8,6 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from apiserver.resources.apiextensions.internal_form import (
+    shown_columns,
+    shown_schema,
+    shown_selectable,
+    shown_subresources,
+)
+
 Struct = Mapping[str, Any]
 
 # The field of a version, what it is when hoisted, and the way to it below a version.
@@ -54,13 +61,14 @@ def _shown(versions: Sequence[Struct], version: Struct) -> dict[str, Any]:
         return None if is_shared(versions, part) else version.get(part[0])
 
     shown = {name: version.get(field, absent) for name, field, absent in _SHOWN}
-    schema = own(SCHEMA)
+    schema, subresources, columns, fields = map(own, (SCHEMA, SUBRESOURCES, COLUMNS, FIELDS))
+    root = None if schema is None else schema.get("openAPIV3Schema")
     return {
         **shown,
-        "Schema": None if schema is None else {"OpenAPIV3Schema": schema.get("openAPIV3Schema")},
-        "Subresources": own(SUBRESOURCES),
-        "AdditionalPrinterColumns": own(COLUMNS),
-        "SelectableFields": own(FIELDS),
+        "Schema": None if schema is None else {"OpenAPIV3Schema": None if root is None else shown_schema(root)},
+        "Subresources": None if subresources is None else shown_subresources(subresources),
+        "AdditionalPrinterColumns": None if columns is None else shown_columns(columns),
+        "SelectableFields": None if fields is None else shown_selectable(fields),
     }
 
 

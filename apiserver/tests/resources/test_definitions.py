@@ -68,6 +68,23 @@ def test_names_and_conversion_have_defaults() -> None:
          'spec.selectableFields[0].jsonPath: Invalid value: ".spec.x": is an invalid path: does not refer to a valid'),
         ({"versions": [VERSION, {**VERSION, "name": "v2", "storage": False, "schema": {"openAPIV3Schema": {}}}]},
          "spec.versions[1].schema.openAPIV3Schema.type: Required value: must not be empty at the root"),
+        ({"versions": [{**VERSION, "deprecated": True, "deprecationWarning": ""}]},
+         'spec.versions[0].deprecationWarning: Invalid value: "": must not be an empty string'),
+        ({"versions": [{**VERSION, "deprecated": True, "deprecationWarning": "é\n"}]},
+         'spec.versions[0].deprecationWarning: Invalid value: "é\\n": must only contain printable UTF-8 characters; '
+         "non-printable character found at index 2"),
+        ({"versions": [{**VERSION, "schema": None}]},
+         "spec.versions[0].schema.openAPIV3Schema: Required value"),
+        ({"versions": [{**VERSION, "selectableFields": [{"jsonPath": "spec.x"}]}]},
+         'spec.selectableFields[0].jsonPath: Invalid value: "spec.x": is an invalid path: expected [ or . but got'),
+        ({"versions": [{**VERSION, "selectableFields": [{"jsonPath": ".a[0]"}],
+                        "schema": {"openAPIV3Schema": {"type": "object", "properties": {"a": {"type": "string"}}}}}]},
+         'spec.selectableFields[0].jsonPath: Invalid value: ".a[0]": is an invalid path: array notation is not'),
+        ({"preserveUnknownFields": True, "conversion": {"strategy": "Webhook"}},
+         'spec.conversion.strategy: Invalid value: "Webhook": must be None if spec.preserveUnknownFields is true'),
+        ({"versions": [{**VERSION, "subresources": {"status": {}},
+                        "schema": {"openAPIV3Schema": {"type": "object", "maxProperties": 3}}}]},
+         'spec.validation.openAPIV3Schema: Invalid value: {"ID":"","Schema":"","Ref":null,"Description":"","Type":'),
     ],
 )  # fmt: skip
 def test_definitions_are_judged(spec: dict[str, Any], problem: str) -> None:
@@ -83,6 +100,16 @@ def test_a_stored_version_stays_until_its_objects_are_migrated() -> None:
     DefinitionStrategy().prepare(new, old, CONTEXT)
     assert new["status"]["storedVersions"] == ["v1", "v2"]
     assert problems(new, old)[0].startswith('status.storedVersions[0]: Invalid value: "v1": missing from spec.versions')
+
+
+def test_what_is_served_keeps_its_names_and_its_scope() -> None:
+    old, new = definition(), definition(scope="Cluster", names={"plural": "others", "kind": "Other"})
+    old["status"]["conditions"] = [{"type": "Established", "status": "True"}]
+    assert problems(new, old) == [
+        'spec.scope: Invalid value: "Cluster": field is immutable',
+        'spec.names.kind: Invalid value: "Other": field is immutable',
+        'spec.names.plural: Invalid value: "others": field is immutable',
+    ]
 
 
 def test_protected_groups_need_an_approval() -> None:

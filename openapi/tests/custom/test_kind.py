@@ -96,6 +96,44 @@ def test_rules_come_last_and_only_where_the_form_is_right(spec: Any, expected: l
     assert problems(spec) == expected
 
 
+RULED = CustomKind(
+    {
+        "name": "v1",
+        "schema": {
+            "openAPIV3Schema": {
+                "type": "object",
+                "properties": {
+                    "a": {"type": "string", "x-kubernetes-validations": [{"rule": "self != 'bad'", "message": "no"}]},
+                    "b": {"type": "integer", "x-kubernetes-validations": [{"rule": "self > oldSelf"}]},
+                    "c": {
+                        "x-kubernetes-preserve-unknown-fields": True,
+                        "type": "object",
+                        "x-kubernetes-validations": [{"rule": "self.x + 1 == 2"}],
+                    },
+                },
+            }
+        },
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "errors", "warnings"),
+    [
+        ({"a": "bad"}, {"a": "good"}, ['a: Invalid value: "string": no'], []),
+        ({"a": "bad", "d": 1}, {"a": "bad"}, [], ['a: Invalid value: "string": no']),
+        ({"b": 1}, {"b": 1}, ['b: Invalid value: "integer": failed rule: self > oldSelf'], []),
+        ({"c": {}}, {}, ['c: Invalid value: "object": no such key: x evaluating rule: self.x + 1 == 2'], []),
+        ({"c": {"x": "s"}}, {},
+         ["c: Invalid value: \"object\": 'no such overload': call arguments did not match a supported operator, "
+          "function or macro signature for rule: self.x + 1 == 2"], []),
+    ],
+)  # fmt: skip
+def test_what_did_not_change_is_only_told(new: Any, old: Any, errors: list[str], warnings: list[str]) -> None:
+    assert list(map(str, RULED.validate(new, old))) == errors
+    assert list(RULED.tolerated(new, old)) == warnings
+
+
 def test_items_that_were_there_twice_may_stay() -> None:
     old = {"size": 1, "names": ["a", "a"]}
     assert problems({"size": 2, "names": ["a", "a"]}, old) == [RULE]

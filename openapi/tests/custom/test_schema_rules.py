@@ -99,8 +99,8 @@ def test_rules_must_compile_and_be_true_or_false() -> None:
     [
         ({"rule": " "}, "rule: Required value: rule is not specified"),
         ({"rule": "true &&\ntrue"}, "message: Required value: message must be specified if rule contains line breaks"),
-        ({"rule": "true", "message": "a\nb"}, 'message: Invalid value: "a\\nb": message must not contain line breaks'),
-        ({"rule": "true", "fieldPath": ".z"}, 'fieldPath: Invalid value: ".z": fieldPath must be a valid path'),
+        ({"rule": "true", "message": "a\nb"}, 'message: Invalid value: "a\\nb": must not contain line breaks'),
+        ({"rule": "true", "fieldPath": ".z"}, 'fieldPath: Invalid value: ".z": must be a valid path'),
         ({"rule": "true", "fieldPath": "['my-name']"}, None),
         ({"rule": "true", "optionalOldSelf": True},
          "optionalOldSelf: Invalid value: true: may not be set if oldSelf is not used in rule"),
