@@ -9,11 +9,13 @@ Follows: vendor/gopkg.in/evanphx/json-patch.v4/patch.go, staging/src/k8s.io/apis
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
 
+from openapi.meta.field import quote
 from openapi.schema.copies import copied
 
 MAX_OPERATIONS = 10_000
@@ -31,7 +33,11 @@ class TooManyOperations(InvalidPatch):
 
 
 class JsonPatchError(ValueError):
-    """An operation cannot be done, or a test failed. The API's answer does not show the text."""
+    """An operation cannot be done. The API's answer to a patch does not show the text, but that of a policy does."""
+
+
+class JsonTestFailed(JsonPatchError):
+    """The document is not what the patch was made for."""
 
 
 def json_patch(current: Any, operations: Any) -> Any:
@@ -91,6 +97,7 @@ def _go_kind(value: Any) -> str:
     return "array" if isinstance(value, list) else "number"
 
 
+_NO_VALUE = "missing value"
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}\Z")
 
 
@@ -113,12 +120,16 @@ class _Document:
         return self._root
 
     def add(self, operation: Any) -> None:
-        container, key = self._find(_path(operation, "path"))
-        _insert(container, key, copied(operation.get("value")))
+        path = _path(operation, "path")
+        container, key = self._find(path, 'add operation does not apply: doc is missing path: "{}"')
+        with _told(f"error in add for path: '{path}'"):
+            _insert(container, key, copied(operation.get("value")))
 
     def remove(self, operation: Any) -> None:
-        container, key = self._find(_path(operation, "path"))
-        _delete(container, key)
+        path = _path(operation, "path")
+        container, key = self._find(path, 'remove operation does not apply: doc is missing path: "{}"')
+        with _told(f"error in remove for path: '{path}'"):
+            _delete(container, key)
 
     def replace(self, operation: Any) -> None:
         path = _path(operation, "path")
@@ -128,30 +139,40 @@ class _Document:
                 raise JsonPatchError("replace operation value must be object or array")
             self._root = value
             return
-        container, key = self._find(path)
+        container, key = self._find(path, "replace operation does not apply: doc is missing path: {}")
         if isinstance(container, dict):
             container[key] = value
-        else:
+            return
+        try:
             container[_index(container, key)] = value
+        except JsonPatchError:
+            text = f"replace operation does not apply: doc is missing key: {path}: {_NO_VALUE}"
+            raise JsonPatchError(text) from None
 
     def move(self, operation: Any) -> None:
-        container, key = self._find(_path(operation, "from"))
-        value = _get(container, key)
-        _delete(container, key)
-        container, key = self._find(_path(operation, "path"))
-        _insert(container, key, value)
+        source, path = _path(operation, "from"), _path(operation, "path")
+        container, key = self._find(source, "move operation does not apply: doc is missing from path: {}")
+        with _told(f"error in move for path: '{key}'"):
+            value = _get(container, key)
+            _delete(container, key)
+        container, key = self._find(path, "move operation does not apply: doc is missing destination path: {}")
+        with _told(f"error in move for path: '{path}'"):
+            _insert(container, key, value)
 
     def copy(self, operation: Any) -> None:
-        container, key = self._find(_path(operation, "from"))
-        value = _get(container, key)
-        container, key = self._find(_path(operation, "path"))
+        source, path = _path(operation, "from"), _path(operation, "path")
+        container, key = self._find(source, "copy operation does not apply: doc is missing from path: {}")
+        with _told(f"error in copy for from: '{source}'"):
+            value = _get(container, key)
+        container, key = self._find(path, "copy operation does not apply: doc is missing destination path: {}")
         self._copied += len(orjson.dumps(value))
         if self._copied > MAX_COPIED_BYTES:
             raise JsonPatchError(
                 f"Unable to complete the copy, the accumulated size increase of copy is {self._copied}, "
                 f"exceeding the limit {MAX_COPIED_BYTES}"
             )
-        _insert(container, key, copied(value))
+        with _told("error while adding value during copy"):
+            _insert(container, key, copied(value))
 
     def test(self, operation: Any) -> None:
         path = _path(operation, "path")
@@ -159,24 +180,29 @@ class _Document:
         if path == "":
             found = self._root
         else:
-            container, key = self._find(path, writable=False)
-            found = _get(container, key)
+            missing = "test operation does not apply: is missing path: {}"
+            container, key = self._find(path, missing, writable=False)
+            with _told(f"error in test for path: '{path}'"):
+                found = _get(container, key)
         if not _equal(found, value):
-            raise JsonPatchError(f"testing value {path} failed")
+            raise JsonTestFailed(f"testing value {path} failed: test failed")
 
-    def _find(self, path: str, *, writable: bool = True) -> tuple[Any, str]:
-        """The container that a path's last part is in, and that part."""
+    def _find(self, path: str, missing: str, *, writable: bool = True) -> tuple[Any, str]:
+        """The container that a path's last part is in, and that part; `missing` tells of a path without one."""
         parts = path.split("/")
         if len(parts) < 2:
-            raise JsonPatchError(f"doc is missing path: {path}")
+            raise JsonPatchError(f"{missing.format(path)}: {_NO_VALUE}")
         if writable:
             self._root = self._owned(self._root)
         here = self._root
         for part in parts[1:-1]:
             key = _unescape(part)
-            below = _get(here, key)
+            try:
+                below = _get(here, key)
+            except JsonPatchError:
+                below = None
             if not isinstance(below, dict | list):
-                raise JsonPatchError(f"doc is missing path: {path}")
+                raise JsonPatchError(f"{missing.format(path)}: {_NO_VALUE}")
             if writable:
                 copy = self._owned(below)
                 if copy is not below:
@@ -203,6 +229,15 @@ _STEPS: dict[str, Callable[[_Document, Any], None]] = {
 }
 
 
+@contextmanager
+def _told(where: str) -> Iterator[None]:
+    """Tell of what goes wrong inside where it was."""
+    try:
+        yield
+    except JsonPatchError as err:
+        raise JsonPatchError(f"{where}: {err}") from None
+
+
 def _path(operation: Any, name: str) -> str:
     path = operation.get(name)
     if not isinstance(path, str):
@@ -223,10 +258,11 @@ def _get(container: Any, key: str) -> Any:
 def _index(items: list[Any], key: str, limit: int | None = None) -> int:
     limit = len(items) if limit is None else limit
     if not _INTEGER.match(key):
-        raise JsonPatchError(f"value was not a proper array index: '{key}'")
+        problem = f"strconv.Atoi: parsing {quote(key)}: invalid syntax"
+        raise JsonPatchError(f"value was not a proper array index: '{key}': {problem}")
     index = int(key)
     if not -limit <= index < limit:
-        raise JsonPatchError(f"Unable to access invalid index: {index}")
+        raise JsonPatchError(f"Unable to access invalid index: {index}: invalid index referenced")
     return index + limit if index < 0 else index
 
 
@@ -245,7 +281,7 @@ def _delete(container: Any, key: str) -> None:
     elif key in container:
         del container[key]
     else:
-        raise JsonPatchError(f"Unable to remove nonexistent key: {key}")
+        raise JsonPatchError(f"Unable to remove nonexistent key: {key}: {_NO_VALUE}")
 
 
 def _equal(a: Any, b: Any) -> bool:

@@ -1,27 +1,26 @@
 """MutatingAdmissionPolicy: expressions that change an object, as an applied configuration or a JSON patch.
 
-Follows: staging/src/k8s.io/apiserver/pkg/admission/plugin/policy/mutating
+Follows: staging/src/k8s.io/apiserver/pkg/admission/plugin/policy/{generic,mutating}
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from apiserver.admission.lookup import Lookup, fact
 from apiserver.admission.plugin import Attributes, Plugin, forbidden
 from apiserver.admission.policies.evaluation import Evaluation, Parameters, ParametersMissing
 from apiserver.admission.policies.matching import is_exempt
+from apiserver.admission.policies.patching import PatchFailed, patched
 from apiserver.admission.policies.rounds import Rounds
 from apiserver.admission.policies.tools import Tools
 from apiserver.admission.policies.views import take_back, view_of
 from apiserver.storage.store import Store
 from openapi.catalog import Catalog, Resource
 from openapi.cel.errors import EvaluationError
-from openapi.schema.decode import DecodeError
-from openapi.schema.jsonpatch import InvalidPatch, JsonPatchError, json_patch
-from openapi.schema.load import schema_for
-from openapi.schema.typedmerge import typed_merge
+from openapi.meta import status
 
 Object = dict[str, Any]
 Struct = Mapping[str, Any]
@@ -29,12 +28,26 @@ Struct = Mapping[str, Any]
 GROUP = "admissionregistration.k8s.io"
 
 
-class Bound(NamedTuple):
-    """A policy's and a binding's spec, and what both are called."""
+@dataclass(frozen=True, slots=True)
+class _Invocation:
+    """A policy that holds for a request, at a version of the resource, with one parameter."""
 
-    spec: Struct
-    binding: Struct
     label: str
+    spec: Struct
+    row: Resource
+    params: Object | None
+
+    @property
+    def key(self) -> str:
+        meta = {} if self.params is None else self.params["metadata"]
+        return f"{self.label} {meta.get('namespace', '')}/{meta.get('name', '')}"
+
+
+class _Failure(NamedTuple):
+    """Why a policy could not do its work. `reason` is the answer's, if it has one of its own."""
+
+    text: str
+    reason: str = ""
 
 
 class MutatingAdmissionPolicy(Plugin):
@@ -50,11 +63,18 @@ class MutatingAdmissionPolicy(Plugin):
         self._parameters = Parameters(store, catalog)
 
     async def mutate(self, attributes: Attributes) -> None:
-        bindings = self._bindings.all()
-        if not bindings or is_exempt(attributes):
+        if not self._bindings.all() or is_exempt(attributes):
             return
-        rounds = Rounds.of(attributes, self.name)
-        for entry in bindings:
+        failures: list[_Failure] = []
+        invocations = [invocation async for invocation in self._invocations(attributes, failures)]
+        if invocations:
+            await self._invoke_all(attributes, invocations, failures)
+        if failures:
+            raise _refusal(attributes, failures)
+
+    async def _invocations(self, attributes: Attributes, failures: list[_Failure]) -> AsyncIterator[_Invocation]:
+        """Everything that holds for the request, judged before anything has changed the object."""
+        for entry in self._bindings.all():
             binding = fact(entry, "admission.spec", lambda obj: obj["spec"])
             policy = self._policies.cached("", binding["policyName"])
             if policy is None:
@@ -64,50 +84,74 @@ class MutatingAdmissionPolicy(Plugin):
             if row is None or await self._matcher.match(attributes, binding.get("matchResources")) is None:
                 continue
             label = f"policy '{policy.name}' with binding '{entry.name}'"
-            await self._change(attributes, row, Bound(spec, binding, label), rounds)
+            try:
+                for params in self._parameters.of(spec, binding, attributes):
+                    yield _Invocation(label, spec, row, params)
+            except ParametersMissing as err:
+                if spec.get("failurePolicy") != "Ignore":
+                    failures.append(_Failure(f"{label} denied request: failed to configure binding: {err}"))
+
+    async def _invoke_all(
+        self, attributes: Attributes, invocations: list[_Invocation], failures: list[_Failure]
+    ) -> None:
+        """Let each change the object that those before it left."""
+        namespace = await self._matcher.namespace_object(attributes)
+        rounds = Rounds.of(attributes, self.name)
+        any_changed = False
+        for invocation in invocations:
+            spec, texts = invocation.spec, list[str]()
+            view = await view_of(attributes, invocation.row, self._versions)
+            try:
+                run = self._evaluation(invocation, view, namespace)
+                if not run.holds(spec.get("matchConditions") or ()):
+                    continue
+            except EvaluationError as err:
+                texts.append(str(err))
+            else:
+                if not rounds.wants(invocation.key):
+                    continue
+                if await self._invoke(attributes, view, invocation, namespace, texts):
+                    rounds.changed()
+                    any_changed = True
+                if spec.get("reinvocationPolicy") == "IfNeeded":
+                    rounds.asked(invocation.key)
+            if spec.get("failurePolicy") != "Ignore":
+                failures += [_Failure(f"{invocation.label} denied request: {text}", "Invalid") for text in texts]
+        if any_changed:
+            rounds.changed()
         rounds.end()
 
-    async def _change(self, attributes: Attributes, row: Resource, bound: Bound, rounds: Rounds) -> None:
-        namespace = await self._matcher.namespace_object(attributes)
-        spec, has_params = bound.spec, bound.spec.get("paramKind") is not None
-        try:
-            for params in self._parameters.of(spec, bound.binding, attributes):
-                view = await view_of(attributes, row, self._versions)
-                run = Evaluation(view, namespace, params, has_params=has_params, allows=self._allows)
-                if view.obj is None or not run.holds(spec.get("matchConditions") or ()):
-                    continue
-                key = f"{bound.label} {_name_of(params)}"
-                if not rounds.wants(key):
-                    continue
-                changes = [await self._mutate(attributes, view, namespace, params, spec, m) for m in spec["mutations"]]
-                if any(changes):
-                    rounds.changed()
-                if spec.get("reinvocationPolicy") == "IfNeeded":
-                    rounds.asked(key)
-        except (EvaluationError, ParametersMissing, JsonPatchError, InvalidPatch, DecodeError) as err:
-            if spec.get("failurePolicy") != "Ignore":
-                raise forbidden(attributes, f"{bound.label} denied request: {err}") from err
-
-    async def _mutate(
+    async def _invoke(
         self,
         attributes: Attributes,
         view: Attributes,
+        invocation: _Invocation,
         namespace: Object | None,
-        params: Object | None,
-        spec: Struct,
-        mutation: Struct,
+        problems: list[str],
     ) -> bool:
-        """Whether one mutation changed the object."""
-        run = Evaluation(view, namespace, params, has_params=spec.get("paramKind") is not None, allows=self._allows)
-        run.define(spec.get("variables") or ())
-        if mutation["patchType"] == "JSONPatch":
-            changed = json_patch(view.obj, run.run(mutation["jsonPatch"]["expression"]))
-        else:
-            node = schema_for(view.form.gvk) if view.form is not None else self._versions.node(view.resource)
-            changed = typed_merge(node, view.obj, run.run(mutation["applyConfiguration"]["expression"]))
-        return await take_back(attributes, view, changed, self._versions)
+        """Do all mutations of a policy, each on what the one before it made; whether any made a difference."""
+        is_changed = False
+        for mutation in invocation.spec["mutations"]:
+            if view.obj is None:
+                continue
+            try:
+                run = self._evaluation(invocation, view, namespace)
+                run.define(invocation.spec.get("variables") or ())
+                changed = patched(view, self._versions, mutation, run)
+                is_changed = await take_back(attributes, view, changed, self._versions) or is_changed
+            except (EvaluationError, PatchFailed) as err:
+                problems.append(str(err))
+        return is_changed
+
+    def _evaluation(self, invocation: _Invocation, view: Attributes, namespace: Object | None) -> Evaluation:
+        has_params = invocation.spec.get("paramKind") is not None
+        return Evaluation(view, namespace, invocation.params, has_params=has_params, allows=self._allows)
 
 
-def _name_of(params: Object | None) -> str:
-    meta = {} if params is None else params["metadata"]
-    return f"{meta.get('namespace', '')}/{meta.get('name', '')}"
+def _refusal(attributes: Attributes, failures: list[_Failure]) -> status.StatusError:
+    """The answer has the words of the first failure, and names all."""
+    error = forbidden(attributes, "")
+    error.message = failures[0].text
+    error.reason = failures[0].reason or error.reason
+    error.details = {**(error.details or {}), "causes": [{"message": failure.text} for failure in failures]}
+    return error

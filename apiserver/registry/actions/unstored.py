@@ -10,6 +10,7 @@ from apiserver.registry.bodies import judge_problems
 from apiserver.registry.call import Call
 from apiserver.registry.context import Context
 from apiserver.registry.tables import transformed_object
+from apiserver.registry.writes import check_namespace
 from apiserver.resources.strategy import WriteContext
 from apiserver.response import Reply, object_reply
 from openapi.catalog import GroupVersionKind
@@ -17,6 +18,9 @@ from openapi.schema.load import schema_for
 from openapi.schema.ownership import track_update
 
 Object = dict[str, Any]
+
+_SYSTEM_FIELDS = ("creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "selfLink", "uid")
+"""What only the system sets."""
 
 
 class Creator(Protocol):
@@ -38,7 +42,11 @@ class UnstoredAction:
         call = self._services.verbs.call(context, "CreateOptions")
         obj, problems = self._services.bodies.read_kind(raw, context.content_type, gvk, schema_for(gvk))
         judge_problems(problems, call.options.validation, gvk, call.warnings)
-        obj.setdefault("metadata", {})
+        meta = obj.setdefault("metadata", {})
+        if not call.subresource:
+            for name in _SYSTEM_FIELDS:
+                meta.pop(name, None)
+        check_namespace(call, meta)
         track_update(
             obj,
             None,

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from apiserver.resources.certificates.asn1 import REQUEST_STRUCTS, structure_problem
+
 REQUEST_TYPE = "CERTIFICATE REQUEST"
 CERTIFICATE_TYPE = "CERTIFICATE"
 
@@ -58,7 +60,7 @@ def request_problem(value: str | None) -> str | None:
         request = x509.load_der_x509_csr(block.data)
         is_signed = request.is_signature_valid
     except (ValueError, UnsupportedAlgorithm) as error:
-        return f"asn1: structure error: {error}"
+        return structure_problem(block.data, *REQUEST_STRUCTS) or f"asn1: structure error: {error}"
     return None if is_signed else _signature_problem(request.public_key())
 
 
@@ -98,6 +100,6 @@ def _der_problem(data: bytes) -> str | None:
 
     try:
         x509.load_der_x509_certificate(data)
-    except ValueError as error:
-        return f"x509: malformed certificate: {error}"
+    except ValueError:
+        return "x509: malformed certificate"
     return None

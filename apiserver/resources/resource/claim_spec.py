@@ -56,15 +56,15 @@ def validate_claim_spec(spec: Struct, path: str) -> Iterator[FieldError]:
 def _validate_request(request: Struct, path: str) -> Iterator[FieldError]:
     exactly, alternatives = request.get("exactly"), request.get("firstAvailable")
     yield from validate_label(request.get("name", ""), f"{path}.name")
+    if alternatives:
+        rule = _validate_alternative
+        yield from validate_set(alternatives, limits.ALTERNATIVES, rule, f"{path}.firstAvailable", name_of)
+    if exactly is not None:
+        yield from _validate_wanted(exactly, f"{path}.exactly")
     if exactly is None and not alternatives:
         yield required(path, _ONE)
     elif exactly is not None and alternatives:
         yield invalid(path, None, f"{_ONE}, but multiple fields are set")
-    elif exactly is not None:
-        yield from _validate_wanted(exactly, f"{path}.exactly")
-    else:
-        rule = _validate_alternative
-        yield from validate_set(alternatives, limits.ALTERNATIVES, rule, f"{path}.firstAvailable", name_of)
 
 
 def _validate_alternative(wanted: Struct, path: str) -> Iterator[FieldError]:

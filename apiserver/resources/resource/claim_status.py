@@ -5,7 +5,7 @@ Follows: pkg/apis/resource/validation/validation.go validateResourceClaimStatusU
 
 from __future__ import annotations
 
-import uuid
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from ipaddress import ip_interface
@@ -28,14 +28,26 @@ from apiserver.resources.resource.parts import (
     validate_pool_name,
     validate_raw,
     validate_set,
-    validate_toleration,
 )
 from apiserver.resources.resource.shown import show_allocation
 from apiserver.resources.spec_rules import EMPTY, validate_conditions, verbatim
-from openapi.meta.field import FieldError, duplicate, forbidden, invalid, not_supported, required, too_long, too_many
+from openapi.meta.field import (
+    FieldError,
+    duplicate,
+    forbidden,
+    invalid,
+    not_supported,
+    quote,
+    required,
+    too_long,
+    too_many,
+)
+from openapi.meta.names import size
 
 Struct = Mapping[str, Any]
 DeviceId = tuple[str, str, str, str]
+
+_is_uuid = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
 
 _UID_FORM = (
     "uid must be in RFC 4122 normalized form, `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx` with lowercase hexadecimal "
@@ -106,8 +118,6 @@ def _validate_result(names: RequestNames, result: Struct, path: str) -> Iterator
     yield from validate_pool_name(result.get("pool", ""), f"{path}.pool")
     yield from validate_label(result.get("device", ""), f"{path}.device")
     yield from validate_binding_conditions(result, path)
-    for i, toleration in enumerate(result.get("tolerations") or ()):
-        yield from validate_toleration(toleration, f"{path}.tolerations[{i}]")
     if result.get("shareID") is not None:
         yield from _validate_uid(result["shareID"], f"{path}.shareID")
 
@@ -122,13 +132,27 @@ def _validate_configuration(names: RequestNames, config: Struct, path: str) -> I
 
 
 def _validate_uid(text: str, path: str) -> Iterator[FieldError]:
-    try:
-        uuid.UUID(text)
-    except ValueError:
-        yield invalid(path, text, f"error validating uid: invalid UUID length: {len(text)}")
-        return
-    if len(text) != 36 or text != text.lower():
+    problem = _uid_problem(text)
+    if problem:
+        yield invalid(path, text, f"error validating uid: {problem}")
+    elif len(text) != 36 or text != text.lower():
         yield invalid(path, text, _UID_FORM)
+
+
+def _uid_problem(text: str) -> str:
+    """What keeps a text from being a UUID in any of the known forms."""
+    plain, length = text, size(text)
+    if length == 45:
+        if plain[:9].lower() != "urn:uuid:":
+            return f"invalid urn prefix: {quote(plain[:9])}"
+        plain = plain[9:]
+    elif length == 38:
+        if plain[0] != "{" or plain[-1] != "}":
+            return "invalid bracketed UUID format"
+        plain = plain[1:-1]
+    elif length not in (32, 36):
+        return f"invalid UUID length: {length}"
+    return "" if _is_uuid(plain) else "invalid UUID format"
 
 
 def _device_id(device: Struct) -> DeviceId:

@@ -25,6 +25,7 @@ SECRETS_ADVICE = (
     "logging of tokens in volume attributes"
 )
 MIN_TOKEN_S = 600
+_NO_REQUESTS = "serviceAccountTokenInSecrets is set but no tokenRequests are specified"
 MAX_TOKEN_S = 1 << 32
 MIN_UPDATE_PERIOD_S = 10
 _OFF = "preventPodSchedulingIfMissing"
@@ -98,6 +99,9 @@ def _validate_spec(spec: Struct) -> Iterator[FieldError]:
     if period is not None and period < MIN_UPDATE_PERIOD_S:
         path = "spec.nodeAllocatableUpdatePeriodSeconds"
         yield invalid(path, period, f"must be greater than or equal to {MIN_UPDATE_PERIOD_S} seconds")
+    in_secrets = spec.get("serviceAccountTokenInSecrets")
+    if in_secrets is not None and not spec.get("tokenRequests"):
+        yield invalid("spec.serviceAccountTokenInSecrets", in_secrets, _NO_REQUESTS)
 
 
 def _validate_token_requests(requests: Sequence[Struct], path: str) -> Iterator[FieldError]:

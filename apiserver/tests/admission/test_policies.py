@@ -124,3 +124,75 @@ async def test_what_cannot_be_worked_out_counts_as_the_policy_says(
     answer = await client.ask("POST", MAPS, {"metadata": {"name": "a"}})
     assert answer.code == code
     assert code == 201 or answer.json["message"] == f'configmaps "a" is forbidden: {DENIED}{text}'
+
+
+def merged(expression: str) -> dict[str, Any]:
+    return {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": expression}}
+
+
+def patched(expression: str) -> dict[str, Any]:
+    return {"patchType": "JSONPatch", "jsonPatch": {"expression": expression}}
+
+
+LABELLED = patched("[JSONPatch{op: 'add', path: '/metadata/labels', value: {'a': 'b'}}]")
+NOT_THERE = "[JSONPatch{op: 'remove', path: '/data/x'}]"
+NO_SUCH = "[JSONPatch{op: 'add', path: '/no/such', value: 1}]"
+UNKNOWN = patched("[JSONPatch{op: 'add', path: '/wrong', value: 1}]")
+BROKEN = merged("Object{data: {'x': object.data['y']}}")
+NO_SUCH_KEY = "expression 'Object{data: {'x': object.data['y']}}' resulted in error: no such key: y"
+
+
+@pytest.mark.parametrize(
+    ("mutations", "failures"),
+    [
+        ([patched(NOT_THERE)],
+         ["JSONPath: error in remove for path: '/data/x': Unable to remove nonexistent key: x: missing value"]),
+        ([patched(NO_SUCH)],
+         ['JSONPath: add operation does not apply: doc is missing path: "/no/such": missing value']),
+        ([BROKEN, LABELLED, BROKEN], [NO_SUCH_KEY, NO_SUCH_KEY]),
+    ],
+)  # fmt: skip
+async def test_what_policies_cannot_change_is_refused(
+    client: Client, mutations: list[Any], failures: list[str]
+) -> None:
+    await policy(client, "mutatingadmission", {"mutations": mutations, "reinvocationPolicy": "Never"})
+    answer = await client.ask("POST", MAPS, config("a", k="1"))
+    told = [f"policy 'p' with binding 'p' denied request: {failure}" for failure in failures]
+    assert (answer.code, answer.json["reason"], answer.json["message"]) == (403, "Invalid", told[0])
+    assert answer.json["details"]["causes"] == [{"message": text} for text in told]
+
+
+async def test_a_configuration_may_not_replace_more_than_it_says(client: Client) -> None:
+    text = "Object{spec: Object.spec{podSelector: Object.spec.podSelector{matchLabels: {'a': 'b'}}}}"
+    rules = [{**RULES[0], "apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"]}]
+    spec = {"mutations": [merged(text)], "reinvocationPolicy": "Never", "matchConstraints": {"resourceRules": rules}}
+    await policy(client, "mutatingadmission", spec)
+    obj = {"metadata": {"name": "a"}, "spec": {"podSelector": {}}}
+    answer = await client.ask("POST", "/apis/networking.k8s.io/v1/namespaces/ns/networkpolicies", obj)
+    problem = "may not mutate atomic arrays, maps or structs: .spec.podSelector"
+    assert answer.json["message"].endswith(f"error applying patch: invalid ApplyConfiguration: {problem}")
+
+
+@pytest.mark.parametrize(
+    ("mutations", "code", "labels"),
+    [
+        ([BROKEN, LABELLED], 201, {"a": "b"}),
+        ([patched(f"[JSONPatch{{op: 'test', path: '/data/k', value: '2'}}] + {NOT_THERE}"), LABELLED], 201, {"a": "b"}),
+        ([UNKNOWN], 500, None),
+    ],
+)
+async def test_a_policy_that_may_fail_leaves_the_object(
+    client: Client, mutations: list[Any], code: int, labels: Any
+) -> None:
+    spec = {"mutations": mutations, "reinvocationPolicy": "Never", "failurePolicy": "Ignore"}
+    await policy(client, "mutatingadmission", spec)
+    answer = await client.ask("POST", MAPS, config("a", k="1"))
+    assert (answer.code, answer.json.get("metadata", {}).get("labels")) == (code, labels)
+    assert code == 201 or 'strict decoding error: unknown field "wrong"' in answer.json["message"]
+
+
+@pytest.mark.parametrize(("reinvocation", "wanted"), [("Never", "1+"), ("IfNeeded", "1++")])
+async def test_a_policy_that_wishes_it_sees_what_it_changed(client: Client, reinvocation: str, wanted: str) -> None:
+    mutations = [merged("Object{data: {'k': object.data['k'] + '+'}}")]
+    await policy(client, "mutatingadmission", {"mutations": mutations, "reinvocationPolicy": reinvocation})
+    assert (await client.create(MAPS, config("a", k="1")))["data"] == {"k": wanted}

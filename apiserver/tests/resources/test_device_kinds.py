@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -57,6 +58,16 @@ async def test_requests_are_judged(client: Client, wanted: dict[str, Any], probl
     assert await problems(client, CLAIMS, claim(wanted)) == [f"spec.devices.requests[0]{problem}"]
 
 
+async def test_a_request_of_both_forms_has_the_problems_of_both(client: Client) -> None:
+    wanted = {**request(count=-1), "firstAvailable": [{"name": "s"}]}
+    found = await problems(client, CLAIMS, claim(wanted))
+    assert [problem.removeprefix("spec.devices.requests[0]").split(":")[0] for problem in found] == [
+        ".firstAvailable[0].deviceClassName",
+        ".exactly.count",
+        "",
+    ]
+
+
 async def test_constraints_speak_of_requests_that_exist(client: Client) -> None:
     constraints = [{"requests": ["nope"], "matchAttribute": "d.example.com/x"}]
     found = await problems(client, CLAIMS, claim(request(), constraints=constraints))
@@ -74,6 +85,31 @@ async def test_an_allocation_is_made_once(client: Client) -> None:
     assert answer.json["details"]["causes"][0]["field"] == "status.allocation"
     table = await client.ask("GET", CLAIMS, accept="application/json;as=Table;g=meta.k8s.io;v=v1")
     assert table.json["rows"][0]["cells"][1] == "allocated"
+
+
+@pytest.mark.parametrize(
+    ("share", "problem"),
+    [
+        ("x", "invalid UUID length: 1"),
+        ("x" * 36, "invalid UUID format"),
+        ("x" * 45, 'invalid urn prefix: "xxxxxxxxx"'),
+        ("[" + 36 * "0" + "]", "invalid bracketed UUID format"),
+        ("{11111111-1111-4111-8111-111111111111}", ""),
+        ("11111111-1111-4111-8111-111111111111", None),
+    ],
+)
+async def test_shares_are_told_by_a_uuid_in_its_usual_form(client: Client, share: str, problem: str | None) -> None:
+    await client.ask("POST", CLAIMS, claim(request()))
+    result = {"request": "r", "driver": "d.example.com", "pool": "p", "device": "x", "shareID": share}
+    status = {"allocation": {"devices": {"results": [result]}}}
+    answer = await client.ask("PATCH", f"{CLAIMS}/a/status", {"status": status}, content_type=MERGE)
+    if problem is None:
+        assert answer.code == 200
+        return
+    cause = answer.json["details"]["causes"][0]
+    told = f"error validating uid: {problem}" if problem else "uid must be in RFC 4122 normalized form"
+    assert cause["field"] == "status.allocation.devices.results[0].shareID"
+    assert cause["message"].startswith(f"Invalid value: {json.dumps(share)}: {told}")
 
 
 async def test_slices_are_found_by_driver_and_node(client: Client) -> None:

@@ -74,6 +74,13 @@ async def test_a_driver_with_tokens_is_advised(client: Client) -> None:
     assert "spec.serviceAccountTokenInSecrets is unset" in made.header("warning")
 
 
+async def test_tokens_in_secrets_need_tokens(client: Client) -> None:
+    assert await problems(client, "csidrivers", body("CSIDriver", spec={"serviceAccountTokenInSecrets": True})) == [
+        "spec.serviceAccountTokenInSecrets: Invalid value: true: serviceAccountTokenInSecrets is set but no "
+        "tokenRequests are specified"
+    ]
+
+
 async def test_drivers_of_a_node_do_not_change(client: Client) -> None:
     await client.ask("POST", f"{GROUP}/csinodes", body("CSINode", spec={"drivers": [{"name": "d", "nodeID": "n"}]}))
     change = {"spec": {"drivers": [{"name": "d", "nodeID": "m"}]}}

@@ -73,6 +73,29 @@ def test_what_cannot_be_done_fails(operation: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("operation", "text"),
+    [
+        ({"op": "remove", "path": "/l/x"},
+         "error in remove for path: '/l/x': value was not a proper array index: 'x': "
+         'strconv.Atoi: parsing "x": invalid syntax'),
+        ({"op": "add", "path": "/l/5", "value": 1},
+         "error in add for path: '/l/5': Unable to access invalid index: 5: invalid index referenced"),
+        ({"op": "replace", "path": "/l/3", "value": 1},
+         "replace operation does not apply: doc is missing key: /l/3: missing value"),
+        ({"op": "move", "from": "/d/none", "path": "/x"},
+         "error in move for path: 'none': Unable to remove nonexistent key: none: missing value"),
+        ({"op": "copy", "from": "/no/such", "path": "/x"},
+         "copy operation does not apply: doc is missing from path: /no/such: missing value"),
+        ({"op": "test", "path": "/d/a", "value": 2}, "testing value /d/a failed: test failed"),
+    ],
+)  # fmt: skip
+def test_failures_are_told_in_the_words_of_the_library(operation: Any, text: str) -> None:
+    with pytest.raises(JsonPatchError) as caught:
+        json_patch({"d": {"a": 1}, "l": [1, 2, 3]}, [operation])
+    assert str(caught.value) == text
+
+
+@pytest.mark.parametrize(
     ("document", "text"),
     [
         ({}, "json: cannot unmarshal object into Go value of type jsonpatch.Patch"),

@@ -20,6 +20,7 @@ from apiserver.registry.actions.access_reviews import (
 from apiserver.registry.actions.self_subject_review import SelfSubjectReviews
 from apiserver.registry.actions.token_review import TokenReviews
 from apiserver.resources.strategy import User, WriteContext
+from apiserver.tests.conftest import Client
 from openapi.meta.status import StatusError
 
 ME = User("me", "u", ("g", "system:authenticated"), {"k": ("v",)})
@@ -126,6 +127,19 @@ async def test_a_review_has_no_metadata_of_its_own() -> None:
         await SelfSubjectAccessReviews(Judge()).create(review({"resourceAttributes": PODS}, name="x"), CONTEXT)
     managed = review({"resourceAttributes": PODS}, managedFields=[{"manager": "m"}])
     assert (await SelfSubjectAccessReviews(Judge()).create(managed, CONTEXT))["status"]["allowed"]
+
+
+async def test_what_the_system_sets_is_wiped_from_a_review(client: Client) -> None:
+    path = "/apis/authorization.k8s.io/v1/namespaces/ns/localsubjectaccessreviews"
+    spec = {"user": "u", "resourceAttributes": {**PODS, "namespace": "ns"}}
+    sent = {"spec": spec, "metadata": {"namespace": "ns", "uid": "u", "creationTimestamp": "2030-01-01T00:00:00Z"}}
+    made = await client.create(path, sent)
+    assert set(made["metadata"]) <= {"namespace", "managedFields"}
+    sent["metadata"] = {"namespace": "other"}
+    refused = await client.ask("POST", path, sent)
+    assert (refused.code, refused.json["reason"]) == (400, "BadRequest")
+    why = "the namespace of the provided object does not match the namespace sent on the request"
+    assert refused.json["message"] == why
 
 
 SELECTORS = [
