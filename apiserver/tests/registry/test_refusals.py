@@ -298,3 +298,23 @@ async def test_a_refused_patch_is_shown_as_go_writes_it(client: Client) -> None:
     assert shown.startswith('{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"d","namespace":"ns",')
     assert '"spec":{"paused":"\\u003c","progressDeadlineSeconds":600,"replicas":1,' in shown
     assert '"containers":[{"name":"c","image":"i","resources":{}' in shown
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "code", "text"),
+    [
+        ("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+         {"metadata": {"namespace": "x", "uid": "u"}, "spec": {"nonResourceAttributes": {"path": "/", "verb": "get"}}},
+         201, None),
+        ("/apis/authorization.k8s.io/v1/namespaces/ns/localsubjectaccessreviews", {"metadata": {"namespace": "x"}},
+         400, "the namespace of the provided object does not match the namespace sent on the request"),
+        ("/api/v1/namespaces/ns/serviceaccounts/default/token", {"metadata": {"namespace": "x"}},
+         400, "the namespace of the provided object does not match the namespace sent on the request"),
+    ],
+)  # fmt: skip
+async def test_what_is_not_stored_has_the_namespace_of_its_path(
+    client: Client, path: str, body: object, code: int, text: str | None
+) -> None:
+    answer = await client.ask("POST", path, body)
+    assert (answer.code, answer.json.get("message")) == (code, text)
+    assert code != 201 or answer.json["metadata"].keys() == {"managedFields"}
