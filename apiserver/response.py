@@ -31,6 +31,9 @@ _FORM_VERSIONS = frozenset(("v1", "v1beta1"))
 
 GZIP_FROM_BYTES = 128 * 1024
 """Smaller answers are sent as they are, as Kubernetes does."""
+WARNINGS_LIMIT = 4 * 1024
+"""How many characters warnings may have together before each is cut."""
+CUT_WARNING = 256
 CHUNK_BYTES = 1 << 20
 """Long bodies leave in pieces of about this size, so that others get the loop in between."""
 
@@ -155,8 +158,31 @@ def status_reply(error: status.StatusError, negotiated: Negotiated = PLAIN) -> R
 def warning_header(text: str) -> bytes:
     """The value of a Warning header (code 299, no agent)."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    clean = "".join(c if c.isprintable() else " " for c in escaped)
-    return f'299 - "{clean}"'.encode()
+    return f'299 - "{escaped}"'.encode()
+
+
+def warning_headers(texts: Iterable[str]) -> list[bytes]:
+    """The values of all Warning headers: each text once, without those that have control characters.
+
+    Many or long texts are cut, and what is over the limit even then is left out.
+    """
+    sent = [text for text in dict.fromkeys(texts) if text and not any(map(_is_control, text))]
+    if sum(map(len, sent)) <= WARNINGS_LIMIT:
+        return [warning_header(text) for text in sent]
+    found: list[bytes] = []
+    written = seen = 0
+    for text in sent:
+        # Cutting begins with the text that exceeds the limit: all up to it are sent, cut.
+        if seen > WARNINGS_LIMIT and written >= WARNINGS_LIMIT:
+            break
+        seen += len(text)
+        written += min(len(text), CUT_WARNING)
+        found.append(warning_header(text[:CUT_WARNING]))
+    return found
+
+
+def _is_control(char: str) -> bool:
+    return char < " " or "\x7f" <= char < "\xa0"
 
 
 def head(reply: Reply, *, length: int | None, extra: Headers | None = None) -> MutableMapping[str, Any]:
@@ -168,7 +194,8 @@ def head(reply: Reply, *, length: int | None, extra: Headers | None = None) -> M
     if length is not None:
         headers.append((b"content-length", str(length).encode()))
     headers += [(k.encode(), v.encode()) for k, v in reply.headers]
-    headers += [(b"warning", warning_header(w)) for w in dict.fromkeys(reply.warnings)]
+    if reply.warnings:
+        headers += [(b"warning", value) for value in warning_headers(reply.warnings)]
     if extra:
         headers += extra
     return {"type": "http.response.start", "status": reply.code, "headers": headers}

@@ -38,6 +38,18 @@ _OPTIONS = frozenset(
     ("CreateOptions", "DeleteOptions", "GetOptions", "ListOptions", "PatchOptions", "UpdateOptions", "WatchEvent")
 )
 """Kinds that every group has."""
+_UNVERSIONED = frozenset(("APIGroup", "APIGroupList", "APIResourceList", "APIVersions", "Status"))
+"""Kinds that every version of every group has."""
+_NO_RESOURCES = {
+    ("", "v1"): frozenset((
+        "List", "NodeProxyOptions", "PodAttachOptions", "PodExecOptions", "PodLogOptions", "PodPortForwardOptions",
+        "PodProxyOptions", "PodStatusResult", "RangeAllocation", "SerializedReference", "ServiceProxyOptions",
+    )),
+    ("authentication.k8s.io", "v1"): frozenset(("TokenRequest",)),
+    ("autoscaling", "v1"): frozenset(("Scale",)),
+    ("policy", "v1"): frozenset(("Eviction",)),
+}  # fmt: skip
+"""Kinds that are known without being those of resources."""
 _TOKEN = r"[-!#$%&'*+.^_`|~0-9A-Za-z]+"
 _MEDIA_TYPE = re.compile(rf'\s*({_TOKEN}(?:/{_TOKEN})?)\s*(?:;\s*{_TOKEN}\s*=\s*(?:{_TOKEN}|"[^"]*")\s*)*;?\s*')
 _NOT_A_MESSAGE = (
@@ -164,6 +176,8 @@ class Bodies:
 
     def _is_registered(self, group: str, version: str, kind: str) -> bool:
         """Whether a version of a built-in group has a kind that is no resource: a list, or the options of a request."""
+        if kind in _UNVERSIONED or kind in _NO_RESOURCES.get((group, version), ()):
+            return True
         rows = [row for row in self._catalog.of_group_version(group, version) if not row.custom]
         return bool(rows) and (kind in _OPTIONS or any(row.list_kind == kind for row in rows))
 

@@ -157,7 +157,7 @@ class Writes:
                         current, certain = await self._current(call, call.name), True
                         if current is not None:
                             continue
-                    if uid:
+                    if uid and allow_create:
                         raise other_uid(call, uid, "")
                     return await self._create_by_update(call, change, allow_create=allow_create)
                 return await self._update_once(call, change, current, uid)

@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from apiserver.response import JSON, PROTOBUF, YAML, Negotiated, Reply, negotiate, send_reply, status_reply
+from apiserver.response import (
+    JSON,
+    PROTOBUF,
+    YAML,
+    Negotiated,
+    Reply,
+    negotiate,
+    send_reply,
+    status_reply,
+    warning_headers,
+)
 from openapi.meta.status import StatusError
 from openapi.schema.protobuf import open_envelope
 
@@ -63,6 +73,22 @@ def test_watches_stream_json_or_protobuf() -> None:
     assert negotiate(f"{PROTOBUF};stream=watch", watching=True) == Negotiated(PROTOBUF)
     with pytest.raises(StatusError):
         negotiate(YAML, watching=True)
+
+
+@pytest.mark.parametrize(
+    ("texts", "shown"),
+    [
+        (["a", "b", "a", "", "c\nd"], ["a", "b"]),
+        (['x"\\'], ['x\\"\\\\']),
+        (["x" * 4096], ["x" * 4096]),
+        (["x" * 4097], ["x" * 256]),
+        (["a", "x" * 4096, "b"], ["a", "x" * 256, "b"]),
+        ([f"{n:04}" + "x" * 1000 for n in range(20)], [f"{n:04}" + "x" * 252 for n in range(16)]),
+    ],
+    ids=["once and clean", "quoted", "at the limit", "over it", "all are cut", "the rest is left out"],
+)
+def test_warnings_have_limits(texts: list[str], shown: list[str]) -> None:
+    assert warning_headers(texts) == [f'299 - "{text}"'.encode() for text in shown]
 
 
 async def sent(reply: Reply, **how: bool) -> tuple[dict[bytes, bytes], bytes]:

@@ -45,15 +45,18 @@ async def test_queries(client: Client, path: str, code: int, text: str) -> None:
         (f"{MAPS}/a", {"name": "b", "namespace": "other"}, 400, "the namespace of the provided object does not match"),
         (f"{MAPS}/a", {"name": "b"}, 400, "the name of the object (b) does not match the name on the URL (a)"),
         (f"{MAPS}/a", {"name": "a"}, 404, 'configmaps "a" not found'),
+        (f"{MAPS}/a", {"name": "a", "uid": "u"}, 404, 'configmaps "a" not found'),
+        ("/apis/coordination.k8s.io/v1/namespaces/ns/leases/a", {"name": "a", "uid": "u"}, 409,
+         'Operation cannot be fulfilled on leases.coordination.k8s.io "a": StorageError: invalid object, Code: 4'),
         (f"{SCALES}/a/scale", {"name": "b", "namespace": "o"}, 400, "the namespace of the provided object does not"),
         (f"{SCALES}/a/scale", {"name": "a"}, 404, 'deployments.apps "a" not found'),
         ("/api/v1/nodes/a", {"name": "a", "namespace": "other"}, 404, 'nodes "a" not found'),
     ],
-)
+)  # fmt: skip
 async def test_updates_of_what_is_not_there(
     client: Client, path: str, meta: dict[str, str], code: int, text: str
 ) -> None:
-    answer = await client.ask("PUT", path, {"metadata": meta, "spec": {"replicas": -1}})
+    answer = await client.ask("PUT", path, {"metadata": meta, "spec": {"replicas": -1} if "scale" in path else {}})
     assert (answer.code, answer.json["message"][: len(text)]) == (code, text)
 
 
@@ -109,6 +112,10 @@ async def test_discovery_speaks_yaml(client: Client) -> None:
         (b'{"kind":"ConfigMapList","apiVersion":"v1"}',
          'ConfigMapList in version "v1" cannot be handled as a ConfigMap: '
          "converting (v1.ConfigMapList) to (core.ConfigMap): unknown conversion"),
+        (b'{"kind":"Status","apiVersion":"v1"}', 'Status in version "v1" cannot be handled as a ConfigMap: '
+         "converting (v1.Status) to (core.ConfigMap): unknown conversion"),
+        (b'{"kind":"Scale","apiVersion":"autoscaling/v1"}', 'Scale in version "v1" cannot be handled as a ConfigMap: '
+         "converting (v1.Scale) to (core.ConfigMap): unknown conversion"),
     ],
 )  # fmt: skip
 async def test_bodies(client: Client, body: bytes, text: str) -> None:
