@@ -18,6 +18,7 @@ CHUNK_BYTES = 1 << 16
 MOST_BYTES = 16 << 20
 """Of an answer that is read whole."""
 
+_NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST")
 _UNKNOWN_ISSUERS = ("unable to get local issuer certificate", "self-signed certificate", "self signed certificate")
 
 
@@ -100,6 +101,8 @@ async def connect(target: Target) -> tuple[asyncio.StreamReader, asyncio.StreamW
 def dial_error(target: Target, error: Exception) -> str:
     """Why a server was not reached, in the words of a Go client."""
     if isinstance(error, ssl.SSLError):
+        if getattr(error, "reason", "") in _NOT_TLS:
+            return "tls: first record does not look like a TLS handshake"
         why = getattr(error, "verify_message", "") or str(error)
         if any(text in why for text in _UNKNOWN_ISSUERS):
             why = "certificate signed by unknown authority"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
@@ -126,6 +127,12 @@ async def test_streams_are_joined_or_refused(headers: Any, code: int, message: s
 )
 def test_why_a_server_was_not_reached(error: OSError, why: str) -> None:
     assert dial_error(Target("::1", 1, "/x", None), error) == why
+
+
+def test_what_is_no_tls_is_told_from_what_is_not_trusted() -> None:
+    error = ssl.SSLError(1, "x")
+    error.reason = "WRONG_VERSION_NUMBER"
+    assert dial_error(Target("a", 1, "/x", None), error) == "tls: first record does not look like a TLS handshake"
 
 
 async def test_a_server_may_hang_up_instead_of_an_answer(node: tuple[Node, Target]) -> None:

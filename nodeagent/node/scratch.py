@@ -32,7 +32,7 @@ def excess(pod: View, use: ScratchUse) -> str:
         if limit and Quantity.parse(limit).value and use.volumes.get(volume["name"], 0) > Quantity.parse(limit).value:
             return f'Usage of EmptyDir volume "{volume["name"]}" exceeds the limit "{limit}". '
     limits = {c["name"]: spec.resources_of(c, "limits").get("ephemeral-storage") for c in spec.containers(pod)}
-    if limits and all(limits.values()):
+    if any(limits.values()):
         total = sum(Quantity.parse(limit).value for limit in limits.values() if limit)
         if sum(use.volumes.values()) + sum(use.containers.values()) > total:
             shown = Quantity.of(total, "BinarySI")

@@ -23,6 +23,8 @@ from openapi.meta.field import quote
 
 Object = dict[str, Any]
 
+_KNOWN_PORTS = {"http": 80, "https": 443}
+
 
 class Proxy:
     """One handler for all methods; the path says what is asked for."""
@@ -43,7 +45,9 @@ class Proxy:
         if not _is_allowed(address):
             raise status.bad_request("address not allowed")
         ports = [p for c in pod["spec"]["containers"] for p in c.get("ports") or ()]
-        number = _port_number(port, ports, "containerPort") if port else ports[0]["containerPort"] if ports else 80
+        # Names of ports are not looked up in the pod: what is no number is one of the well-known ones, or nothing.
+        first = ports[0]["containerPort"] if ports else _KNOWN_PORTS[scheme or "http"]
+        number = _port_number(port) if port else first
         await self._carry(context, scheme, address, number)
 
     async def service(self, context: Context) -> None:
@@ -63,7 +67,7 @@ class Proxy:
         elif port.isdigit():
             await self._carry(context, scheme, await _resolved(target.host), int(port))
         else:
-            raise _unreachable(f"dial tcp: lookup tcp/{port}: unknown port")
+            raise _unknown_port(port)
 
     def _port_name(self, namespace: str, name: str, number: int) -> str:
         entry = self._cached("services").get(namespace, name)
@@ -128,13 +132,13 @@ def split_name(text: str, what: str) -> tuple[str, str, str]:
     return scheme, name, port
 
 
-def _port_number(port: str, ports: list[Object], field: str) -> int:
+def _port_number(port: str) -> int:
+    """Raises 503 for a name that says nothing to a dialer."""
     if port.isdigit():
         return int(port)
-    for known in ports:
-        if known.get("name") == port:
-            return int(known[field])
-    raise status.bad_request(f'invalid port "{port}"')
+    if port not in _KNOWN_PORTS:
+        raise _unknown_port(port)
+    return _KNOWN_PORTS[port]
 
 
 def _is_allowed(address: str) -> bool:
@@ -169,6 +173,10 @@ async def _carried(context: Context, target: Target) -> None:
 
 def _unreachable(why: str) -> status.StatusError:
     return status.service_unavailable(f"error trying to reach service: {why}")
+
+
+def _unknown_port(name: str) -> status.StatusError:
+    return _unreachable(f"dial tcp: lookup tcp/{name}: unknown port")
 
 
 async def _body(context: Context) -> bytes | None:

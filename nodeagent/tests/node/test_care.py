@@ -60,6 +60,8 @@ def test_scratch_limits_of_volumes_and_containers() -> None:
     assert excess(pod, ScratchUse({"v": MIB + 1}, {})) == 'Usage of EmptyDir volume "v" exceeds the limit "1Mi". '
     total = "Pod ephemeral local storage usage exceeds the total limit of containers 2Mi. "
     assert excess(pod, ScratchUse({"v": MIB}, {"c": MIB + 1})) == total
+    pod["spec"]["containers"].append({"name": "free"})
+    assert excess(pod, ScratchUse({}, {"c": 0, "free": 2 * MIB + 1})) == total
 
 
 def test_the_longest_unused_images_go_until_enough_is_free() -> None:

@@ -174,6 +174,15 @@ async def test_other_requests_that_do_not_fit(
     assert (answer.code, answer.json["message"][: len(message)]) == (code, message)
 
 
+async def test_ports_of_pods_are_known_by_number_only(client: Client, pod: Object) -> None:
+    addresses = {"status": {"podIPs": [{"ip": "192.0.2.1"}]}}
+    merge = "application/merge-patch+json"
+    await client.ask("PATCH", "/api/v1/namespaces/ns/pods/a/status", addresses, content_type=merge)
+    answer = await client.ask("GET", "/api/v1/namespaces/ns/pods/a:web/proxy/x")
+    text = "error trying to reach service: dial tcp: lookup tcp/web: unknown port"
+    assert (answer.code, answer.json["message"]) == (503, text)
+
+
 @pytest.mark.parametrize("path", ["nodes/n/proxy/x", "nodes/n:99/proxy/x", "namespaces/ns/pods/a/log"])
 async def test_a_node_without_addresses_cannot_be_asked(client: Client, pod: Object, path: str) -> None:
     await client.create("/api/v1/nodes", {"metadata": {"name": "n"}})
