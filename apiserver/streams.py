@@ -15,6 +15,7 @@ from apiserver.outbound import CHUNK_BYTES, HEAD_TIMEOUT_S, Response, Target, Un
 from apiserver.registry.context import Receive
 from apiserver.request import RequestInfo
 from apiserver.response import Send
+from apiserver.websockets import STREAM_PROTOCOLS, BadHandshake, close_messages, open_messages, wants_websocket
 from openapi.meta import status
 
 REFUSAL_LIMIT_BYTES = 50_000
@@ -80,7 +81,7 @@ async def carry(
 
 
 async def fetch_text(context: Exchange, target: Target, refusal: Refusal) -> None:
-    """Carry a request for plain text to `target` and its answer back.
+    """Carry a request for plain text to `target` and its answer back: as messages, if the client wants a WebSocket.
 
     Raises Unreached, and what `refusal` makes of answers that are failures.
     """
@@ -92,7 +93,7 @@ async def fetch_text(context: Exchange, target: Target, refusal: Refusal) -> Non
         if not 200 <= response.code <= 206:
             raise refusal(response.code, await _text(response, reader))
         response.headers = [(b"content-type", b"text/plain")]
-        await _relay(context, response, reader)
+        await (_relay_messages if wants_websocket(context) else _relay)(context, response, reader)
     finally:
         writer.close()
 
@@ -146,6 +147,22 @@ async def _relay(context: Exchange, response: Response, reader: asyncio.StreamRe
         await context.send({"type": "http.response.body", "body": b""})
     finally:
         gone.cancel()
+
+
+async def _relay_messages(context: Exchange, response: Response, reader: asyncio.StreamReader) -> None:
+    """Send the content of an ordinary answer as messages, an empty one first; ends early when the client goes away."""
+    try:
+        messages = open_messages(context, STREAM_PROTOCOLS)
+    except BadHandshake as err:
+        await context.send({"type": "http.response.start", "status": err.code, "headers": []})
+        await context.send({"type": "http.response.body", "body": b""})
+        return
+    try:
+        await messages.send(b"")
+        async for piece in _pieces(response, reader, messages.done):
+            await messages.send(piece)
+    finally:
+        close_messages(context, messages)
 
 
 async def _pieces(response: Response, reader: asyncio.StreamReader, gone: asyncio.Future[None]) -> AsyncIterator[bytes]:
