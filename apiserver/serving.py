@@ -9,10 +9,14 @@ import asyncio
 import logging
 import socket
 import ssl
-from typing import Any
+from typing import Any, cast
+from urllib.parse import unquote
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from apiserver.exchange import HttpExchange, Message
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +35,18 @@ class Protocol(HttpToolsProtocol):
     _head_timer: asyncio.TimerHandle | None = None
     _is_in_head = False
     _head_bytes = 0
+    _idle_timer: asyncio.TimerHandle | None = None
+    _idle_since: float | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        tls = transport.get_extra_info("ssl_object")
+        peer = tls.getpeercert(binary_form=True) if tls is not None else None
+        self.app_state = {**self.app_state, "peer": peer, "connection": self}
+        self._head_timer = self.loop.call_later(HEADER_TIMEOUT_S, transport.close)
 
     def data_received(self, data: bytes) -> None:
+        self._idle_since = None
         super().data_received(data)
         if self._is_in_head:  # Seldom: most heads arrive in one piece.
             self._head_bytes += len(data)
@@ -44,23 +58,60 @@ class Protocol(HttpToolsProtocol):
         self._is_in_head, self._head_bytes = True, 0
         super().on_message_begin()
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        tls = transport.get_extra_info("ssl_object")
-        peer = tls.getpeercert(binary_form=True) if tls is not None else None
-        self.app_state = {**self.app_state, "peer": peer, "connection": self}
-        self._head_timer = self.loop.call_later(HEADER_TIMEOUT_S, transport.close)
-
     def on_headers_complete(self) -> None:
+        """Begin an exchange, behind the one that is under way."""
         self._is_in_head = False
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
-        super().on_headers_complete()
+        parser, scope = self.parser, cast(Message, self.scope)
+        version, url = parser.get_http_version(), httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        scope["http_version"] = version
+        scope["method"] = parser.get_method().decode("ascii")
+        scope["path"] = unquote(path) if "%" in path else path
+        scope["query_string"] = url.query or b""
+        previous = self.cycle
+        exchange: Any = HttpExchange(
+            self,
+            scope,
+            default_headers=self.server_state.default_headers,
+            keep_alive=version != "1.0" and parser.should_keep_alive(),
+            is_continue_awaited=self.expect_100_continue,
+        )
+        self.cycle = exchange
+        if previous is None or previous.response_complete:
+            self._start_asgi_task(exchange, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((exchange, self.app))
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request that is there, or else wait for one."""
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_later(KEEP_ALIVE_S, self._close_idle)
+
+    def _close_idle(self) -> None:
+        """Close a connection that has been idle for long: one timer serves many requests."""
+        self._idle_timer = None
+        if self._idle_since is None:
+            return
+        left = self._idle_since + KEEP_ALIVE_S - self.loop.time()
+        if left > 0:
+            self._idle_timer = self.loop.call_later(left, self._close_idle)
+        else:
+            self.transport.close()
 
     def take_over(self, protocol: asyncio.Protocol) -> asyncio.Transport:
         """Give the connection to `protocol` for good; HTTP says nothing on it any more, and nobody times it out."""
-        self._unset_keepalive_if_required()
+        self._idle_since = None
         cycle, transport = self.cycle, self.transport
         cycle.response_started = cycle.response_complete = cycle.disconnected = True
         transport.set_protocol(protocol)
@@ -70,15 +121,20 @@ class Protocol(HttpToolsProtocol):
 
     def release(self) -> None:
         """The connection that was taken over has ended."""
+        self._cancel_timers()
         self.connections.discard(self)
 
     def _unsupported_upgrade_warning(self) -> None:
         """The application takes upgraded connections over itself."""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
+        self._cancel_timers()
         super().connection_lost(exc)
+
+    def _cancel_timers(self) -> None:
+        for timer in (self._head_timer, self._idle_timer):
+            if timer is not None:
+                timer.cancel()
 
 
 def tls_context(cert_file: str, key_file: str, client_ca_file: str) -> ssl.SSLContext:

@@ -140,6 +140,7 @@ async def _relay(context: Exchange, response: Response, reader: asyncio.StreamRe
     """Send an ordinary answer on, piece by piece; ends early when the client goes away."""
     headers = [(n, v) for n, v in response.headers if n not in _HOP_BY_HOP]
     await context.send({"type": "http.response.start", "status": response.code, "headers": headers})
+    await context.send({"type": "http.response.body", "body": b"", "more_body": True})
     gone = asyncio.ensure_future(_until_gone(context))
     try:
         async for piece in _pieces(response, reader, gone):
