@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from itertools import count, takewhile
 
 from apiserver.storage.backend import Change, FutureRevision
-from apiserver.storage.entry import Entry, EntryReader, Extract
+from apiserver.storage.entry import Entry, EntryReader, Extract, Seed
 from apiserver.storage.watcher import Event, EventType, Frame, Predicate, Replay, WatchEnded, Watcher
 
 log = logging.getLogger(__name__)
@@ -242,14 +242,12 @@ class ResourceCache:
         self._events.clear()
         self._events_after = revision
 
-    def apply(self, change: Change, seed: Entry | None = None) -> Event | None:
-        """Take in one change and deliver it; `seed` is an entry with the same bytes, if its writer has left one."""
+    def apply(self, change: Change, seed: Seed | None = None) -> Event | None:
+        """Take in one change and deliver it; `seed` is what a writer has left for this key, if it is the same value."""
         previous = self._entries.get(change.key)
         if change.value is None and previous is None:
             return None
-        event = self._event(change, previous)
-        if seed is not None:
-            event.entry.seed_from(seed)
+        event = self._event(change, previous, seed)
         self._place(change.key, None if change.value is None else event.entry)
         self._remember(event)
         self._dispatch(event)
@@ -279,11 +277,14 @@ class ResourceCache:
         if self._events:
             self._events_after = self._events.popleft().revision
 
-    def _event(self, change: Change, previous: Entry | None) -> Event:
+    def _event(self, change: Change, previous: Entry | None, seed: Seed | None = None) -> Event:
         if change.value is None:
             assert previous is not None
             return Event("DELETED", previous.at(change.revision), previous, change.revision)
-        entry = self.reader.read(change.key, change.value, change.revision, change.create_revision)
+        if seed is not None and seed.value == change.value:
+            entry = self.reader.grow(change.key, seed, change.revision, change.create_revision)
+        else:
+            entry = self.reader.read(change.key, change.value, change.revision, change.create_revision)
         type_: EventType = "ADDED" if previous is None else "MODIFIED"
         return Event(type_, entry, previous, change.revision)
 

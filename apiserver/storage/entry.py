@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -61,6 +61,15 @@ class Layout:
         self.prefix = self.head + _METADATA
 
 
+class Seed(NamedTuple):
+    """What the writer of a value knows of it before it has a revision: the entry made of it need not be parsed."""
+
+    value: bytes
+    layout: Layout
+    labels: Mapping[str, str]
+    fields: Mapping[str, str]
+
+
 class Entry:
     """One stored object at one revision.
 
@@ -107,7 +116,7 @@ class Entry:
     @property
     def labels(self) -> Mapping[str, str]:
         if self._labels is None:
-            self.seed(self.object())
+            self._learn()
         assert self._labels is not None
         return self._labels
 
@@ -115,7 +124,7 @@ class Entry:
     def fields(self) -> Mapping[str, str]:
         """Selectable fields, metadata.name and metadata.namespace among them."""
         if self._fields is None:
-            self.seed(self.object())
+            self._learn()
         assert self._fields is not None
         return self._fields
 
@@ -126,31 +135,27 @@ class Entry:
             self._memo = {}
         return self._memo
 
-    def seed(self, obj: Object) -> None:
-        """Learn labels and fields from `obj`, which must be this entry's object; it is not kept."""
-        labels = obj["metadata"].get("labels")
-        self._labels = dict(labels) if labels else _NO_LABELS
-        fields = {**self.layout.extract(obj), "metadata.name": self.name}
-        if self.namespace:
-            fields["metadata.namespace"] = self.namespace
+    def _learn(self) -> None:
+        obj = self.object()
+        self.learn(_labels_of(obj), _fields_of(obj, self.layout, self.namespace, self.name))
+
+    def learn(self, labels: Mapping[str, str] | None, fields: Mapping[str, str] | None) -> None:
+        """Take over what is known of the object, so that it need not be parsed for it."""
+        self._labels = labels
         self._fields = fields
 
-    def seed_from(self, other: Entry) -> None:
-        """Share what `other`, an entry with the same stored bytes, has already learnt."""
-        self._labels = other._labels
-        self._fields = other._fields
-
-    def is_same_as(self, other: Entry) -> bool:
-        """Both hold the same bytes, whatever their revisions."""
-        mine, theirs = len(_SPLICE) + len(str(self.revision)), len(_SPLICE) + len(str(other.revision))
-        return self.layout is other.layout and self.tail[mine:] == other.tail[theirs:]
+    def holds(self, seed: Seed) -> bool:
+        """Whether the stored bytes are these, whatever the revision."""
+        length = len(self.layout.prefix) + len(self.tail) - len(_SPLICE) - len(str(self.revision))
+        # Up to the quote behind the revision, and a comma.
+        return 1 <= length - len(seed.value) <= 2 and self.layout is seed.layout and self.stored() == seed.value
 
     def at(self, revision: int) -> Entry:
         """The same object under another resourceVersion: what a deletion shows."""
         cut = len(_SPLICE) + len(str(self.revision))
         tail = b"%b%d%b" % (_SPLICE, revision, self.tail[cut:])
         entry = Entry(self.key, self.namespace, self.name, revision, self.create_revision, tail, self.layout)
-        entry.seed_from(self)
+        entry.learn(self._labels, self._fields)
         return entry
 
     def stored(self) -> bytes:
@@ -178,6 +183,21 @@ class EntryReader:
             or (b'"resourceVersion"' in value and _carries_revision(value))
         ):
             layout, value = self._normalise(key, value)
+        return self._built(key, value, revision, create_revision, layout)
+
+    def plant(self, key: str, obj: Object) -> Seed:
+        """The value to be written of `obj`, which is only read."""
+        layout = self._layout(obj["kind"], obj["apiVersion"])
+        namespace, _, name = key[len(self.prefix) :].rpartition("/")
+        return Seed(encode(obj), layout, _labels_of(obj), _fields_of(obj, layout, namespace, name))
+
+    def grow(self, key: str, seed: Seed, revision: int, create_revision: int) -> Entry:
+        """The entry of a value that has been written."""
+        entry = self._built(key, seed.value, revision, create_revision, seed.layout)
+        entry.learn(seed.labels, seed.fields)
+        return entry
+
+    def _built(self, key: str, value: bytes, revision: int, create_revision: int, layout: Layout) -> Entry:
         namespace, _, name = key[len(self.prefix) :].rpartition("/")
         start = len(layout.prefix)
         rest = value[start:]
@@ -187,13 +207,27 @@ class EntryReader:
     def _normalise(self, key: str, value: bytes) -> tuple[Layout, bytes]:
         """The slow path: a value of a kind not seen last, or one that was not written by `encode`."""
         obj = _parse(key, value)
-        names = (obj["kind"], obj["apiVersion"])
-        layout = self._layouts.get(names)
-        if layout is None:
-            layout = self._layouts[names] = Layout(*names, self.extract)
-        self._last = layout
+        layout = self._last = self._layout(obj["kind"], obj["apiVersion"])
         is_ours = value.startswith(layout.prefix) and value.endswith(b"}") and "resourceVersion" not in obj["metadata"]
         return layout, value if is_ours else encode(obj)
+
+    def _layout(self, kind: str, api_version: str) -> Layout:
+        layout = self._layouts.get((kind, api_version))
+        if layout is None:
+            layout = self._layouts[kind, api_version] = Layout(kind, api_version, self.extract)
+        return layout
+
+
+def _labels_of(obj: Object) -> Mapping[str, str]:
+    labels = obj["metadata"].get("labels")
+    return dict(labels) if labels else _NO_LABELS
+
+
+def _fields_of(obj: Object, layout: Layout, namespace: str, name: str) -> Mapping[str, str]:
+    fields = {**layout.extract(obj), "metadata.name": name}
+    if namespace:
+        fields["metadata.namespace"] = namespace
+    return fields
 
 
 def _parse(key: str, value: bytes) -> Object:

@@ -17,7 +17,7 @@ from typing import Any
 
 from apiserver.storage.backend import Backend, Change, Compacted, KeyValue, RevisionConflict, StorageError
 from apiserver.storage.cache import History, Progress, ResourceCache
-from apiserver.storage.entry import Entry, Extract, encode
+from apiserver.storage.entry import Entry, Extract, Seed
 from apiserver.storage.watcher import WatchEnded
 from openapi.catalog import Resource
 
@@ -60,7 +60,7 @@ class Store:
         self._history = History(history_events, history_bytes)
         self._caches: dict[str, ResourceCache] = {}
         self._unclaimed: dict[str, KeyValue] = {}
-        self._seeds: dict[str, tuple[bytes, Entry]] = {}
+        self._seeds: dict[str, Seed] = {}
         self._freshness: asyncio.Task[int] | None = None
         self._next_freshness: asyncio.Task[int] | None = None
         self._feed: asyncio.Task[None] | None = None
@@ -174,18 +174,16 @@ class Store:
 
     async def create(self, resource: Resource, namespace: str, name: str, obj: Object, ttl_s: int = 0) -> Entry:
         """Raises `KeyExists`. `obj` is only read."""
-        key = resource.key(namespace, name)
-        value = encode(obj)
-        entry = self._plant(resource, key, value, obj)
+        key, cache = resource.key(namespace, name), self._caches[resource.prefix]
+        seed = self._plant(cache, key, obj)
         started = time.perf_counter()
         try:
-            revision = await self.backend.create(key, value, ttl_s=ttl_s)
+            revision = await self.backend.create(key, seed.value, ttl_s=ttl_s)
         except StorageError:
             self._seeds.pop(key, None)
             raise
         self._observe("create", resource.prefix, time.perf_counter() - started)
-        entry.create_revision = revision
-        return entry.at(revision)
+        return _grown(cache, key, seed, revision, revision)
 
     async def update(
         self, resource: Resource, namespace: str, name: str, obj: Object, expected: int, ttl_s: int = 0
@@ -194,23 +192,20 @@ class Store:
 
         An update that changes no byte writes nothing.
         """
-        key = resource.key(namespace, name)
-        value = encode(obj)
-        entry = self._plant(resource, key, value, obj)
-        known = self._caches[resource.prefix].find(key)
-        if known is not None:
-            entry.create_revision = known.create_revision
-            if known.revision == expected and not ttl_s and entry.is_same_as(known):
-                self._seeds.pop(key, None)
-                return await self.confirm(resource, namespace, name, expected)
+        key, cache = resource.key(namespace, name), self._caches[resource.prefix]
+        known = cache.find(key)
+        seed = self._plant(cache, key, obj)
+        if known is not None and known.revision == expected and not ttl_s and known.holds(seed):
+            self._seeds.pop(key, None)
+            return await self.confirm(resource, namespace, name, expected)
         started = time.perf_counter()
         try:
-            revision = await self.backend.update(key, value, expected=expected, ttl_s=ttl_s)
+            revision = await self.backend.update(key, seed.value, expected=expected, ttl_s=ttl_s)
         except StorageError:
             self._seeds.pop(key, None)
             raise
         self._observe("update", resource.prefix, time.perf_counter() - started)
-        return entry.at(revision)
+        return _grown(cache, key, seed, revision, 0 if known is None else known.create_revision)
 
     async def confirm(self, resource: Resource, namespace: str, name: str, expected: int) -> Entry:
         """The object, which still is at revision `expected`: an update without a change. Raises `RevisionConflict`."""
@@ -230,14 +225,13 @@ class Store:
         """What a `RevisionConflict` carries, as an entry."""
         return _read(self._caches[resource.prefix], value)
 
-    def _plant(self, resource: Resource, key: str, value: bytes, obj: Object) -> Entry:
-        """An entry of the value to be written, left for the feed: labels and fields need no parsing again."""
-        entry = self._caches[resource.prefix].reader.read(key, value, 0, 0)
-        entry.seed(obj)
+    def _plant(self, cache: ResourceCache, key: str, obj: Object) -> Seed:
+        """What is to be written, left for the feed too."""
+        seed = cache.reader.plant(key, obj)
         if len(self._seeds) >= _MAX_SEEDS:
             self._seeds.clear()
-        self._seeds[key] = (value, entry)
-        return entry
+        self._seeds[key] = seed
+        return seed
 
     # Freshness
 
@@ -319,9 +313,9 @@ class Store:
             if cache is None:
                 self._hold(change)
                 continue
-            value, seed = self._seeds.pop(change.key, (None, None))
+            seed = self._seeds.pop(change.key, None)
             try:
-                if cache.apply(change, seed if value == change.value else None) is not None:
+                if cache.apply(change, seed) is not None:
                     self.events_dispatched += 1
             except Exception:  # The feed must go on for all the others, and may not take the same batch twice.
                 log.exception("change cannot be shown", extra={"key": change.key, "revision": change.revision})
@@ -344,6 +338,14 @@ class Store:
         for cache, entries in self._sort_out(items):
             cache.rebuild(entries, revision, cause)
         self._progress.advance(revision)
+
+
+def _grown(cache: ResourceCache, key: str, seed: Seed, revision: int, create_revision: int) -> Entry:
+    """The entry of what was written: the feed's own where that has come so far, as it mostly has."""
+    found = cache.find(key)
+    if found is not None and found.revision == revision:
+        return found
+    return cache.reader.grow(key, seed, revision, create_revision)
 
 
 def _read(cache: ResourceCache, item: KeyValue) -> Entry:

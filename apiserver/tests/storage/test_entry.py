@@ -58,13 +58,23 @@ def test_labels_and_fields_are_extracted() -> None:
     assert entry.fields == {"spec.nodeName": "n1", "metadata.name": "a", "metadata.namespace": "default"}
 
 
-def test_a_seeded_entry_is_not_parsed_and_not_tied_to_the_object() -> None:
-    entry = reader().read(KEY, STORED, 7, 3)
-    labels = {"app": "seeded"}
-    entry.seed({"metadata": {"labels": labels}, "spec": {}})
-    labels["app"] = "changed"
-    assert entry.labels == {"app": "seeded"}
-    assert entry.fields["spec.nodeName"] == ""
+def test_an_entry_grown_from_a_seed_is_the_one_read_and_not_tied_to_the_object() -> None:
+    obj = orjson.loads(STORED)
+    used = reader()
+    seed = used.plant(KEY, obj)
+    obj["metadata"]["labels"]["app"] = "changed"
+    grown, read = used.grow(KEY, seed, 7, 3), reader().read(KEY, STORED, 7, 3)
+    assert (grown.document(), grown.labels, grown.fields) == (read.document(), read.labels, read.fields)
+
+
+def test_an_entry_knows_what_it_holds() -> None:
+    used = reader()
+    entry = used.read(KEY, STORED, 7, 3)
+    assert entry.holds(used.plant(KEY, orjson.loads(STORED)))
+    for changed in (b'"y"', b'"xy"'):
+        assert not entry.holds(used.plant(KEY, orjson.loads(STORED.replace(b'"x"', changed))))
+    empty = b'{"kind":"Pod","apiVersion":"v1","metadata":{},"spec":{}}'
+    assert used.read(KEY, empty, 7, 3).holds(used.plant(KEY, orjson.loads(empty)))
 
 
 def test_cluster_scoped_names_may_have_any_punctuation() -> None:
