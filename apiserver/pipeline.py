@@ -20,6 +20,7 @@ from apiserver.auth.attributes import Attributes, forbidden
 from apiserver.auth.authenticator import Authenticator
 from apiserver.auth.authorizer import Chain as Authorizers
 from apiserver.auth.impersonation import Impersonation, requested_identity
+from apiserver.deadline import Deadline
 from apiserver.fairness import Fairness
 from apiserver.metrics import Metrics
 from apiserver.registry.context import Context, Receive
@@ -100,6 +101,7 @@ class Pipeline:
         self._fairness = fairness
         self._aggregator = aggregator
         self._audit = audit
+        self._write_deadline = Deadline(WRITE_TIMEOUT_S)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -186,7 +188,7 @@ class Pipeline:
             if context.info.verb in _READ_VERBS or context.is_long_running:
                 reply = await action(context)
             else:
-                async with asyncio.timeout(WRITE_TIMEOUT_S):
+                with self._write_deadline:
                     reply = await action(context)
         except TimeoutError:
             raise status.timeout("request did not complete within the allotted timeout") from None
