@@ -80,22 +80,20 @@ class Resource:
     """The kind of lists where a definition gives it a name of its own."""
     deprecation: str = ""
     """The text of the Warning header that every request of a deprecated API is answered with."""
+    gvr: GroupVersionResource = field(init=False, compare=False, repr=False)
+    gvk: GroupVersionKind = field(init=False, compare=False, repr=False)
+    gr: GroupResource = field(init=False, compare=False, repr=False)
+    api_version: str = field(init=False, compare=False, repr=False)
 
-    @property
-    def gvr(self) -> GroupVersionResource:
-        return GroupVersionResource(self.group, self.version, self.resource)
-
-    @property
-    def gvk(self) -> GroupVersionKind:
-        return GroupVersionKind(self.group, self.version, self.kind)
-
-    @property
-    def gr(self) -> GroupResource:
-        return GroupResource(self.group, self.resource)
-
-    @property
-    def api_version(self) -> str:
-        return api_version(self.group, self.version)
+    def __post_init__(self) -> None:
+        # Kept rather than made when asked for: every request asks several times.
+        for name, value in (
+            ("gvr", GroupVersionResource(self.group, self.version, self.resource)),
+            ("gvk", GroupVersionKind(self.group, self.version, self.kind)),
+            ("gr", GroupResource(self.group, self.resource)),
+            ("api_version", api_version(self.group, self.version)),
+        ):
+            object.__setattr__(self, name, value)
 
     @property
     def list_kind(self) -> str:

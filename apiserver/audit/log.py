@@ -5,7 +5,6 @@ Follows: staging/src/k8s.io/apiserver/pkg/endpoints/filters/audit.go, pkg/audit/
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
@@ -20,6 +19,7 @@ from apiserver.auth.attributes import Attributes
 from apiserver.request import RequestInfo
 from apiserver.resources.strategy import User
 from openapi.meta.times import format_micro_time
+from openapi.meta.uuids import random_uuid
 
 Object = dict[str, Any]
 Message = Any
@@ -39,9 +39,7 @@ def id_of(headers: Mapping[bytes, bytes]) -> bytes:
     given = headers.get(b"audit-id")
     if given:
         return given[:MAX_ID_BYTES]
-    text = os.urandom(16).hex()
-    # The version and variant of a random UUID; the module for them costs thrice as much.
-    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}".encode()
+    return random_uuid().encode()
 
 
 class Audit:

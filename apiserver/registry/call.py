@@ -35,10 +35,20 @@ class Call:
     """How webhooks and policies see the object, where the subresource has a kind of its own."""
     admits: bool = True
     """Whether the admission chain is asked; not where it has been already, about another object."""
+    _context: WriteContext | None = field(init=False, default=None)
+    _now_text: str = field(init=False, default="")
 
     @property
     def now_text(self) -> str:
-        return format_time(self.now)
+        """`now` as it is written."""
+        if not self._now_text:
+            self._now_text = format_time(self.now)
+        return self._now_text
 
     def context(self) -> WriteContext:
-        return WriteContext(self.user, self.now, self.namespace, self.name, self.options.dry_run, self.warnings)
+        """What strategies may know; the same for all steps of the write."""
+        if self._context is None:
+            self._context = WriteContext(
+                self.user, self.now, self.namespace, self.name, self.options.dry_run, self.warnings
+            )
+        return self._context

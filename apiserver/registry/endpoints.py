@@ -41,10 +41,24 @@ class Endpoints:
         self._catalog = catalog
         self._strategies = strategies
         self._made: dict[tuple[str, str, str], tuple[Resource, Endpoint]] = {}
+        self._found: dict[tuple[str, str, str], Endpoint] = {}
+        self._found_at = catalog.version
         self._custom: dict[GroupVersionResource, CustomRow] = {}
 
     def find(self, group: str, version: str, resource: str) -> Endpoint | None:
         """None when nothing of this name is served."""
+        if self._found_at != self._catalog.version:
+            self._found_at = self._catalog.version
+            self._found.clear()
+        key = (group, version, resource)
+        found = self._found.get(key)
+        if found is None:
+            found = self._make_known(*key)
+            if found is not None:
+                self._found[key] = found
+        return found
+
+    def _make_known(self, group: str, version: str, resource: str) -> Endpoint | None:
         row = self._catalog.by_gvr(group, version, resource)
         if row is None:
             return None
@@ -62,6 +76,7 @@ class Endpoints:
     def forget_custom(self, row: Resource) -> None:
         self._custom.pop(row.gvr, None)
         self._made.pop(row.gvr, None)
+        self._found.pop(row.gvr, None)
 
     def strategy(self, row: Resource) -> Strategy:
         """The strategy of a row; versions of one stored resource share the storage version's."""

