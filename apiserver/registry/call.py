@@ -35,6 +35,8 @@ class Call:
     """How webhooks and policies see the object, where the subresource has a kind of its own."""
     admits: bool = True
     """Whether the admission chain is asked; not where it has been already, about another object."""
+    is_complete: bool = False
+    """Whether the object that is to be changed is in canonical form and has all its defaults."""
     _context: WriteContext | None = field(init=False, default=None)
     _now_text: str = field(init=False, default="")
 

@@ -65,6 +65,11 @@ class Endpoint:
         return self._node
 
     @property
+    def is_plain(self) -> bool:
+        """Whether objects are stored as they are asked for: of a built-in kind, at the storage version."""
+        return self.to_storage is None and not self.resource.custom
+
+    @property
     def stored_node(self) -> Node:
         """The compiled schema of the storage version."""
         return self.node if self.stored is self.resource else schema_for(self.stored.gvk)

@@ -43,22 +43,23 @@ def patch_change(call: Call, media: str, raw: bytes) -> Change:
     def change(current: Object | None) -> Object:
         assert current is not None
         document, duplicates = read()
+        known = current if call.is_complete else None
         if media == STRATEGIC_PATCH:
             shown = partial(go_value, document)
             obj = _strategic(call, current, document)
             resets = _resets_ownership(obj)
-            obj, unknown = _converted(call, obj, partial(_strategic, call, current, document), shown)
+            obj, unknown = _converted(call, obj, known, partial(_strategic, call, current, document), shown)
             problems = duplicates + sorted(unknown)
         else:
             obj = _patched(current, document, media)
             shown = partial(_patched_text, call, current, document, media)
             resets = _resets_ownership(obj)
-            problems = duplicates + _decoded(call, obj, shown)
+            problems = duplicates + _decoded(call, obj, known, shown)
         if resets:
             obj["metadata"]["managedFields"] = []
         if problems and call.options.validation == "Strict":
             raise _invalid_patch(shown(), strict_error(problems))
-        return _finished(call, obj, problems)
+        return _finished(call, obj, problems, known)
 
     return change
 
@@ -155,7 +156,7 @@ def _apply_error(err: ApplyError) -> status.StatusError:
     return status.StatusError(err.code, err.reason, str(err))
 
 
-def _finished(call: Call, obj: Object, problems: list[str]) -> Object:
+def _finished(call: Call, obj: Object, problems: list[str], known: Object | None = None) -> Object:
     row = call.endpoint.resource
     if call.options.validation != "Ignore":
         call.warnings += told(problems)
@@ -163,7 +164,7 @@ def _finished(call: Call, obj: Object, problems: list[str]) -> Object:
     meta = obj.setdefault("metadata", {})
     check_namespace(call, meta)
     check_name(call, meta)
-    apply_defaults(obj, row.gvk)
+    apply_defaults(obj, row.gvk, known)
     return obj
 
 
@@ -193,12 +194,12 @@ def _strategic(call: Call, current: Object, document: Object) -> Object:
 
 
 def _converted(
-    call: Call, obj: Object, merged_again: Callable[[], Object], shown: Callable[[], str]
+    call: Call, obj: Object, known: Object | None, merged_again: Callable[[], Object], shown: Callable[[], str]
 ) -> tuple[Object, list[str]]:
     """As `_decoded`, by the converter that reads merged documents."""
     row, node = call.endpoint.resource, call.endpoint.node
     try:
-        return obj, decode(obj, node, row.gvk)
+        return obj, decode(obj, node, row.gvk, known=known)
     except DecodeError:
         obj = merged_again()
     try:
@@ -208,7 +209,7 @@ def _converted(
         raise _invalid_patch(shown(), str(err)) from err
 
 
-def _decoded(call: Call, obj: Object, shown: Callable[[], str]) -> list[str]:
+def _decoded(call: Call, obj: Object, known: Object | None, shown: Callable[[], str]) -> list[str]:
     row = call.endpoint.resource
     node = call.endpoint.node
     why = kind_error(obj)
@@ -218,9 +219,9 @@ def _decoded(call: Call, obj: Object, shown: Callable[[], str]) -> list[str]:
         return _decoded_custom(call, obj, shown)
     kind, version = obj.get("kind") or row.kind, obj.get("apiVersion") or row.api_version
     if (version, kind) != (row.api_version, row.kind):
-        node = _other_kind(version, kind, shown)
+        node, known = _other_kind(version, kind, shown), None
     try:
-        return decode(obj, node, row.gvk)
+        return decode(obj, node, row.gvk, known=known)
     except DecodeError as err:
         raise _invalid_patch(shown(), str(err)) from err
 

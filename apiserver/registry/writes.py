@@ -131,7 +131,9 @@ class Writes:
             return Written(self._answer(call, stored), created=True)
         value = await endpoint.at_version(stored, endpoint.stored.api_version) if endpoint.conversion else stored
         try:
-            entry = await self._store.create(endpoint.stored, call.namespace, name, value, ttl_s=call.strategy.ttl_s)
+            entry = await self._store.create(
+                endpoint.stored, call.namespace, name, value, call.strategy.ttl_s, is_complete=endpoint.is_plain
+            )
         except KeyExists:
             raise KeyExists(name) from None
         except StorageError as err:
@@ -190,6 +192,7 @@ class Writes:
         old = endpoint.object(current)
         if uid and uid != old["metadata"]["uid"]:
             raise other_uid(call, uid, old["metadata"]["uid"])
+        call.is_complete = current.is_complete and endpoint.is_plain
         obj = change(endpoint.object(current))
         meta = obj["metadata"]
         check_namespace(call, meta)
@@ -237,7 +240,13 @@ class Writes:
                 meta["resourceVersion"] = str(revision)
                 return Written(self._answer(call, stored), deleted=True)
             entry = await self._store.update(
-                endpoint.stored, call.namespace, call.name, value, current.revision, ttl_s=call.strategy.ttl_s
+                endpoint.stored,
+                call.namespace,
+                call.name,
+                value,
+                current.revision,
+                call.strategy.ttl_s,
+                is_complete=endpoint.is_plain,
             )
         except RevisionConflict:
             raise

@@ -68,6 +68,7 @@ class Seed(NamedTuple):
     layout: Layout
     labels: Mapping[str, str]
     fields: Mapping[str, str]
+    is_complete: bool
 
 
 class Entry:
@@ -75,6 +76,7 @@ class Entry:
 
     `tail` is `"metadata":{"resourceVersion":"7",...},...}` with the object's closing brace: `layout.head + tail` is the
     object, `b"{" + tail` the object without kind and apiVersion. `create_revision` is 0 where it is not known.
+    `is_complete`: this process has written it, in canonical form and with all defaults.
     """
 
     __slots__ = (
@@ -82,6 +84,7 @@ class Entry:
         "_labels",
         "_memo",
         "create_revision",
+        "is_complete",
         "key",
         "layout",
         "name",
@@ -100,6 +103,7 @@ class Entry:
         self.create_revision = create_revision
         self.tail = tail
         self.layout = layout
+        self.is_complete = False
         self._labels: Mapping[str, str] | None = None
         self._fields: Mapping[str, str] | None = None
         self._memo: dict[str, Any] | None = None
@@ -185,16 +189,17 @@ class EntryReader:
             layout, value = self._normalise(key, value)
         return self._built(key, value, revision, create_revision, layout)
 
-    def plant(self, key: str, obj: Object) -> Seed:
+    def plant(self, key: str, obj: Object, *, is_complete: bool = False) -> Seed:
         """The value to be written of `obj`, which is only read."""
         layout = self._layout(obj["kind"], obj["apiVersion"])
         namespace, _, name = key[len(self.prefix) :].rpartition("/")
-        return Seed(encode(obj), layout, _labels_of(obj), _fields_of(obj, layout, namespace, name))
+        return Seed(encode(obj), layout, _labels_of(obj), _fields_of(obj, layout, namespace, name), is_complete)
 
     def grow(self, key: str, seed: Seed, revision: int, create_revision: int) -> Entry:
         """The entry of a value that has been written."""
         entry = self._built(key, seed.value, revision, create_revision, seed.layout)
         entry.learn(seed.labels, seed.fields)
+        entry.is_complete = seed.is_complete
         return entry
 
     def _built(self, key: str, value: bytes, revision: int, create_revision: int, layout: Layout) -> Entry:

@@ -172,10 +172,12 @@ class Store:
 
     # Writes
 
-    async def create(self, resource: Resource, namespace: str, name: str, obj: Object, ttl_s: int = 0) -> Entry:
-        """Raises `KeyExists`. `obj` is only read."""
+    async def create(
+        self, resource: Resource, namespace: str, name: str, obj: Object, ttl_s: int = 0, *, is_complete: bool = False
+    ) -> Entry:
+        """Raises `KeyExists`. `obj` is only read; `is_complete` is for its entry."""
         key, cache = resource.key(namespace, name), self._caches[resource.prefix]
-        seed = self._plant(cache, key, obj)
+        seed = self._plant(cache, key, obj, is_complete=is_complete)
         started = time.perf_counter()
         try:
             revision = await self.backend.create(key, seed.value, ttl_s=ttl_s)
@@ -186,7 +188,15 @@ class Store:
         return _grown(cache, key, seed, revision, revision)
 
     async def update(
-        self, resource: Resource, namespace: str, name: str, obj: Object, expected: int, ttl_s: int = 0
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        obj: Object,
+        expected: int,
+        ttl_s: int = 0,
+        *,
+        is_complete: bool = False,
     ) -> Entry:
         """`expected` is the revision that `obj` was made from. Raises `RevisionConflict`. `obj` is only read.
 
@@ -194,7 +204,7 @@ class Store:
         """
         key, cache = resource.key(namespace, name), self._caches[resource.prefix]
         known = cache.find(key)
-        seed = self._plant(cache, key, obj)
+        seed = self._plant(cache, key, obj, is_complete=is_complete)
         if known is not None and known.revision == expected and not ttl_s and known.holds(seed):
             self._seeds.pop(key, None)
             return await self.confirm(resource, namespace, name, expected)
@@ -225,9 +235,9 @@ class Store:
         """What a `RevisionConflict` carries, as an entry."""
         return _read(self._caches[resource.prefix], value)
 
-    def _plant(self, cache: ResourceCache, key: str, obj: Object) -> Seed:
+    def _plant(self, cache: ResourceCache, key: str, obj: Object, *, is_complete: bool) -> Seed:
         """What is to be written, left for the feed too."""
-        seed = cache.reader.plant(key, obj)
+        seed = cache.reader.plant(key, obj, is_complete=is_complete)
         if len(self._seeds) >= _MAX_SEEDS:
             self._seeds.clear()
         self._seeds[key] = seed

@@ -32,6 +32,28 @@ def canonicalize(obj: dict[str, Any], node: Node) -> None:
     struct_function(node)(obj)
 
 
+def canonicalize_changed(obj: dict[str, Any], known: dict[str, Any], node: Node) -> None:
+    """As `canonicalize`, for an object that shares what did not change with `known`, which is canonical already."""
+    changed: dict[str, Any] = {}
+    for name, value in obj.items():
+        before = known.get(name)
+        if before is value:
+            continue
+        field = node.fields.get(name)
+        if value.__class__ is before.__class__ is dict and field is not None and field.node.type == types.STRUCT:
+            canonicalize_changed(value, before, field.node)
+        else:
+            changed[name] = value
+    names = tuple(changed)
+    struct_function(node)(changed)
+    for name in names:
+        if name not in changed:
+            del obj[name]
+    for name, value in changed.items():
+        if name in names or name not in obj:
+            obj[name] = value
+
+
 def struct_function(node: Node) -> Struct:
     """The compiled form of a struct node."""
     found: Struct | None = node.memo.get(_MEMO)

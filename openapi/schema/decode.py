@@ -14,7 +14,7 @@ from openapi.catalog import GroupVersionKind, api_version
 from openapi.meta.quantity import WRONG_FORMAT, QuantityError, canonical_quantity
 from openapi.meta.times import TimeError, canonical_micro_time, canonical_time
 from openapi.schema import node as types
-from openapi.schema.canonical import Unsound, canonicalize, dropped_when_empty, empty_value
+from openapi.schema.canonical import Unsound, canonicalize, canonicalize_changed, dropped_when_empty, empty_value
 from openapi.schema.gojson import JSONSyntaxError, base64_error
 from openapi.schema.load import go_name
 from openapi.schema.node import Field, Node
@@ -46,11 +46,14 @@ class DecodeError(ValueError):
     """A value of the wrong type or form, in Go's words."""
 
 
-def decode(obj: Any, node: Node, gvk: GroupVersionKind | None = None, *, at: str = "") -> list[str]:
+def decode(
+    obj: Any, node: Node, gvk: GroupVersionKind | None = None, *, at: str = "", known: Object | None = None
+) -> list[str]:
     """Make a parsed body a canonical object of the struct `node`, in place; raises DecodeError.
 
     Gives `unknown field "spec.x"` for each field that was pruned, in the order of the body; `at` is put before these
     paths (a part of a custom object is decoded alone). With a `gvk`, a missing kind and apiVersion are filled in.
+    `known` is a canonical object with which this one shares all that was not changed, by identity.
     """
     if obj.__class__ is not dict:
         raise DecodeError(f"json: cannot unmarshal {_word(obj)} into Go value of type {go_name(node)}")
@@ -64,7 +67,10 @@ def decode(obj: Any, node: Node, gvk: GroupVersionKind | None = None, *, at: str
         unknown: list[str] = custom(obj, gvk)
         return unknown
     try:
-        canonicalize(obj, node)
+        if known is None:
+            canonicalize(obj, node)
+        else:
+            canonicalize_changed(obj, known, node)
     except Unsound:
         walk = _Walk()
         walk.struct(obj, node, at)

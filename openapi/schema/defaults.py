@@ -22,11 +22,18 @@ Apply = Callable[[Any], None]
 _MEMO = "defaults"
 
 
-def apply_defaults(obj: Object, gvk: GroupVersionKind) -> None:
-    """Fill in what a decoded object of a built-in kind leaves out; a kind without defaults stays as it is."""
-    apply = _kind_defaults(gvk)
-    if apply is not None:
-        apply(obj)
+def apply_defaults(obj: Object, gvk: GroupVersionKind, known: Object | None = None) -> None:
+    """Fill in what a decoded object of a built-in kind leaves out; a kind without defaults stays as it is.
+
+    `known` is a complete object with which this one shares all that was not changed, by identity.
+    """
+    compiled = _kind_defaults(gvk)
+    if compiled is None:
+        return
+    if known is None:
+        compiled.apply(obj)
+    else:
+        compiled.apply_changed(obj, known)
 
 
 def apply_node_defaults(obj: Object, node: Node) -> None:
@@ -37,16 +44,21 @@ def apply_node_defaults(obj: Object, node: Node) -> None:
 
 
 @cache
-def _kind_defaults(gvk: GroupVersionKind) -> Apply | None:
+def _kind_defaults(gvk: GroupVersionKind) -> _Struct | None:
     try:
         node = schema_for(gvk)
     except KeyError:
         return None
-    return defaults_of(node)
+    return _compiled(node)
 
 
 def defaults_of(node: Node) -> Apply | None:
     """The compiled defaults of a struct and all it contains; None if there are none."""
+    compiled = _compiled(node)
+    return None if compiled is None else compiled.apply
+
+
+def _compiled(node: Node) -> _Struct | None:
     if _MEMO not in node.memo:
         structs = _structs(node)
         having = _with_defaults(structs)
@@ -57,8 +69,8 @@ def defaults_of(node: Node) -> Apply | None:
             compiled = struct.memo[_MEMO]
             if compiled is not None and not compiled.ready:
                 compiled.fill(struct)
-    compiled = node.memo[_MEMO]
-    return None if compiled is None else compiled.apply
+    found: _Struct | None = node.memo[_MEMO]
+    return found
 
 
 def unknown_rules() -> Iterator[str]:
@@ -114,11 +126,13 @@ def _with_defaults(structs: list[Node]) -> set[int]:
 class _Struct:
     """The closures of one struct. They are filled after all structs exist, since structs may contain each other."""
 
-    __slots__ = ("apply", "ready", "rules", "steps")
+    __slots__ = ("apply", "ready", "rules", "steps", "structs")
 
     def __init__(self) -> None:
         self.rules: list[Apply] = []
         self.steps: dict[str, Apply] = {}
+        self.structs: dict[str, _Struct] = {}
+        """Of the fields that are structs themselves."""
         self.apply = _struct_closure(self.rules, self.steps)
         self.ready = False
 
@@ -130,6 +144,22 @@ class _Struct:
             step = _step(field.node)
             if step is not None:
                 self.steps[name] = step
+                if field.node.type == types.STRUCT:
+                    self.structs[name] = field.node.memo[_MEMO]
+
+    def apply_changed(self, obj: Object, known: Object) -> None:
+        """As `apply`, leaving out what is one and the same in `known`."""
+        for rule in self.rules:
+            rule(obj)
+        for name, step in self.steps.items():
+            value = obj.get(name)
+            before = known.get(name)
+            if value is None or value is before:
+                continue
+            if before.__class__ is dict and name in self.structs:
+                self.structs[name].apply_changed(value, before)
+            else:
+                step(value)
 
 
 def _struct_closure(rules: list[Apply], steps: dict[str, Apply]) -> Apply:

@@ -6,7 +6,10 @@ Follows: pkg/apis/core/validation/validation.go ValidatePodSpec
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Any
+
+import orjson
 
 from apiserver.resources.addresses import strict_ip
 from apiserver.resources.pods.containers import (
@@ -16,7 +19,7 @@ from apiserver.resources.pods.containers import (
     check_init_containers,
 )
 from apiserver.resources.pods.environment import check_environment_files
-from apiserver.resources.pods.options import Errors, Options, all_containers, check_format
+from apiserver.resources.pods.options import FOR_POD, NONE, Errors, Options, all_containers, check_format
 from apiserver.resources.pods.resources import check_container_resource_name, check_pod_claims, check_pod_resources
 from apiserver.resources.pods.resources import check_requirements as check_resources
 from apiserver.resources.pods.scheduling import (
@@ -51,10 +54,29 @@ _MAX_SEARCH_CHARACTERS = 2048
 _MAX_HOSTNAME = 64
 _NO_VOLUMES: dict[str, Object] = {}
 _NO_NAMES: set[str] = set()
+_MOST_SOUND = 4096
+_sound: dict[tuple[bool, bytes], None] = {}
+"""Digests of specs in which nothing was wrong, of pods and of templates: the same one comes with every update of its
+object and in all the objects that are made of it. The oldest go first."""
 
 
 def check_pod_spec(spec: Object, meta: Object | None, path: str, options: Options, errors: Errors) -> None:
     """Report all that is wrong, in the API's order. `meta` is the pod's own, None inside a template."""
+    key = None
+    if "resourceClaims" not in spec and not any("ephemeral" in volume for volume in spec.get("volumes") or ()):
+        # What is right does not depend on `meta` then; and `options` never ask for more than without them.
+        key = (options.is_pod, sha256(orjson.dumps(spec)).digest())
+        if key in _sound:
+            return
+    before = len(errors)
+    _check_pod_spec(spec, meta, path, options, errors)
+    if key is not None and len(errors) == before and options == (FOR_POD if options.is_pod else NONE):
+        if len(_sound) >= _MOST_SOUND:
+            del _sound[next(iter(_sound))]
+        _sound[key] = None
+
+
+def _check_pod_spec(spec: Object, meta: Object | None, path: str, options: Options, errors: Errors) -> None:
     grace_s = spec.get("terminationGracePeriodSeconds")
     if grace_s is None:
         errors.append(required(f"{path}.terminationGracePeriodSeconds"))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
 
-from apiserver.tests.resources.pods.making import NOW, PODS, context, make_pod, problems
+from apiserver.tests.resources.pods.making import NOW, PODS, context, make_pod, problems, stored_pod
 
 Object = dict[str, Any]
 
@@ -298,3 +299,23 @@ def test_grace_of_a_deletion(spec: Object, phase: str, requested: int | None, gr
 def test_cells_of_a_pod_that_just_came() -> None:
     cells = PODS.cells(make_pod({"creationTimestamp": "2026-01-02T03:03:05Z"}, {"phase": "Pending"}), NOW)
     assert cells == ["a", "0/1", "Pending", "0", "60s", "<none>", "<none>", "<none>", "<none>"]
+
+
+def test_a_spec_that_was_right_once_is_looked_at_again_where_more_than_itself_counts() -> None:
+    template = {"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1"}}}}
+    volumes = [
+        {"name": "v", "ephemeral": {"volumeClaimTemplate": template}},
+        {"name": "w", "persistentVolumeClaim": {"claimName": "a-v"}},
+    ]
+    claims = [{"name": "r", "resourceClaimName": "x"}]
+    assert problems(make_pod({"name": "b"}, volumes=volumes)) == []
+    assert len(problems(make_pod(volumes=volumes))) == 1
+    assert problems(make_pod(resourceClaims=claims)) == []
+    assert problems(make_pod({"annotations": {"kubernetes.io/config.mirror": "m"}}, resourceClaims=claims)) != []
+
+
+def test_a_spec_that_only_an_update_may_keep_is_not_right_for_others() -> None:
+    odd = {"limits": {"hugepages-2Mi": "1Mi", "cpu": "1"}, "requests": {"hugepages-2Mi": "1Mi", "cpu": "1"}}
+    old = stored_pod(containers=[{"name": "c", "image": "i", "resources": odd}])
+    assert problems(copy.deepcopy(old), old) == []
+    assert problems(make_pod(containers=[{"name": "c", "image": "i", "resources": odd}])) != []
