@@ -104,7 +104,7 @@ class Writes:
         if not meta.get("name") and meta.get("generateName"):
             meta["name"] = generated_name(meta["generateName"])
         call.strategy.prepare(stored, None, call.context())
-        self._validate(call, stored, None)
+        await self._check(call, stored, None)
         self._settle(call, stored)
         call.warnings += call.strategy.warnings(stored, None)
         attributes.name = meta["name"]
@@ -206,7 +206,7 @@ class Writes:
         check_version(call, stored["metadata"], current.revision)
         keep_system_metadata(stored["metadata"], stored_old["metadata"])
         strategy.prepare(stored, stored_old, call.context())
-        self._validate(call, stored, stored_old)
+        await self._check(call, stored, stored_old)
         self._settle(call, stored)
         call.warnings += strategy.warnings(stored, stored_old)
         await self._chain.validate(attributes)
@@ -302,6 +302,16 @@ class Writes:
         call.strategy.canonicalize(stored)
         if not call.endpoint.resource.custom:
             forget_empty(stored, call.endpoint.stored_node)
+
+    async def _check(self, call: Call, obj: Object, old: Object | None) -> None:
+        """Refuse what is invalid. Kubernetes takes addresses and ports before it looks, so it tells of those first."""
+        try:
+            self._validate(call, obj, old)
+        except status.StatusError:
+            finish = await call.strategy.begin_write(obj, old, call.context())
+            if finish is not None:
+                await finish(False)
+            raise
 
     def _validate(self, call: Call, obj: Object, old: Object | None) -> None:
         errors = [] if old is None else list(validate_object_meta_update(obj["metadata"], old["metadata"]))

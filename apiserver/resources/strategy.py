@@ -148,7 +148,10 @@ class Strategy:
         """Give back what the removed object held outside itself (addresses, ports)."""
 
     async def begin_write(self, obj: Object, old: Object | None, context: WriteContext) -> Finish | None:
-        """Take what the write needs outside its object (addresses, ports); the result is called with its success."""
+        """Take what the write needs outside its object (addresses, ports); the result is called with its success.
+
+        Called for invalid objects too, which then fail.
+        """
         return None
 
 

@@ -32,7 +32,6 @@ from apiserver.resources.core.service_spec import (
     may_have_node_ports,
     needs_health_port,
     needs_node_ports,
-    node_ports,
     own_ips,
     own_ports,
 )
@@ -51,7 +50,6 @@ GRACE_S = 60.0
 """A claim may be this old before the service that it is for must be there."""
 TAKEN = "provided IP is already allocated"
 MISMATCH = "the provided network does not match the current range"
-_DRY_PORT = 32768
 
 
 def _row(group: str, resource: str) -> Resource:
@@ -233,13 +231,13 @@ class ServiceAllocator:
         address = names.parse_ip(ip)
         assert address is not None, "addresses are checked before they are allocated"
         text = address_text(address)
-        inside = [one for one in self.ranges(family) if one.covers(address)]
-        if not inside:
+        ranges = self.ranges(family)
+        inside = [one for one in ranges if one.covers(address)]
+        if not inside and not (dry_run and ranges):
             raise AddressError(MISMATCH)
         if not any(one.usable(address) for one in inside):
-            raise AddressError(
-                f"the provided IP ({text}) is not in the valid range. The range of valid IPs is {inside[0]}"
-            )
+            valid = (inside or ranges)[0]
+            raise AddressError(f"the provided IP ({text}) is not in the valid range. The range of valid IPs is {valid}")
         if not dry_run and not await self._claim(text, namespace, name):
             raise AddressError(TAKEN)
 
@@ -293,13 +291,14 @@ class ServiceAllocator:
         )
         if not held and not wants and not needs_health_port(spec):
             return [], []
-        planner = _PortPlanner(service, held)
+        if old is not None:
+            _refuse_doubles(spec)
+        planner = _PortPlanner(service, held, new=old is None)
         taken: list[int] = []
         if planner.idle():
             planner.keep()
         elif dry_run:
-            planner.dry()
-            await self._ports.trial(planner.fixed_only)
+            await self._ports.trial(planner.plan)
         else:
             taken = await self._ports.change(planner.plan)
         planner.apply()
@@ -310,8 +309,9 @@ class ServiceAllocator:
 class _PortPlanner:
     """Which ports a service needs. `plan` may run several times; `apply` writes the last outcome into the service."""
 
-    def __init__(self, service: Object, held: Sequence[int]) -> None:
+    def __init__(self, service: Object, held: Sequence[int], *, new: bool) -> None:
         self._service = service
+        self._new = new
         self._spec = service["spec"]
         self._held = frozenset(held)
         self._numbers: list[int] = []
@@ -335,7 +335,7 @@ class _PortPlanner:
         self._health = self._spec.get("healthCheckNodePort", 0)
 
     def plan(self, plan: PortPlan) -> None:
-        """Ports with the same number, as TCP and as UDP, share their node port."""
+        """Ports of a new service with the same number, as TCP and as UDP, share their node port."""
         self._numbers = []
         shared: dict[int, int] = {}
         mine = set(self._held)
@@ -345,7 +345,8 @@ class _PortPlanner:
             if not wanted and not needs_node_ports(self._spec):
                 self._numbers.append(0)
                 continue
-            wanted = wanted or shared.get(number, 0) or _fixed_later(ports, number)
+            if self._new:
+                wanted = wanted or shared.get(number, 0) or _fixed_later(ports, number)
             if not wanted:
                 wanted = self._any(plan, "failed to allocate a nodePort")
             elif wanted not in mine:
@@ -381,32 +382,22 @@ class _PortPlanner:
         except PortError as err:
             raise status.internal_error(f"{text}: {err}") from err
 
-    def dry(self) -> None:
-        """Numbers that no real service has, where any would do."""
-        following = max([_DRY_PORT - 1, *node_ports(self._spec)])
-        self.keep()
-        for i, number in enumerate(self._numbers):
-            if not number and needs_node_ports(self._spec):
-                following += 1
-                self._numbers[i] = following
-        if needs_health_port(self._spec) and not self._health:
-            self._health = following + 1
-
-    def fixed_only(self, plan: PortPlan) -> None:
-        """Check the ports that were asked for."""
-        mine = set(self._held)
-        for i, port in enumerate(self._ports()):
-            number = port.get("nodePort", 0)
-            if number and number not in mine:
-                self._take(plan, number, i)
-                mine.add(number)
-
     def apply(self) -> None:
         for port, number in zip(self._ports(), self._numbers, strict=True):
             if number:
                 port["nodePort"] = number
         if needs_health_port(self._spec):
             self._spec["healthCheckNodePort"] = self._health
+
+
+def _refuse_doubles(spec: Object) -> None:
+    """A changed service may not name a node port twice; that is no matter of validity there, but an internal error."""
+    seen = set()
+    for port in (spec.get("ports") or ()) if may_have_node_ports(spec) else ():
+        protocol, number = port.get("protocol", ""), port.get("nodePort", 0)
+        if number and (protocol, number) in seen:
+            raise status.StatusError(500, "", f"duplicate nodePort: {{{protocol} {number}}}")
+        seen.add((protocol, number))
 
 
 def _fixed_later(ports: Sequence[Object], number: int) -> int:

@@ -25,6 +25,7 @@ ROUNDS_BEFORE_CLEANUP = 3
 _MIN_STATIC, _MAX_STATIC, _STATIC_STEP = 16, 128, 32
 FULL = "range is full"
 TAKEN = "provided port is already allocated"
+_DRY_PORT = 32768
 
 
 class PortError(Exception):
@@ -97,6 +98,22 @@ class PortPlan:
         self.taken.append(self._ports.first + offset)
 
 
+class DryPlan(PortPlan):
+    """For dry runs: any port will do that nobody has, and free ones are numbers that no real service gets."""
+
+    def take(self, port: int) -> None:
+        if port in self.taken or self._is_taken(port):
+            raise PortError(TAKEN)
+        self.taken.append(port)
+
+    def take_any(self) -> int:
+        self.taken.append(max(self.taken, default=_DRY_PORT) + 1)
+        return self.taken[-1]
+
+    def _is_taken(self, port: int) -> bool:
+        return self._ports.first <= port <= self._ports.last and bool(self.bits >> (port - self._ports.first) & 1)
+
+
 class NodePorts:
     """The bitmap of one cluster."""
 
@@ -122,9 +139,9 @@ class NodePorts:
         return made.taken
 
     async def trial(self, plan: Callable[[PortPlan], None]) -> None:
-        """What `change` would do, without doing it."""
+        """Run `plan` as a dry run."""
         bits, _ = await self._read()
-        plan(PortPlan(self.ports, bits, self._rng))
+        plan(DryPlan(self.ports, bits, self._rng))
 
     async def give_back(self, ports: Iterable[int]) -> None:
         mask = self._mask(ports)

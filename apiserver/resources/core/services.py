@@ -1,7 +1,7 @@
 """Services: their strategy, with addresses and ports from the allocator that it is built with.
 
 `prepare` settles everything that needs no other object (doubled fields, families, what a changed type leaves behind);
-`begin_write` then takes addresses and ports for a service that is known to be valid.
+`begin_write` then takes addresses and ports, for invalid services too, to tell first what cannot be had.
 Follows: pkg/registry/core/service/strategy.go, pkg/api/service/warnings.go
 """
 

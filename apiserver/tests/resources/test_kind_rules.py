@@ -75,6 +75,13 @@ EVENT: Object = {"involvedObject": {"namespace": "default"}, "eventTime": "2026-
         (made("apps/v1", "ControllerRevision", revision=-1),
          [f"revision: {NEGATIVE}", "data: Required value: data is mandatory"]),
         (made("apps/v1", "ControllerRevision", data=[1]), ["data: Required value: data must be a valid JSON object"]),
+        # Addresses and ports are taken before anything is looked at.
+        (made("v1", "Service", spec={"sessionAffinity": "X", "clusterIP": "192.0.2.1", "ports": [{"port": 0}]}),
+         ['spec.clusterIPs: Invalid value: ["192.0.2.1"]: failed to allocate IP 192.0.2.1: the provided network does '
+          "not match the current range"]),
+        (made("v1", "Service", spec={"type": "NodePort", "ports": [{"port": 0, "nodePort": 1}]}),
+         ["spec.ports[0].nodePort: Invalid value: 1: provided port is not in the valid range. The range of valid ports "
+          "is 30000-32767"]),
         (made("v1", "Event", **EVENT),
          ["reportingComponent: Required value",
           "reportingComponent: Invalid value: \"\": name part must be non-empty",
@@ -155,6 +162,14 @@ async def test_wrong_statuses_are_refused(client: Client, obj: Object, status: O
     await client.ask("POST", path_of(obj), obj)
     changed = await client.ask("PATCH", f"{path_of(obj)}/a/status", {"status": status}, content_type=MERGE)
     assert problems(changed) == expected
+
+
+async def test_a_changed_service_names_no_node_port_twice(client: Client) -> None:
+    obj = made("v1", "Service", spec={"type": "NodePort", "ports": [{"port": 80, "nodePort": 30080}]})
+    await client.create(path_of(obj), obj)
+    ports = [{"port": number, "name": f"p{number}", "nodePort": 30080} for number in (80, 81)]
+    answer = await client.ask("PATCH", f"{path_of(obj)}/a", {"spec": {"ports": ports}}, content_type=MERGE)
+    assert (answer.code, answer.json["message"]) == (500, "duplicate nodePort: {TCP 30080}")
 
 
 async def test_webhooks_and_policies_take_any_finalizer(client: Client) -> None:

@@ -48,7 +48,10 @@ def context(*, dry_run: bool = False) -> WriteContext:
 
 def service(name: str, **spec: Any) -> Object:
     made: Object = {
-        "kind": "Service", "apiVersion": "v1", "metadata": {"name": name, "namespace": "default"}, "spec": spec,
+        "kind": "Service",
+        "apiVersion": "v1",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": spec,
     }
     for rule in DEFAULTS["io.k8s.api.core.v1.Service"]:
         assert callable(rule)
@@ -162,6 +165,45 @@ async def test_a_dry_run_takes_nothing(store: Store) -> None:
     assert await addresses(store) == []
 
 
+@pytest.mark.parametrize(
+    ("ports", "numbers"),
+    [
+        ([{"port": 80}, {"port": 81}], [32769, 32770]),
+        ([{"port": 80, "nodePort": 30080}, {"port": 81}], [30080, 30081]),
+        ([{"port": 80}, {"port": 81, "nodePort": 30080}], [32769, 30080]),
+        ([{"port": 80}, {"port": 80, "protocol": "UDP", "nodePort": 7}], [7, 7]),
+    ],
+)
+async def test_a_dry_run_shows_numbers_that_no_service_gets(
+    store: Store, ports: list[Object], numbers: list[int]
+) -> None:
+    made = service("a", type="NodePort", ports=ports)
+    strategy = build_services(allocator(store))
+    strategy.prepare(made, None, context(dry_run=True))
+    await strategy.begin_write(made, None, context(dry_run=True))
+    assert [port["nodePort"] for port in made["spec"]["ports"]] == numbers
+
+
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        (
+            {"clusterIP": "192.0.2.1"},
+            "the provided IP (192.0.2.1) is not in the valid range. The range of valid IPs is",
+        ),
+        ({"type": "NodePort", "ports": [{"port": 1, "nodePort": 30080}]}, "provided port is already allocated"),
+    ],
+)
+async def test_a_dry_run_is_refused_what_cannot_be_had(store: Store, spec: Object, text: str) -> None:
+    taker = allocator(store)
+    await create(store, taker, service("a", type="NodePort", ports=[{"port": 80, "nodePort": 30080}]))
+    made, strategy = service("b", **{"ports": [{"port": 80}], **spec}), build_services(taker)
+    strategy.prepare(made, None, context(dry_run=True))
+    with pytest.raises(StatusError) as refused:
+        await strategy.begin_write(made, None, context(dry_run=True))
+    assert text in refused.value.message
+
+
 async def test_deletion_gives_all_back(store: Store) -> None:
     taker = allocator(store, ports="30000-30001")
     wanted = {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "ports": [{"port": 80}]}
@@ -196,6 +238,14 @@ async def test_tcp_and_udp_of_one_number_share_their_node_port(store: Store) -> 
     made = await create(store, allocator(store), service("dns", type="NodePort", ports=ports))
     first, second = (port["nodePort"] for port in made["spec"]["ports"])
     assert first == second
+
+
+async def test_ports_added_later_share_nothing(store: Store) -> None:
+    taker = allocator(store)
+    old = await create(store, taker, service("a", type="NodePort", ports=[{"port": 80, "name": "a"}]))
+    kept = old["spec"]["ports"][0]
+    changed = await change(taker, old, ports=[kept, {"port": 80, "name": "b", "protocol": "UDP"}])
+    assert changed["spec"]["ports"][1]["nodePort"] not in (0, kept["nodePort"])
 
 
 async def test_two_families_get_one_address_each(store: Store) -> None:
@@ -259,9 +309,9 @@ async def test_a_start_alone_on_the_store_frees_the_claims_of_a_crash_at_once(st
 
 
 async def test_repair_takes_for_services_what_they_hold(store: Store) -> None:
-    held = service("a", type="NodePort", clusterIP="10.96.0.9", clusterIPs=["10.96.0.9"], ports=[
-        {"port": 80, "nodePort": 30000}
-    ])
+    held = service(
+        "a", type="NodePort", clusterIP="10.96.0.9", clusterIPs=["10.96.0.9"], ports=[{"port": 80, "nodePort": 30000}]
+    )
     await store.create(SERVICES, "default", "a", held)
     taker = allocator(store, ports="30000-30001")
     await taker.repair()
