@@ -79,6 +79,8 @@ ISSUER = "https://kubernetes.default.svc"
 AUDIENCES = ("https://kubernetes.default.svc",)
 NODE_PORTS = "30000-32767"
 COMPACT_EVERY_S = 300.0
+EMPTY_REVISION = 1
+"""Where a store is that nothing has ever been written to."""
 RENEW_EVERY_S = 10.0
 
 
@@ -238,8 +240,9 @@ class ApiServer:
     # -- life --------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Fill the caches and write the default objects."""
+        """Fill the caches and write the default objects, whose coming about is no history of the cluster's."""
         await self.store.start()
+        is_new = self.store.revision <= EMPTY_REVISION
         self._reached.add(STORE)
         rbac.follow(self._rbac, self._caches(rbac.RESOURCES))
         node_graph.follow(self._nodes, self._caches(node_graph.FOLLOWED))
@@ -247,6 +250,8 @@ class ApiServer:
         writer = SystemWriter(self.store)
         await ensure(writer, self.catalog, facts, datetime.now(UTC))
         await self._allocator.start()
+        if is_new:
+            await self._begin_history()
         self._reached.add(OBJECTS)
         self._tasks.append(asyncio.create_task(self._allocator.run()))
         self._upkeep.start()
@@ -256,6 +261,12 @@ class ApiServer:
         self._tasks.append(asyncio.create_task(self._renew(writer, facts)))
         self._tasks.append(asyncio.create_task(self._compact()))
         self._reached.add(WORKERS)
+
+    async def _begin_history(self) -> None:
+        try:
+            await self.store.forget_history()
+        except StorageError:
+            log.warning("history could not be compacted", exc_info=True)
 
     def _caches(self, resources: Iterable[str]) -> dict[str, ResourceCache]:
         """The caches of resources whose plural is theirs alone."""

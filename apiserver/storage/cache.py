@@ -273,6 +273,10 @@ class ResourceCache:
         for watcher in [w for watchers in self._watchers.values() for w in watchers]:
             watcher.end(ended)
 
+    def forget_events(self) -> None:
+        self._events.clear()
+        self._events_after = self.revision
+
     def forget_oldest(self) -> None:
         if self._events:
             self._events_after = self._events.popleft().revision

@@ -129,6 +129,15 @@ class Store:
         if upto:
             await self.backend.compact(upto)
 
+    async def forget_history(self) -> None:
+        """Keep nothing of what was before now: neither versions to list nor events to watch."""
+        revision = await self.backend.current_revision()
+        await self._progress.wait(revision, _FRESH_TIMEOUT_S)
+        await self.backend.compact(revision)
+        self._history.clear()
+        for cache in self._caches.values():
+            cache.forget_events()
+
     # Reads
 
     async def fresh(self, resource: Resource, timeout_s: float = _FRESH_TIMEOUT_S) -> ResourceCache:

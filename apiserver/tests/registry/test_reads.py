@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from apiserver.app import ApiServer
+from apiserver.registry.list_options import encode_token
 from apiserver.tests.conftest import Client
 
 MAPS = "/api/v1/namespaces/ns/configmaps"
@@ -145,3 +146,18 @@ async def test_a_future_version_is_waited_for_and_then_refused(client: Client) -
     answer = await client.ask("GET", f"{MAPS}?resourceVersion=999999&resourceVersionMatch=Exact")
     assert answer.code == 504
     assert answer.json["details"]["causes"][0]["reason"] == "ResourceVersionTooLarge"
+
+
+async def test_what_was_before_the_cluster_is_no_history(client: Client) -> None:
+    await fill(client, "a")
+    event = (await client.ask("GET", f"{MAPS}?watch=1&resourceVersion=1&timeoutSeconds=1")).events[0]
+    assert (event["type"], event["object"]["code"], event["object"]["reason"]) == ("ERROR", 410, "Expired")
+    assert event["object"]["message"].startswith("too old resource version: 1 (")
+    answer = await client.ask("GET", f"{MAPS}?resourceVersion=1&resourceVersionMatch=Exact")
+    text = "The resourceVersion for the provided list is too old."
+    assert (answer.code, answer.json["reason"], answer.json["message"]) == (410, "Expired", text)
+    answer = await client.ask("GET", f"{MAPS}?continue={encode_token(1, 'a')}")
+    assert (answer.code, answer.json["reason"]) == (410, "Expired")
+    assert "or use the continue token in this response to retrieve the remainder" in answer.json["message"]
+    token = answer.json["metadata"]["continue"]
+    assert (await client.ask("GET", f"{MAPS}?continue={token}")).json["items"] == []
