@@ -98,7 +98,13 @@ class Node:
         nodes = around.nodes
         node = nodes.of(name) if nodes is not None else Informer(client, NODES, fields=f"metadata.name={name}")
         self._publisher = Publisher(client, pods.store.get)
-        self._keeper = NodeKeeper(client, name, machine, self._look, node, labels=options.labels, taints=())
+        # The kubelet names its node so, too: without a version, and with the name for a uid.
+        named = {"kind": "Node", "apiVersion": "", "metadata": {"name": name, "uid": name}}
+        self._tell = partial(self._events.recorder(COMPONENT).normal, named)
+        # Of nodes by the thousand nobody wants to read that they have begun.
+        tell = self._tell if nodes is None else None
+        labels = options.labels
+        self._keeper = NodeKeeper(client, name, machine, self._look, node, labels=labels, taints=(), tell=tell)
         self._door = Door(options, name, client, machine.addresses)
         self._settings = _settings(options, machine)
         facts = NodeFacts(name, machine.addresses, allocatable_of(machine))
@@ -180,11 +186,8 @@ class Node:
             writer.cancel()
 
     def _make_shutdown(self) -> NodeShutdown:
-        # The kubelet names its node so, too: without a version, and with the name for a uid.
-        node = {"kind": "Node", "apiVersion": "", "metadata": {"name": self.name, "uid": self.name}}
-        tell = partial(self._events.recorder(COMPONENT).normal, node)
         periods = self._around.options.shutdown
-        return NodeShutdown(periods, lambda: self._agent.workers, self._keeper.wake, tell)
+        return NodeShutdown(periods, lambda: self._agent.workers, self._keeper.wake, self._tell)
 
     def _csi_volumes(self, sources: ApiSources) -> CsiVolumes:
         api = CsiApi(self._around.client, self.name)

@@ -12,7 +12,7 @@ from nodeagent.pods.spec import View
 from nodeagent.runtime.protocol import Dns
 
 CLUSTER_OPTIONS = ("ndots:5",)
-SEARCH_LIMIT, SERVER_LIMIT, SEARCH_LENGTH_LIMIT = 32, 3, 2048
+SEARCH_LIMIT, SERVER_LIMIT, SEARCH_LENGTH_LIMIT, DOMAIN_LIMIT = 32, 3, 2048, 253
 
 
 def parse_resolv_conf(content: str) -> Dns:
@@ -31,8 +31,10 @@ def parse_resolv_conf(content: str) -> Dns:
     return Dns(servers, searches, options)
 
 
-def pod_dns(pod: View, node: Dns, *, cluster_servers: Sequence[str], cluster_domain: str) -> Dns:
-    """By the pod's policy, plus what its dnsConfig adds."""
+def pod_dns(
+    pod: View, node: Dns, *, cluster_servers: Sequence[str], cluster_domain: str
+) -> tuple[Dns, Sequence[str]]:
+    """By the pod's policy, plus what its dnsConfig adds, as far as resolvers take it; and what is to be told."""
     policy = pod["spec"].get("dnsPolicy") or "ClusterFirst"
     if policy == "ClusterFirst" and spec.is_host_network(pod):
         policy = "Default"
@@ -51,7 +53,19 @@ def pod_dns(pod: View, node: Dns, *, cluster_servers: Sequence[str], cluster_dom
             _unique([*base.searches, *(config.get("searches") or ())]),
             _merge_options(base.options, config.get("options") or ()),
         )
-    return Dns(list(base.servers)[:SERVER_LIMIT], _fitting(base.searches), base.options)
+    return _fitting(base)
+
+
+def _fitting(wanted: Dns) -> tuple[Dns, Sequence[str]]:
+    servers, searches = list(wanted.servers)[:SERVER_LIMIT], _fitting_searches(wanted.searches)
+    problems = []
+    if len(servers) < len(wanted.servers):
+        what = "Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is"
+        problems.append(f"{what}: {' '.join(servers)}")
+    if len(searches) < len(wanted.searches):
+        what = "Search Line limits were exceeded, some search paths have been omitted, the applied search line is"
+        problems.append(f"{what}: {' '.join(searches)}")
+    return Dns(servers, searches, wanted.options), problems
 
 
 def _merge_options(base: Sequence[str], added: Sequence[View]) -> list[str]:
@@ -66,8 +80,9 @@ def _unique(words: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(words))
 
 
-def _fitting(searches: Sequence[str]) -> list[str]:
-    found = list(searches)[:SEARCH_LIMIT]
+def _fitting_searches(searches: Sequence[str]) -> list[str]:
+    # glibc 2.28 aborts when it meets a longer one.
+    found = [search for search in list(searches)[:SEARCH_LIMIT] if len(search) <= DOMAIN_LIMIT]
     while len(" ".join(found)) > SEARCH_LENGTH_LIMIT:
         found.pop()
     return found

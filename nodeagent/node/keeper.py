@@ -16,6 +16,7 @@ from controllers.runtime.errors import AlreadyExists, ApiError, Conflict, NotFou
 from controllers.runtime.informer import Change
 from controllers.runtime.kinds import LEASES, NODES
 from controllers.runtime.objects import revision_of
+from nodeagent.node.changes import condition_changes, schedulable_change
 from nodeagent.node.machine import Machine
 from nodeagent.node.status import NodeState, Object, View, make_node, make_node_status
 from nodeagent.pods.fleet import Own
@@ -34,8 +35,15 @@ LEASE_NAMESPACE = "kube-node-lease"
 RETRY_S = 1.0
 
 
+Tell = Callable[[str, str], object]
+"""Tells an event about the node: a reason, a message."""
+
+
 class NodeKeeper:
-    """One node. `look` finds out its present state, `own` is the node as the API shows it."""
+    """One node. `look` finds out its present state, `own` is the node as the API shows it.
+
+    `tell` is None where nothing of what becomes of the node is to be told.
+    """
 
     def __init__(
         self,
@@ -47,6 +55,7 @@ class NodeKeeper:
         *,
         labels: Mapping[str, str],
         taints: Sequence[View],
+        tell: Tell | None = None,
     ) -> None:
         self._client = client
         self._name = name
@@ -55,6 +64,8 @@ class NodeKeeper:
         self._own = own
         self._labels = labels
         self._taints = taints
+        self._tell = tell
+        self._was_unschedulable = False
         self._lease: Object | None = None
         self._reported_at = 0.0
         self._wake = asyncio.Event()
@@ -79,7 +90,9 @@ class NodeKeeper:
         state = await self._look()
         status = make_node_status(self._name, self._machine, state, {}, now())
         try:
-            return await self._client.create(NODES, {**wanted, "status": status})
+            created = await self._client.create(NODES, {**wanted, "status": status})
+            self._tell_changes({}, status)
+            return created
         except AlreadyExists:
             found = await self._client.get(NODES, "", self._name)
         labels = found["metadata"].get("labels") or {}
@@ -95,12 +108,28 @@ class NodeKeeper:
         except ApiError as error:
             log.warning("node not read: %s", error, extra={"node": self._name})
 
+    def _tell_changes(self, old: View, new: View) -> None:
+        for reason in condition_changes(old, new):
+            self._tell_status(reason)
+
+    def _tell_schedulable(self) -> None:
+        reason = schedulable_change(was_unschedulable=self._was_unschedulable, node=self.node)
+        if reason:
+            self._was_unschedulable = not self._was_unschedulable
+            self._tell_status(reason)
+
+    def _tell_status(self, reason: str) -> None:
+        if self._tell is not None:
+            self._tell(reason, f"Node {self._name} status is now: {reason}")
+
     def wake(self) -> None:
         """Something about the node has changed: look now."""
         self._wake.set()
 
     async def run(self) -> None:
         """Renew the lease, keep the status and see what others do to the node, for ever."""
+        if self._tell is not None:
+            self._tell("Starting", "Starting kubelet.")
         self._own.add_handler(self._on_change)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._own.run())
@@ -112,6 +141,7 @@ class NodeKeeper:
             return
         is_news = change.obj.get("status") != self.node.get("status")
         self.node = change.obj
+        self._tell_schedulable()
         if is_news:
             self.wake()
 
@@ -139,9 +169,10 @@ class NodeKeeper:
         state = await self._look()
         is_ready = state.readiness.runtime and state.readiness.network
         for _ in range(5):
-            status = make_node_status(self._name, self._machine, state, self.node.get("status") or {}, now())
+            old = self.node.get("status") or {}
+            status = make_node_status(self._name, self._machine, state, old, now())
             is_due = time.monotonic() - self._reported_at > REPORT_S
-            if not is_due and not _differs(self.node.get("status") or {}, status):
+            if not is_due and not _differs(old, status):
                 break
             patch = {"metadata": {"resourceVersion": self.node["metadata"]["resourceVersion"]}, "status": status}
             try:
@@ -150,6 +181,7 @@ class NodeKeeper:
                 self.node = await self._client.get(NODES, "", self._name)
             else:
                 self._reported_at = time.monotonic()
+                self._tell_changes(old, status)
                 break
         if is_ready:
             self.ready.set()

@@ -170,6 +170,8 @@ class Applier:
             handler = await tools.surroundings.runtime_handler(pod["spec"].get("runtimeClassName") or "")
             if pod["spec"].get("hostUsers") is False:
                 _check_user_namespaces(tools.runtime, handler)
+            for text in config.dns_of(pod, tools.settings)[1]:
+                tools.events.pod(pod, "Warning", "DNSConfigForming", text)
             sandbox = config.sandbox_config(pod, plan.attempt, tools.settings, handler)
             if plan.create_sandbox:
                 if tools.settings.has_files:

@@ -81,6 +81,13 @@ def cgroup_parent(settings: NodeSettings, pod: View) -> str:
     return f"/{settings.cgroup_root}{between}/pod{spec.uid_of(pod)}"
 
 
+def dns_of(pod: View, settings: NodeSettings) -> tuple[Dns, Sequence[str]]:
+    """How the pod finds names, and what is to be told of that."""
+    return dns.pod_dns(
+        pod, settings.node_dns, cluster_servers=settings.cluster_dns, cluster_domain=settings.cluster_domain
+    )
+
+
 def sandbox_config(pod: View, attempt: int, settings: NodeSettings, handler: str = "") -> SandboxConfig:
     """Raises hosts.NameTooLong."""
     metadata = pod["metadata"]
@@ -92,9 +99,7 @@ def sandbox_config(pod: View, attempt: int, settings: NodeSettings, handler: str
         attempt=attempt,
         hostname="" if is_host else hosts.kernel_hostname(pod, settings.cluster_domain),
         log_directory=str(log_folder(settings, pod)),
-        dns=dns.pod_dns(
-            pod, settings.node_dns, cluster_servers=settings.cluster_dns, cluster_domain=settings.cluster_domain
-        ),
+        dns=dns_of(pod, settings)[0],
         ports=[] if is_host else _ports(pod),
         labels={**(metadata.get("labels") or {}), **labels_of(pod)},
         annotations=dict(metadata.get("annotations") or {}),

@@ -380,7 +380,7 @@ class PodWorker:
             self._report(is_terminal=True)
         await self._volumes.take_down(spec.uid_of(self.pod))
         self._remove_cgroup()
-        if not spec.is_deleting(self.pod):
+        if terminated_status(self.pod, self._status) != self._status:
             await asyncio.sleep(SETTLE_S)
         if not self._is_gone:
             self._publish(terminated_status(self.pod, self._status))

@@ -44,6 +44,10 @@ _FOLDERS = {
 _FROM_OBJECTS = ("configMap", "secret", "downwardAPI", "projected")
 _IN_MEMORY = ("secret", "downwardAPI", "projected")
 _HUGE_PAGES = "HugePages"
+NO_GIT = (
+    "git-repo volume plugin has been disabled; if necessary, it may be re-enabled by enabling the feature-gate "
+    "`GitRepoVolumeDriver`"
+)
 EVERYONE = 0o777
 RETRY_S = (0.5, 122.0)
 TAKE_DOWN_FAILURES = (DriverFailure, NoDriver, RuntimeFailure, OSError)
@@ -206,6 +210,8 @@ class Volumes:
                 return await self._set_up_from_objects(pod, volume, kind, ips)
         if "emptyDir" in volume:
             return self._set_up_empty(pod, volume)
+        if "gitRepo" in volume:
+            raise VolumeProblem(name, NO_GIT)
         text = f'failed to get Plugin from volumeSpec for volume "{name}" err=no volume plugin matched'
         raise Unprocessed(name, text)
 

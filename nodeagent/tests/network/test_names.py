@@ -12,7 +12,7 @@ DOMAIN = "cluster.local"
 
 
 def dns(**spec: object) -> Dns:
-    return pod_dns(make_pod([], **spec), NODE_DNS, cluster_servers=["10.96.0.10"], cluster_domain=DOMAIN)
+    return pod_dns(make_pod([], **spec), NODE_DNS, cluster_servers=["10.96.0.10"], cluster_domain=DOMAIN)[0]
 
 
 def test_the_cluster_comes_first() -> None:
@@ -34,6 +34,19 @@ def test_a_pod_adds_to_its_policy() -> None:
     assert (list(found.servers), list(found.searches)) == (["1.1.1.1"], ["x"])
     assert list(found.options) == ["ndots:2", "rotate"]
     assert list(dns(dnsConfig=config).options) == ["ndots:2", "rotate"]
+
+
+def test_what_is_more_than_resolvers_take_is_left_out_and_told() -> None:
+    config = {"nameservers": ["1.1.1.1", "1.1.1.2", "1.1.1.3"], "searches": ["a" * 254, "b"]}
+    pod = make_pod([], dnsConfig=config)
+    found, problems = pod_dns(pod, Dns(), cluster_servers=["10.96.0.10"], cluster_domain=DOMAIN)
+    assert list(found.servers) == ["10.96.0.10", "1.1.1.1", "1.1.1.2"]
+    assert list(problems) == [
+        "Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: "
+        "10.96.0.10 1.1.1.1 1.1.1.2",
+        "Search Line limits were exceeded, some search paths have been omitted, the applied search line is: "
+        "ns.svc.cluster.local svc.cluster.local cluster.local b",
+    ]
 
 
 def test_the_nodes_own_file_is_understood() -> None:

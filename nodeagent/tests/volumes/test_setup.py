@@ -74,11 +74,14 @@ async def test_each_volume_that_fails_is_told_by_itself(tmp_path: Path) -> None:
         {"name": "v", "configMap": {"name": "no"}},
         {"name": "w", "configMap": {"name": "m", "items": [{"key": "b", "path": "b"}]}},
         {"name": "x", "nfs": {"server": "s", "path": "/"}},
+        {"name": "y", "gitRepo": {"repository": "https://git.test/r"}},
     )
     assert await texts_of(tmp_path, pod, sources) == [
         'MountVolume.SetUp failed for volume "v" : configmap "no" not found',
         'MountVolume.SetUp failed for volume "w" : configmap references non-existent config key: b',
-        "Unable to attach or mount volumes: unmounted volumes=[v w x], unattached volumes=[], failed to process "
+        'MountVolume.SetUp failed for volume "y" : git-repo volume plugin has been disabled; if necessary, it may be '
+        "re-enabled by enabling the feature-gate `GitRepoVolumeDriver`",
+        "Unable to attach or mount volumes: unmounted volumes=[v w x y], unattached volumes=[], failed to process "
         'volumes=[x]: failed to get Plugin from volumeSpec for volume "x" err=no volume plugin matched',
     ]
 
