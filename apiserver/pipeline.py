@@ -27,6 +27,7 @@ from apiserver.registry.context import Context, Receive
 from apiserver.registry.endpoint import Endpoint
 from apiserver.registry.endpoints import Endpoints
 from apiserver.registry.options import check_timeout
+from apiserver.registry.patch_bodies import patch_type
 from apiserver.registry.verbs import Verbs
 from apiserver.registry.watches import Watches
 from apiserver.request import VERBS, RequestInfo, parse
@@ -220,12 +221,16 @@ class Pipeline:
         _check_name(endpoint, info)
         collection = not at.name and info.method == "GET"
         accept = headers.get(b"accept", b"").decode("latin-1")
-        negotiated = negotiate(
-            accept, listing=collection or info.verb == "watch", watching=info.verb == "watch",
-            has_protobuf=PROTOBUF not in accept or endpoint.has_protobuf,
-            has_table="as=Table" not in accept or endpoint.has_table(at.subresource),
-            routed=not endpoint.resource.custom,
-        )  # fmt: skip
+        try:
+            negotiated = negotiate(
+                accept, listing=collection or info.verb == "watch", watching=info.verb == "watch",
+                has_protobuf=PROTOBUF not in accept or endpoint.has_protobuf,
+                has_table="as=Table" not in accept or endpoint.has_table(at.subresource),
+                routed=not endpoint.resource.custom,
+            )  # fmt: skip
+        except status.StatusError as err:
+            bare = Context(info, endpoint, user, headers, PLAIN, datetime.now(UTC), receive, send)
+            raise self._refusal(bare, err) from None
         agent = headers.get(b"user-agent", b"")
         pretty = info.flag("pretty") if "pretty" in info.query else agent.startswith((b"curl", b"Wget", b"Mozilla"))
         context = Context(info, endpoint, user, headers, negotiated, datetime.now(UTC), receive, send)
@@ -237,6 +242,20 @@ class Pipeline:
         if endpoint.resource.deprecation:
             context.warnings.append(endpoint.resource.deprecation)
         return context
+
+    def _refusal(self, context: Context, unacceptable: status.StatusError) -> status.StatusError:
+        """What is told of an answer that cannot be made: a route looks at the method and the body's type first."""
+        info = context.info
+        if context.endpoint.resource.custom or info.verb == "watch":
+            return unacceptable
+        self._action(context)
+        if info.verb == "patch":
+            patch_type(context.content_type, custom=False)
+        text = unacceptable.message.removeprefix("406: Not Acceptable")
+        bodiless = context.headers.get(b"content-length", b"0") == b"0" and info.method in ("POST", "PUT", "PATCH")
+        if bodiless and text != unacceptable.message:
+            return status.StatusError(415, "UnsupportedMediaType", f"415: Unsupported Media Type{text}", details={})
+        return unacceptable
 
     def _action(self, context: Context) -> Action:
         """What answers a verb. Raises 404 for unknown subresources, 405 for verbs that are not served."""

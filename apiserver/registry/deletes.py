@@ -201,6 +201,15 @@ class Deletes:
 
     def _check_preconditions(self, call: Call, options: DeleteOptions, obj: Object) -> None:
         meta, row = obj["metadata"], call.endpoint.stored
+        if call.strategy.is_emptied_first:
+            for name, wanted, actual in (
+                ("UID", options.uid, meta["uid"]),
+                ("ResourceVersion", options.resource_version, meta["resourceVersion"]),
+            ):
+                if wanted is not None and wanted != actual:
+                    why = f"Precondition failed: {name} in precondition: {wanted}, {name} in object meta: {actual}"
+                    raise status.conflict(row.group, row.resource, call.name, why)
+            return
         if options.uid is not None and options.uid != meta["uid"]:
             why = (
                 f"the UID in the precondition ({options.uid}) does not match the UID in record ({meta['uid']}). "

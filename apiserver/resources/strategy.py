@@ -83,6 +83,8 @@ class Strategy:
     """Deletion honours a grace period (pods): `deletion_grace_s` is asked for it."""
     returns_deleted = False
     """A deletion answers with the object instead of a Status."""
+    is_emptied_first = False
+    """A deletion holds the object until it is empty, and looks at preconditions itself before."""
     orphans_by_default = False
     """Without a propagation policy, dependents are orphaned."""
     orphaning_warning = ""

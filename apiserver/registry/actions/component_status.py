@@ -9,11 +9,13 @@ from typing import Any
 
 from apiserver.registry.actions.services import Services
 from apiserver.registry.context import Context
+from apiserver.registry.list_options import list_options
 from apiserver.registry.tables import transformed_list, transformed_object
 from apiserver.resources.core.componentstatuses import component_status
 from apiserver.response import Reply, object_reply
 from apiserver.storage.backend import StorageError
 from openapi.meta import status
+from openapi.meta.selectors import FieldSelector
 from openapi.meta.times import parse_micro_time
 
 Object = dict[str, Any]
@@ -37,7 +39,11 @@ class ComponentStatuses:
         return object_reply(200, shown, context.negotiated, pretty=context.pretty)
 
     async def list(self, context: Context) -> Reply:
-        objects = [await self._component(context, name) for name in (*LEASES, STORE)]
+        selected = list_options(context.info, context.endpoint, watching=False)
+        names = [name for name in (*LEASES, STORE) if selected.fields is None or _matches(selected.fields, name)]
+        if selected.labels is not None and not selected.labels.matches({}):
+            names = []
+        objects = [await self._component(context, name) for name in names]
         body = transformed_list(context.endpoint, objects, {}, context.negotiated, context.info, context.now)
         return object_reply(200, body, context.negotiated, pretty=context.pretty)
 
@@ -62,3 +68,7 @@ class ComponentStatuses:
         age_s = (context.now - parse_micro_time(spec["renewTime"])).total_seconds()
         late = age_s > spec.get("leaseDurationSeconds", 15)
         return f"the leader of {name} has not renewed its lease for {age_s:.0f}s" if late else ""
+
+
+def _matches(fields: FieldSelector, name: str) -> bool:
+    return fields.matches({"metadata.name": name, "metadata.namespace": ""})

@@ -57,6 +57,7 @@ class DefinitionStatus(StatusOnly):
 
 class DefinitionStrategy(WithStatus):
     allow_unconditional_update = False
+    is_emptied_first = True
     subresources = {"status": DefinitionStatus()}
 
     def prepare(self, obj: Object, old: Object | None, context: WriteContext) -> None:

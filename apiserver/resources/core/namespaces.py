@@ -59,6 +59,7 @@ class NamespaceFinalize(StatusOf):
 class Namespaces(Strategy):
     reset_fields = (("status",),)
     returns_deleted = True
+    is_emptied_first = True
     columns = columns.NAMESPACE
     subresources = {"status": NamespaceStatus(), "finalize": NamespaceFinalize()}
 

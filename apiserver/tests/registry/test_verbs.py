@@ -138,6 +138,23 @@ async def test_propagation_policies_become_finalizers(client: Client, policy: st
     assert answer.json["metadata"]["finalizers"] == [finalizer]
 
 
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"uid": "x"}, 'namespaces "n": Precondition failed: UID in precondition: x, UID in object meta: '),
+        ({"resourceVersion": "1"},
+         'namespaces "n": Precondition failed: ResourceVersion in precondition: 1, ResourceVersion in object meta: '),
+    ],
+)  # fmt: skip
+async def test_what_is_emptied_first_has_its_own_words_for_preconditions(
+    client: Client, given: dict[str, str], text: str
+) -> None:
+    await client.create("/api/v1/namespaces", {"metadata": {"name": "n"}})
+    answer = await client.ask("DELETE", "/api/v1/namespaces/n", {"preconditions": given})
+    assert answer.code == 409
+    assert answer.json["message"].startswith(f"Operation cannot be fulfilled on {text}")
+
+
 async def test_preconditions_of_a_deletion(client: Client) -> None:
     made = await client.create(MAPS, config("a"))
     refused = await client.ask("DELETE", f"{MAPS}/a", {"preconditions": {"uid": "other"}})
