@@ -8,7 +8,7 @@ import socket
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import httptools
 
@@ -188,6 +188,11 @@ async def _read_answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     if not response.has_head:
         raise ConnectionError("EOF")
     return response.code, b"".join(parts)
+
+
+def path_text(path: str) -> str:
+    """A decoded path as it is sent, with what has no place in one escaped (as Go's URL.EscapedPath does)."""
+    return quote(path, safe="/$&+,:;=@")
 
 
 def query_text(query: Mapping[str, Sequence[str]]) -> str:

@@ -23,6 +23,7 @@ from apiserver.auth.impersonation import Impersonation, requested_identity
 from apiserver.deadline import Deadline
 from apiserver.fairness import Fairness
 from apiserver.metrics import Metrics
+from apiserver.registry.actions.connect import KINDS as CONNECTED
 from apiserver.registry.context import Context, Receive
 from apiserver.registry.endpoint import Endpoint
 from apiserver.registry.endpoints import Endpoints
@@ -216,13 +217,14 @@ class Pipeline:
             if endpoint.resource.custom:
                 raise _PlainAnswer(_PLAIN_404) from None
             raise
-        if info.method == "HEAD" and not endpoint.resource.custom:
+        connects = not at.group and (at.resource, at.subresource) in CONNECTED
+        if info.method == "HEAD" and not endpoint.resource.custom and not (connects and at.subresource == "proxy"):
             raise status.method_not_allowed()
         _check_name(endpoint, info)
         collection = not at.name and info.method == "GET"
         accept = headers.get(b"accept", b"").decode("latin-1")
         try:
-            negotiated = negotiate(
+            negotiated = PLAIN if connects else negotiate(
                 accept, listing=collection or info.verb == "watch", watching=info.verb == "watch",
                 has_protobuf=PROTOBUF not in accept or endpoint.has_protobuf,
                 has_table="as=Table" not in accept or endpoint.has_table(at.subresource),

@@ -33,12 +33,16 @@ class PathInfo:
 
 @dataclass(frozen=True, slots=True)
 class RequestInfo:
-    """One request. `verb` is Kubernetes' (`list`, `watch`, `deletecollection` too) or the lower-case method."""
+    """One request. `verb` is Kubernetes' (`list`, `watch`, `deletecollection` too) or the lower-case method.
+
+    `query` is parsed, `query_string` as it was sent.
+    """
 
     method: str
     verb: str
     at: PathInfo
     query: dict[str, list[str]]
+    query_string: bytes = b""
 
     @property
     def is_long_running(self) -> bool:
@@ -117,7 +121,7 @@ def parse(method: str, path: str, query_string: bytes) -> RequestInfo:
             verb = "watch" if _wants_watch(query) else "list"
         elif verb == "delete" and not at.name:
             verb = "deletecollection"
-    return RequestInfo(method, verb, at, query)
+    return RequestInfo(method, verb, at, query, query_string)
 
 
 def _wants_watch(query: dict[str, list[str]]) -> bool:

@@ -57,12 +57,17 @@ Refusal = Callable[[int, str], status.StatusError]
 
 
 async def carry(
-    context: Exchange, target: Target, *, body: bytes | None = None, identity: Headers | None = None
+    context: Exchange,
+    target: Target,
+    *,
+    body: bytes | None = None,
+    identity: Headers | None = None,
+    revise: Callable[[Headers], Headers] = list,
 ) -> None:
     """Carry a request to `target` and its answer back as it comes; joins the connections when both sides upgrade.
 
-    `identity` are the headers that say whom the request is from, instead of any that the client sent.
-    Raises Unreached.
+    `identity` are the headers that say whom the request is from, instead of any that the client sent; `revise` makes
+    the headers of an ordinary answer of those that came. Raises Unreached.
     """
     reader, writer = await connect(target)
     try:
@@ -75,6 +80,7 @@ async def carry(
         if response.code == 101 and upgrade is not None:
             await _join(context, response, rest, reader, writer)
         else:
+            response.headers = list(revise(response.headers))
             await _relay(context, response, reader)
     finally:
         writer.close()

@@ -12,7 +12,7 @@ from typing import Any
 from apiserver.aggregation.availability import Availability
 from apiserver.aggregation.identity import identity_headers
 from apiserver.aggregation.location import Locator, Unresolved
-from apiserver.outbound import Unreached, query_text
+from apiserver.outbound import Unreached, path_text, query_text
 from apiserver.registry.context import Receive, read_body
 from apiserver.request import RequestInfo
 from apiserver.resources.strategy import User
@@ -65,7 +65,8 @@ class Aggregator:
         entry = self._services.get("", name)
         if entry is None or not self._availability.is_available(name):
             return _plain(503, "service unavailable")
-        path = f"{request.info.at.path}{query_text(request.info.query)}"
+        info = request.info
+        path = path_text(info.at.path) + query_text(dict(sorted(info.query.items())))
         try:
             target = self._locator.target(entry.object()["spec"], path)
         except Unresolved:

@@ -6,16 +6,23 @@ Follows: pkg/registry/core/{pod,service,node}/rest, pkg/registry/core/service/st
 from __future__ import annotations
 
 import asyncio
+import posixpath
 import random
 import socket
+import string
+from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Any
+from urllib.parse import quote as escape
+from urllib.parse import urlsplit, urlunsplit
 
-from apiserver.outbound import Target, Unreached, insecure_tls, query_text
+from apiserver.outbound import Target, Unreached, insecure_tls, path_text
 from apiserver.registry.actions.connect import admit_connect
 from apiserver.registry.actions.nodes import Nodes
 from apiserver.registry.actions.services import Services
 from apiserver.registry.context import Context
+from apiserver.request import RequestInfo
+from apiserver.response import Reply
 from apiserver.streams import carry, upgrade_failure, wants_upgrade
 from openapi.catalog import Resource
 from openapi.meta import status
@@ -24,6 +31,7 @@ from openapi.meta.field import quote
 Object = dict[str, Any]
 
 _KNOWN_PORTS = {"http": 80, "https": 443}
+_CORS = b"access-control-allow-"
 
 
 class Proxy:
@@ -33,7 +41,7 @@ class Proxy:
         self._services = services
         self._nodes = nodes
 
-    async def pod(self, context: Context) -> None:
+    async def pod(self, context: Context) -> Reply | None:
         await admit_connect(self._services, context)
         scheme, name, port = split_name(context.info.at.name, "pod")
         entry = self._cached("pods").get(context.namespace, name)
@@ -48,26 +56,25 @@ class Proxy:
         # Names of ports are not looked up in the pod: what is no number is one of the well-known ones, or nothing.
         first = ports[0]["containerPort"] if ports else _KNOWN_PORTS[scheme or "http"]
         number = _port_number(port) if port else first
-        await self._carry(context, scheme, address, number)
+        return await self._carry(context, scheme, address, number)
 
-    async def service(self, context: Context) -> None:
+    async def service(self, context: Context) -> Reply | None:
         await admit_connect(self._services, context)
         scheme, name, port = split_name(context.info.at.name, "service")
         if port.isdigit():
             port = self._port_name(context.namespace, name, int(port))
         address, number = self._endpoint(context, name, port)
-        await self._carry(context, scheme, address, number)
+        return await self._carry(context, scheme, address, number)
 
-    async def node(self, context: Context) -> None:
+    async def node(self, context: Context) -> Reply | None:
         await admit_connect(self._services, context)
         scheme, name, port = split_name(context.info.at.name, "node")
-        target = self._nodes.target(name, f"/{context.info.at.trailing}{query_text(context.info.query)}")
+        target = self._nodes.target(name, _onward(context.info))
         if port in ("", str(target.port)):
-            await _carried(context, target)
-        elif port.isdigit():
-            await self._carry(context, scheme, await _resolved(target.host), int(port))
-        else:
+            return await _carried(context, target)
+        if not port.isdigit():
             raise _unknown_port(port)
+        return await self._carry(context, scheme, await _resolved(target.host), int(port))
 
     def _port_name(self, namespace: str, name: str, number: int) -> str:
         entry = self._cached("services").get(namespace, name)
@@ -107,12 +114,11 @@ class Proxy:
         addresses = (pod.object().get("status") or {}).get("podIPs") or () if pod is not None else ()
         return any(one.get("ip") == address["ip"] for one in addresses)
 
-    async def _carry(self, context: Context, scheme: str, address: str, port: int) -> None:
+    async def _carry(self, context: Context, scheme: str, address: str, port: int) -> Reply | None:
         if not _is_allowed(address):
             raise status.bad_request("address not allowed")
-        path = f"/{context.info.at.trailing}{query_text(context.info.query)}"
         tls = insecure_tls() if scheme == "https" else None
-        await _carried(context, Target(address, port, path, tls))
+        return await _carried(context, Target(address, port, _onward(context.info), tls))
 
     def _cached(self, resource: str, group: str = "") -> Any:
         row: Resource | None = self._services.catalog.by_gvr(group, "v1", resource)
@@ -162,13 +168,59 @@ async def _resolved(host: str) -> str:
     return addresses[0]
 
 
-async def _carried(context: Context, target: Target) -> None:
+async def _carried(context: Context, target: Target) -> Reply | None:
+    """Carry a request on. Relative links need a slash behind the bare subresource: who reads is sent there first."""
+    info = context.info
+    if not _path_behind(info) and info.method in ("GET", "HEAD") and not wants_upgrade(context):
+        return Reply(301, (), "", (("location", f"{path_text(info.at.path)}/{_query(info)}"),))
+
+    def revise(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        prefix = info.at.path.removesuffix(_path_behind(info))
+        hosts = (f"{target.host}:{target.port}", context.headers.get(b"host", b"").decode("latin-1"))
+        return [
+            (name, _moved(value.decode("latin-1"), prefix, *hosts).encode("latin-1") if name == b"location" else value)
+            for name, value in headers
+            if not name.startswith(_CORS)
+        ]
+
     try:
-        await carry(context, target, body=await _body(context))
+        await carry(context, target, body=await _body(context), revise=revise)
     except Unreached as err:
         if wants_upgrade(context):
             raise upgrade_failure(err) from err
         raise _unreachable(str(err)) from err
+    return None
+
+
+def _path_behind(info: RequestInfo) -> str:
+    """What follows the subresource in the path, decoded."""
+    path = f"/{info.at.trailing}" if info.at.trailing else ""
+    return path + "/" if info.at.path.endswith("/") and not path.endswith("/") else path
+
+
+def _query(info: RequestInfo) -> str:
+    return "?" + escape(info.query_string, safe=string.punctuation) if info.query_string else ""
+
+
+def _onward(info: RequestInfo) -> str:
+    """Path and query that the backend is asked for."""
+    return (path_text(_path_behind(info)) or "/") + _query(info)
+
+
+def _moved(location: str, prefix: str, backend: str, asked: str) -> str:
+    """Where a backend's redirect leads by way of the proxy, whose paths begin with `prefix`.
+
+    `backend` is its host, `asked` the one that the client asked. Other hosts and relative paths stay as they are.
+    """
+    url = urlsplit(location)
+    if url.netloc not in ("", backend, asked) or not url.path.startswith("/"):
+        return location
+    if url.netloc != asked:
+        url = url._replace(scheme="", netloc="")
+    if not url.path.startswith(prefix):
+        path = posixpath.normpath(prefix + url.path) + ("/" if url.path.endswith("/") else "")
+        url = url._replace(path=path)
+    return urlunsplit(url)
 
 
 def _unreachable(why: str) -> status.StatusError:

@@ -27,7 +27,7 @@ from openapi.catalog import GroupVersionKind
 
 AUTHENTICATION, AUTHORIZATION = "authentication.k8s.io", "authorization.k8s.io"
 
-PROXY_VERBS = ("create", "delete", "get", "patch", "update")
+PROXY_VERBS = ("create", "delete", "get", "options", "patch", "update")
 
 Actions = dict[tuple[str, str, str], Mapping[str, Any]]
 """(group, resource, subresource) -> verb -> handler."""

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from apiserver.registry.actions.proxy import _resolved
+from apiserver.registry.actions.proxy import _moved, _onward, _resolved
+from apiserver.request import parse
 from apiserver.tests.conftest import Client
 from openapi.meta.status import StatusError
 
@@ -181,6 +182,49 @@ async def test_ports_of_pods_are_known_by_number_only(client: Client, pod: Objec
     answer = await client.ask("GET", "/api/v1/namespaces/ns/pods/a:web/proxy/x")
     text = "error trying to reach service: dial tcp: lookup tcp/web: unknown port"
     assert (answer.code, answer.json["message"]) == (503, text)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS"])
+async def test_who_reads_the_bare_proxy_is_sent_behind_a_slash(client: Client, pod: Object, method: str) -> None:
+    addresses = {"status": {"podIPs": [{"ip": "255.255.255.255"}]}}
+    merge = "application/merge-patch+json"
+    await client.ask("PATCH", "/api/v1/namespaces/ns/pods/a/status", addresses, content_type=merge)
+    path = "/api/v1/namespaces/ns/pods/a/proxy"
+    answer = await client.ask(method, f"{path}?x=1&y", accept="text/html")
+    wanted = (301, f"{path}/?x=1&y") if method in ("GET", "HEAD") else (503, "")
+    assert (answer.code, answer.header("location")) == wanted
+
+
+@pytest.mark.parametrize(
+    ("path", "onward"),
+    [
+        ("/proxy", "/"),
+        ("/proxy/", "/"),
+        ("/proxy/x", "/x"),
+        ("/proxy/x/", "/x/"),
+        ("/proxy/a b\r\nc: d?/e;f=,", "/a%20b%0D%0Ac:%20d%3F/e;f=,"),
+    ],
+)
+def test_what_a_backend_is_asked_for(path: str, onward: str) -> None:
+    info = parse("GET", "/api/v1/namespaces/ns/services/s" + path, b"b&a=1&b=%20+\xe4")
+    assert _onward(info) == onward + "?b&a=1&b=%20+%E4"
+
+
+@pytest.mark.parametrize(
+    ("location", "moved"),
+    [
+        ("/login?a=b#c", "/p/proxy/login?a=b#c"),
+        ("/dir/", "/p/proxy/dir/"),
+        ("/", "/p/proxy/"),
+        ("/p/proxy/login", "/p/proxy/login"),
+        ("http://10.0.0.1:80/login", "/p/proxy/login"),
+        ("https://asked:6443/login", "https://asked:6443/p/proxy/login"),
+        ("https://elsewhere/login", "https://elsewhere/login"),
+        ("login", "login"),
+    ],
+)
+def test_redirects_lead_through_the_proxy(location: str, moved: str) -> None:
+    assert _moved(location, "/p/proxy", "10.0.0.1:80", "asked:6443") == moved
 
 
 @pytest.mark.parametrize("path", ["nodes/n/proxy/x", "nodes/n:99/proxy/x", "namespaces/ns/pods/a/log"])
