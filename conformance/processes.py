@@ -39,6 +39,18 @@ class Process:
             self._process.wait()
             self._process = None
 
+    def end(self, timeout_s: float = 90.0) -> None:
+        """Ask it to end, and wait until it has."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(timeout_s)
+            self._process = None
+
+    def freeze(self) -> None:
+        """It neither does nor answers anything more; its connections stay open."""
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGSTOP)
+
     @property
     def runs(self) -> bool:
         return self._process is not None and self._process.poll() is None

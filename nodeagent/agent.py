@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from controllers.runtime.informer import Change
+from nodeagent.housekeeping import Housekeeping
 from nodeagent.node.keeper import NodeKeeper
 from nodeagent.pods import resize, spec
 from nodeagent.pods.admit import Rejection, admit
@@ -24,13 +25,11 @@ from nodeagent.pods.spec import CONFIG_MIRROR, CONFIG_SEEN, CONFIG_SOURCE, View
 from nodeagent.pods.worker import PodWorker
 from nodeagent.runtime.protocol import Container, RuntimeFailure, State
 from nodeagent.sources import ApiSources
-from nodeagent.volumes.setup import TAKE_DOWN_FAILURES, Volumes
+from nodeagent.volumes.setup import Volumes
 
 log = logging.getLogger(__name__)
 
 RELIST_S = 1.0
-HOUSEKEEPING_S = 2.0
-ORPHAN_AGE_S = 5.0
 STALE_S = 180.0
 READY_S = 5.0
 
@@ -59,7 +58,7 @@ class NodeAgent:
         self._group: asyncio.TaskGroup | None = None
         self._states: dict[str, tuple[str, State]] = {}
         self._news = asyncio.Event()
-        self._orphans: dict[str, float] = {}
+        self._housekeeping = Housekeeping(parts.tools, parts.volumes, lambda: self._workers)
         self._relisted_at = time.monotonic()
         parts.sources.add_listener(self._on_object)
 
@@ -93,7 +92,7 @@ class NodeAgent:
             parts.pods.add_handler(self._on_change)
             group.create_task(self._listen(), name="runtime news")
             group.create_task(self._relist_for_ever(), name="relist")
-            group.create_task(self._housekeep_for_ever(), name="housekeeping")
+            group.create_task(self._housekeeping.run(), name="housekeeping")
             await self._until_ready()
             on_ready()
 
@@ -241,45 +240,6 @@ class NodeAgent:
             worker = self._workers.get(uid)
             if worker is not None:
                 worker.wake()
-
-    async def _housekeep_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(HOUSEKEEPING_S)
-            try:
-                await self._remove_orphans()
-            except RuntimeFailure as failure:
-                log.warning("housekeeping failed: %s", failure)
-
-    async def _remove_orphans(self) -> None:
-        """Stop and remove what belongs to pods that nobody knows any more."""
-        runtime = self._parts.tools.runtime
-        sandboxes = await runtime.sandboxes()
-        unknown = {s.uid for s in sandboxes} | {uid for uid, _ in self._states.values()}
-        unknown |= set(self._parts.volumes.known_pods())
-        unknown -= set(self._workers)
-        self._orphans = {uid: self._orphans.get(uid, time.monotonic()) for uid in unknown}
-        for uid in [uid for uid, since in self._orphans.items() if time.monotonic() - since > ORPHAN_AGE_S]:
-            log.info("removing what is left of a pod", extra={"uid": uid})
-            for container in await runtime.containers(uid):
-                await runtime.stop_container(container.id, _kept_grace_s(container))
-                await runtime.remove_container(container.id)
-            for sandbox in sandboxes:
-                if sandbox.uid == uid:
-                    await runtime.stop_sandbox(sandbox.id)
-                    await runtime.remove_sandbox(sandbox.id)
-            try:
-                await self._parts.volumes.try_take_down(uid)
-            except TAKE_DOWN_FAILURES as failure:
-                log.warning("volumes not taken down: %s", failure, extra={"uid": uid})
-                continue
-            del self._orphans[uid]
-        await self._parts.volumes.collect()
-
-
-def _kept_grace_s(container: Container) -> int:
-    if container.state is not State.RUNNING:
-        return 0
-    return int(container.annotations.get("io.kubernetes.pod.terminationGracePeriod", "30"))
 
 
 def _has_ended(worker: PodWorker) -> bool:

@@ -44,7 +44,7 @@ from nodeagent.removal import remove_node, rest_node
 from nodeagent.runtime import containerd
 from nodeagent.runtime.protocol import Readiness, RuntimeFailure
 from nodeagent.runtime.simulated import SimulatedRuntime
-from nodeagent.runtimes import NodeRuntime, bridge, cgroup_root, containerd_paths
+from nodeagent.runtimes import NodeRuntime, addresses, bridge, cgroup_root, containerd_paths, start_containerd
 from nodeagent.shutdown import NodeShutdown
 from nodeagent.sources import ApiSources
 from nodeagent.volumes.claims import Claims
@@ -155,8 +155,9 @@ class Node:
                 if approver is not None:
                     group.create_task(self._door.keep_certificate(approver), name="certificate")
                 if options.runtime == "containerd" and options.socket is None:
-                    paths, log_file = containerd_paths(options), options.root / "containerd.log"
-                    group.create_task(containerd.keep_running(paths, log_file, options.program), name="containerd")
+                    start = partial(start_containerd, options)
+                    keeping = containerd.keep_running(containerd_paths(options).socket, start)
+                    group.create_task(keeping, name="containerd")
 
                 def started() -> None:
                     group.create_task(self._shutdown.run(), name="shutdown")
@@ -242,8 +243,7 @@ class Node:
         elif self._opened.cni_file is not None:
             self._network_problem = overlap(given, read_routes(), bridge(options))
             if not self._network_problem:
-                state = options.root / "cni-addresses"
-                cni.write_configuration(self._opened.cni_file, state, given, bridge(options))
+                cni.write_configuration(self._opened.cni_file, addresses(options), given, bridge(options))
 
 
 def _settings(options: AgentOptions, machine: Machine) -> NodeSettings:

@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import shutil
-import signal
-import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
 from pathlib import Path
 
+from nodeagent import leftovers
 from nodeagent.network import cni
 from nodeagent.node.cgroups import Cgroups
 from nodeagent.options import AgentOptions
 from nodeagent.runtime import containerd
 from nodeagent.runtime.protocol import Runtime, RuntimeFailure, Sandbox
-from nodeagent.runtimes import NodeRuntime, bridge, cgroup_root, containerd_paths, open_runtime
+from nodeagent.runtimes import NodeRuntime, bridge, cgroup_root, containerd_paths, open_runtime, own_network
 from nodeagent.volumes import mounting
 
 log = logging.getLogger(__name__)
@@ -40,13 +38,12 @@ async def remove_node(options: AgentOptions, opened: NodeRuntime) -> None:
         await asyncio.to_thread(shutil.rmtree, options.root, ignore_errors=True)
         return
     await _in_order(_end_all(opened.runtime, remove=True))
+    if options.socket is None:
+        await _end_containerd(options)
     if opened.cni_file is not None:
         await asyncio.to_thread(opened.cni_file.unlink, missing_ok=True)
-    if options.socket is None:
-        await asyncio.to_thread(_end_containerd, options)
     await asyncio.to_thread(mounting.remove_with_mounts, options.root)
-    await cni.remove_bridge(bridge(options))
-    await asyncio.to_thread(Cgroups().remove, cgroup_root(options).partition("/")[0])
+    await _remove_what_needs_no_runtime(options)
 
 
 async def rest_node(options: AgentOptions, opened: NodeRuntime) -> None:
@@ -58,10 +55,15 @@ async def rest_node(options: AgentOptions, opened: NodeRuntime) -> None:
     await _in_order(_end_gently(opened.runtime))
     await _in_order(_end_all(opened.runtime, remove=False))
     if options.socket is None:
-        await asyncio.to_thread(_end_containerd, options)
+        await _end_containerd(options)
     for target in await asyncio.to_thread(mounting.mount_points, options.root):
         await asyncio.to_thread(mounting.unmount, Path(target))
+    await _remove_what_needs_no_runtime(options)
+
+
+async def _remove_what_needs_no_runtime(options: AgentOptions) -> None:
     await cni.remove_bridge(bridge(options))
+    await asyncio.to_thread(Cgroups().remove, cgroup_root(options).partition("/")[0])
 
 
 async def remove_abandoned(root: Path, name: str) -> None:
@@ -108,43 +110,10 @@ async def _end_all(runtime: Runtime, *, remove: bool) -> None:
     await asyncio.gather(*(end(sandbox) for sandbox in await runtime.sandboxes()))
 
 
-def _end_containerd(options: AgentOptions) -> None:
+async def _end_containerd(options: AgentOptions) -> None:
     """The daemon, what it left running, and its folder below /run."""
-    paths = containerd_paths(options)
-    containerd.stop(paths)
-    doomed = list(_shims(str(paths.socket)))
-    for shim in doomed:
-        for pid in (*_children(shim), shim):
-            _kill(pid)
-    deadline = time.monotonic() + KILL_S
-    while any(Path(f"/proc/{pid}").exists() for pid in doomed) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    mounting.remove_with_mounts(paths.socket.parent)
-
-
-def _shims(socket: str) -> Iterator[int]:
-    """The processes that stand between that containerd and its containers."""
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = file.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if socket.encode() in words and b"containerd-shim" in words[0]:
-            yield int(file.parent.name)
-
-
-def _children(pid: int) -> list[int]:
-    found = []
-    for file in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            found += [int(child) for child in file.read_text().split()]
-        except OSError:
-            continue
-    return found
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+    paths, network = containerd_paths(options), own_network(options)
+    await asyncio.to_thread(containerd.stop, paths)
+    left = await asyncio.to_thread(leftovers.find, paths, network)
+    await leftovers.clear(left, paths, network, tasks={}, known=())
+    await asyncio.to_thread(mounting.remove_with_mounts, paths.socket.parent)

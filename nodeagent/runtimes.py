@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
+from nodeagent import leftovers
 from nodeagent.network import cni
 from nodeagent.options import AgentOptions
 from nodeagent.runtime import containerd
@@ -27,10 +29,25 @@ async def open_runtime(options: AgentOptions) -> NodeRuntime:
         return NodeRuntime(SimulatedRuntime(options.pod_cidr))
     if options.socket is not None:
         return await _open_running(options, options.socket)
+    await start_containerd(options)
     paths = containerd_paths(options)
-    await containerd.ensure_running(paths, options.root / "containerd.log", options.program)
     runtime = CriRuntime(str(paths.socket), options.short_name)
     return NodeRuntime(runtime, cni.file_in(paths.cni_config, bridge(options)))
+
+
+async def start_containerd(options: AgentOptions) -> None:
+    """Have the node's own containerd run, and remove what one that was killed has left without knowing it.
+
+    Raises RuntimeFailure.
+    """
+    paths, network = containerd_paths(options), own_network(options)
+    left = leftovers.Leftovers()
+    if not await containerd.listens(paths.socket):
+        left = await asyncio.to_thread(leftovers.find, paths, network)
+    await containerd.ensure_running(paths, options.root / "containerd.log", options.program)
+    if left != leftovers.Leftovers():
+        tasks, known = await containerd.tasks(paths.socket), await containerd.container_ids(paths.socket)
+        await leftovers.clear(left, paths, network, tasks=tasks, known=known)
 
 
 async def _open_running(options: AgentOptions, socket: Path) -> NodeRuntime:
@@ -58,6 +75,17 @@ async def _ensure_sandbox_image(runtime: CriRuntime, socket: Path, image: str) -
 def containerd_paths(options: AgentOptions) -> containerd.ContainerdPaths:
     """A socket's path must be short, so what is not to outlive the machine's uptime is below /run."""
     return containerd.ContainerdPaths.below(options.root, Path("/run/wherry") / options.short_name)
+
+
+def own_network(options: AgentOptions) -> cni.Network:
+    """The network of the pods of a containerd of the node's own."""
+    file = cni.file_in(containerd_paths(options).cni_config, bridge(options))
+    return cni.Network(file, addresses(options), containerd.cni_plugin_dir())
+
+
+def addresses(options: AgentOptions) -> Path:
+    """The folder with those that pods have."""
+    return options.root / "cni-addresses"
 
 
 def bridge(options: AgentOptions) -> str:

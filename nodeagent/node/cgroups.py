@@ -18,7 +18,8 @@ from openapi.meta.quantity import Quantity
 log = logging.getLogger(__name__)
 
 ROOT = Path("/sys/fs/cgroup")
-_V1_WITH_LIMITS = ("cpu", "memory")
+TIERS = ("", "burstable", "besteffort")
+"""Where pods' cgroups are below the root of them all, by quality of service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +56,12 @@ def tier_limits(pods: Iterable[View], cpu: str, memory: str) -> Mapping[str, Pod
     best-effort ones take what is left.
     """
     burstable = sum(spec.pod_requests(pod).get("cpu", 0) for pod in pods if spec.qos_class(pod) == "Burstable")
-    return {
-        "": PodLimits(resources.shares_of(Quantity.parse(cpu).milli), 0, Quantity.parse(memory).value),
-        "burstable": PodLimits(resources.shares_of(burstable), 0, 0),
-        "besteffort": PodLimits(resources.MIN_SHARES, 0, 0),
-    }
+    limits = (
+        PodLimits(resources.shares_of(Quantity.parse(cpu).milli), 0, Quantity.parse(memory).value),
+        PodLimits(resources.shares_of(burstable), 0, 0),
+        PodLimits(resources.MIN_SHARES, 0, 0),
+    )
+    return dict(zip(TIERS, limits, strict=True))
 
 
 def weight_of(shares: int) -> int:
@@ -112,6 +114,17 @@ class Cgroups:
                     os.rmdir(path)
                 except OSError:
                     continue
+
+    def pods(self, root: str) -> set[str]:
+        """The uids of the pods that have a cgroup below `root`."""
+        folders = [hierarchy / root / tier for hierarchy in self._hierarchies() for tier in TIERS]
+        found = [path for folder in folders if folder.is_dir() for path in folder.glob("pod*")]
+        return {path.name.removeprefix("pod") for path in found}
+
+    def remove_pod(self, root: str, uid: str) -> None:
+        """Remove a pod's cgroup, of whatever quality of service it was."""
+        for tier in TIERS:
+            self.remove(f"{root}/{tier}/pod{uid}")
 
     def _hierarchies(self) -> Sequence[Path]:
         if self._is_v2:

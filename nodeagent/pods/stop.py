@@ -51,7 +51,10 @@ class Stopper:
             order.ended(kill.container.name)
 
     async def stop_all(self, pod: View, state: PodState, *, grace_s: int | None = None) -> None:
-        """Stop everything that runs, then the sandboxes. Raises RuntimeFailure."""
+        """Stop everything that runs, then the sandboxes: one that has ended by itself may still have its network.
+
+        Raises RuntimeFailure.
+        """
         running = state.running
         order = TerminationOrder(pod, {container.name for container in running})
         ip = state.ips[0] if state.ips else ""
@@ -59,8 +62,7 @@ class Stopper:
             for container in running:
                 group.create_task(self.stop(pod, Kill(container, ""), ip, grace_s=grace_s, order=order))
         for sandbox in state.sandboxes:
-            if sandbox.is_ready:
-                await self._runtime.stop_sandbox(sandbox.id)
+            await self._runtime.stop_sandbox(sandbox.id)
 
     async def _run_pre_stop(
         self, pod: View, container: View, running: Container, hook: View, ip: str, grace_s: int

@@ -7,11 +7,13 @@ nodes that end for good.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import shutil
 import signal
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,20 +100,31 @@ async def ensure_running(paths: ContainerdPaths, log_file: Path, program: Path |
     await ensure_pause_image(paths.socket)
 
 
-async def keep_running(paths: ContainerdPaths, log_file: Path, program: Path | None = None) -> None:
-    """Start containerd again whenever it has ended, until cancelled. Containers go on without it meanwhile."""
+async def keep_running(socket: Path, start: Callable[[], Awaitable[None]]) -> None:
+    """Have containerd started again whenever it has ended, until cancelled. Containers go on without it meanwhile."""
     while True:
         await asyncio.sleep(CHECK_S)
-        if await _listens(paths.socket):
+        if await listens(socket):
             continue
         log.warning("containerd has ended and is started again")
         try:
-            await ensure_running(paths, log_file, program)
+            await start()
         except RuntimeFailure as failure:
             log.error("containerd does not start: %s", failure)
 
 
-async def _listens(socket: Path) -> bool:
+async def tasks(socket: Path) -> dict[str, int]:
+    """The first process of each container that runs. Raises RuntimeFailure."""
+    lines = (await _ctr(socket, "tasks", "list")).decode().splitlines()[1:]
+    return {line.split()[0]: int(line.split()[1]) for line in lines}
+
+
+async def container_ids(socket: Path) -> set[str]:
+    """Of all that it knows, sandboxes too. Raises RuntimeFailure."""
+    return set((await _ctr(socket, "containers", "list", "--quiet")).decode().split())
+
+
+async def listens(socket: Path) -> bool:
     """Whether anybody is at the socket at all, busy or not."""
     try:
         _, writer = await asyncio.open_unix_connection(str(socket))
@@ -147,6 +160,13 @@ async def _start(paths: ContainerdPaths, log_file: Path, program: Path | None) -
             raise RuntimeFailure(f"containerd ended with exit code {process.returncode}; see {log_file}")
         await asyncio.sleep(0.05)
     raise RuntimeFailure(f"containerd did not answer within {START_TIMEOUT_S:.0f} s; see {log_file}")
+
+
+async def network_namespace(socket: Path, id: str) -> str:
+    """The file that holds the network namespace of a container; '' if it has none of its own. Raises RuntimeFailure."""
+    spec = json.loads(await _ctr(socket, "containers", "info", id))["Spec"]
+    namespaces = (spec.get("linux") or {}).get("namespaces") or ()
+    return next((item.get("path", "") for item in namespaces if item["type"] == "network"), "")
 
 
 def stop(paths: ContainerdPaths) -> None:
