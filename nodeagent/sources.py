@@ -7,6 +7,7 @@ Follows: pkg/kubelet/token/token_manager.go
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -35,6 +36,9 @@ TOKEN_LIFE_SHARE = 0.8
 TOKEN_LONGEST_S = 24 * 3600.0
 KEPT_OBJECTS = 1000
 """How many objects are remembered for when the server is away."""
+PATIENCE_S = 2.0
+SILENCE_S = 10.0
+"""After a server has not answered in time it is not waited for for so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ class ApiSources:
         self._kept: dict[tuple[str, str, str], View] = {}
         self._file_in = file_in
         self._tokens: dict[tuple[str, str, int], _Token] = {}
+        self._silent_since = -SILENCE_S
 
     async def config_map(self, namespace: str, name: str) -> View | None:
         return await self._object(Reference("configmap", namespace, name), CONFIG_MAPS)
@@ -109,7 +114,12 @@ class ApiSources:
             },
         }
         try:
-            answer = await self._client.create(SERVICE_ACCOUNTS, request, name=account, subresource="token")
+            async with asyncio.timeout(self._patience_s() if known is not None else None):
+                answer = await self._client.create(SERVICE_ACCOUNTS, request, name=account, subresource="token")
+        except TimeoutError:
+            assert known is not None
+            self._silent_since = time.monotonic()
+            return known.status
         except ApiError as error:
             if known is not None:
                 return known.status
@@ -158,13 +168,22 @@ class ApiSources:
             return await self._objects.get(reference)
         return await self._get(kind, reference.namespace, reference.name)
 
+    def _patience_s(self) -> float:
+        """How long to wait for what is known from before: one who waits may have to start a container."""
+        was_silent = time.monotonic() - self._silent_since < SILENCE_S
+        return 0.0 if was_silent else PATIENCE_S
+
     async def _get(self, kind: Resource, namespace: str, name: str) -> View | None:
         key = (kind.resource, namespace, name)
         try:
-            found = self._kept[key] = await self._client.get(kind, namespace, name)
+            async with asyncio.timeout(self._patience_s() if key in self._kept else None):
+                found = self._kept[key] = await self._client.get(kind, namespace, name)
         except NotFound:
             self._kept.pop(key, None)
             return None
+        except TimeoutError:
+            self._silent_since = time.monotonic()
+            return self._kept[key]
         except ApiError as error:
             is_away = error.code == 0 or error.code >= 500
             if is_away and key in self._kept:

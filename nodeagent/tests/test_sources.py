@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import orjson
@@ -20,8 +21,11 @@ class Server:
 
     def __init__(self) -> None:
         self.answer: Any = NotFound(404, "NotFound", "not found")
+        self.hangs = False
 
     async def send(self, method: str, path: str, headers: Any, body: Any, timeout_s: float) -> bytes:
+        if self.hangs:
+            await asyncio.Event().wait()
         if isinstance(self.answer, Exception):
             raise self.answer
         return orjson.dumps(self.answer)
@@ -42,6 +46,21 @@ async def test_what_was_read_last_stands_in_while_the_server_is_away(away: ApiEr
     assert await sources.claim("ns", "c") == seen
     with pytest.raises(ConfigProblem):
         await sources.claim("ns", "other")
+
+
+async def test_nobody_waits_long_for_a_server_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nodeagent.sources.PATIENCE_S", 0.01)
+    server = Server()
+    sources = make_sources(server)
+    server.answer = {"metadata": {"name": "c"}}
+    pod = {"metadata": {"name": "p", "namespace": "ns", "uid": "u"}, "spec": {}}
+    seen = await sources.claim("ns", "c")
+    server.answer = {"status": {"token": "t1", "expirationTimestamp": "2000-01-01T00:00:00Z"}}
+    assert await sources.token(pod, "a", 600) == "t1"
+    server.hangs = True
+    for _ in range(2):
+        assert await sources.claim("ns", "c") == seen
+        assert await sources.token(pod, "a", 600) == "t1"
 
 
 async def test_what_is_refused_or_gone_is_not_made_up() -> None:
