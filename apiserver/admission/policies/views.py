@@ -73,7 +73,8 @@ async def take_back(attributes: Attributes, view: Attributes, changed: Object, v
 
 def _complete(view: Attributes, changed: Object, versions: Versions) -> None:
     row = view.resource
-    if row.custom or view.form is not None or changed.get("kind") != row.kind:
+    if view.form is not None or changed.get("kind") != row.kind:
         return
     decode(changed, versions.node(row), row.gvk)
-    apply_defaults(changed, row.gvk)
+    if not row.custom:
+        apply_defaults(changed, row.gvk)

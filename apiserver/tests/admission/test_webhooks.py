@@ -13,6 +13,7 @@ import pytest
 
 from apiserver.admission.policies.webhooks import CallFailed, read_review, review_version
 from apiserver.tests.conftest import Client
+from apiserver.tests.extensions.test_definitions import WIDGETS, defined, widget
 from cluster.pki import Pki
 
 CONFIG = "/apis/admissionregistration.k8s.io/v1"
@@ -89,6 +90,14 @@ async def test_a_webhook_changes_objects_with_a_patch(client: Client, webhook: A
     answer = await client.ask("POST", MAPS, config("a", k="v"))
     assert answer.json["data"] == {"k": "v", "added": "yes"}
     assert answer.header("warning") == '299 - "careful"'
+
+
+async def test_what_a_webhook_adds_to_a_custom_object_is_pruned_and_defaulted(client: Client, webhook: Any) -> None:
+    await defined(client)
+    change = patched({"op": "add", "path": "/spec", "value": {"color": "red", "odd": 1}})
+    await hook(client, "mutating", await webhook(lambda _: change), rules=rules("widgets", group="x.example.com"))
+    made = await client.ask("POST", WIDGETS, widget())
+    assert made.json["spec"] == {"color": "red", "size": 2}
 
 
 @pytest.mark.parametrize(("failure", "code"), [("Fail", 500), ("Ignore", 201)])
