@@ -126,7 +126,7 @@ class Applier:
             message = "Pod sandbox changed, it will be killed and re-created."
             tools.events.pod(pod, "Normal", "SandboxChanged", message)
         if plan.reset:
-            await self._reset(plan.reset)
+            await self._reset(pod, plan.reset)
             return
         if plan.kill_pod:
             await tools.stopper.stop_all(pod, state)
@@ -141,12 +141,14 @@ class Applier:
         if place is not None:
             await self._start_all(pod, plan, place)
 
-    async def _reset(self, containers: Sequence[Container]) -> None:
-        """Stop all, show how they have ended, and forget them; their logs stay. Hooks are not run."""
+    async def _reset(self, pod: View, containers: Sequence[Container]) -> None:
+        """Stop all and forget how they have ended; their logs stay. Hooks are not run."""
         runtime = self._tools.runtime
         running = [container for container in containers if container.state is not State.EXITED]
+        for container in running:
+            named = spec.container_named(pod, container.name) or {"name": container.name}
+            self._tools.events.container(pod, named, "Normal", "Killing", "killing")
         await asyncio.gather(*(runtime.stop_container(container.id, MIN_GRACE_S) for container in running))
-        await self._on_sandbox()
         for container in containers:
             await runtime.remove_container(container.id)
         self.reasons.clear()
@@ -248,7 +250,8 @@ class Applier:
         try:
             await tools.runtime.start_container(container_id)
         except RuntimeFailure as failure:
-            self._warn(pod, container, f"Error: {failure}")
+            # Ids would make every event another one.
+            self._warn(pod, container, f"Error: {failure}".replace(container_id, container["name"]))
             raise StartProblem("RunContainerError", str(failure)) from failure
         tools.events.container(pod, container, "Normal", "Started", "Container started")
         await self._post_start(pod, container, container_id, place)

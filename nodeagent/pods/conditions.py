@@ -54,17 +54,17 @@ def make_conditions(
     """
     foreign = [dict(item) for item in old.get("conditions") or () if item["type"] not in OWNED]
     containers_ready = _containers_ready(pod, status)
+    before = {item["type"]: item for item in old.get("conditions") or ()}
     made = [
         *(dict(item) for item in resize),
         {"type": "PodReadyToStartContainers", "status": _truth(has_network)},
-        _initialized(pod, status),
+        _initialized(pod, status, before.get("Initialized") or {}),
         _ready(pod, containers_ready, foreign),
         {"type": "ContainersReady", **containers_ready},
         {"type": "PodScheduled", "status": "True"},
     ]
     if restart.may_restart_all(pod):
         made.append(_restarting(status, is_restarting=is_restarting))
-    before = {item["type"]: item for item in old.get("conditions") or ()}
     return foreign + [_complete(item, before.get(item["type"]), pod, now) for item in made]
 
 
@@ -73,7 +73,7 @@ def _complete(item: Object, before: View | None, pod: View, now: datetime) -> Ob
     time = format_time(now) if changed or before is None else before["lastTransitionTime"]
     found: Object = {"type": item["type"]}
     generation = item.get("observedGeneration") or pod["metadata"].get("generation")
-    if generation:
+    if generation and item["type"] != RESTARTING:
         found["observedGeneration"] = generation
     found |= {"status": item["status"], "lastProbeTime": None, "lastTransitionTime": time}
     return found | {name: item[name] for name in ("reason", "message") if item.get(name)}
@@ -92,7 +92,8 @@ def _truth(value: bool) -> str:
     return "True" if value else "False"
 
 
-def _initialized(pod: View, status: View) -> Object:
+def _initialized(pod: View, status: View, before: View) -> Object:
+    """Once it was true it stays so, though init containers may begin anew."""
     by_name = {item["name"]: item for item in status.get("initContainerStatuses") or ()}
     incomplete = []
     for container in spec.init_containers(pod):
@@ -101,7 +102,7 @@ def _initialized(pod: View, status: View) -> Object:
             incomplete.append(container["name"])
     if status["phase"] == "Succeeded":
         return {"type": "Initialized", "status": "True", "reason": "PodCompleted"}
-    if not incomplete or _has_begun(status):
+    if not incomplete or _has_begun(status) or before.get("status") == "True":
         return {"type": "Initialized", "status": "True"}
     message = f"containers with incomplete status: {_names(incomplete)}"
     return {"type": "Initialized", "status": "False", "reason": "ContainersNotInitialized", "message": message}

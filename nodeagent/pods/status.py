@@ -28,6 +28,17 @@ LOST = {
     "exitCode": 137,
 }
 
+RESET_REASON = "RestartingAllContainers"
+RESET_MESSAGE = "The container is removed because RestartAllContainers in place"
+RESET = {
+    "exitCode": 137,
+    "reason": RESET_REASON,
+    "message": RESET_MESSAGE,
+    "startedAt": None,
+    "finishedAt": None,
+}
+"""How a container has ended that was removed so that all begin anew."""
+
 
 @dataclass(frozen=True, slots=True)
 class WaitReason:
@@ -152,9 +163,7 @@ def phase_of(pod: View, init: Sequence[View], regular: Sequence[View], *, is_ter
         ended = _ended(item)
         if ended is None or ended["exitCode"] != 0:
             pending += 1
-        if ended is not None and ended["exitCode"] != 0 and (
-            is_terminal or not restart.restarts_after(pod, container, ended["exitCode"])
-        ):
+        if ended is not None and ended["exitCode"] != 0 and (is_terminal or not _restarts(pod, container, ended)):
             return "Failed"
     has_begun = any(_was_started(item) for item in regular)
     if pending and not has_begun:
@@ -174,7 +183,7 @@ def _phase_of_regular(pod: View, regular: Sequence[View], *, is_terminal: bool) 
         else:
             stopped += 1
             succeeded += ended["exitCode"] == 0
-            restarting += restart.restarts_after(pod, by_name[item["name"]], ended["exitCode"])
+            restarting += _restarts(pod, by_name[item["name"]], ended)
     if waiting:
         return "Pending"
     if running:
@@ -184,6 +193,11 @@ def _phase_of_regular(pod: View, regular: Sequence[View], *, is_terminal: bool) 
     if restarting and not is_terminal:
         return "Running"
     return "Succeeded" if stopped == succeeded else "Failed"
+
+
+def _restarts(pod: View, container: View, ended: View) -> bool:
+    """Whether a container that has ended like that is started again."""
+    return ended.get("reason") == RESET_REASON or restart.restarts_after(pod, container, ended["exitCode"])
 
 
 def _ended(item: View) -> View | None:
@@ -262,9 +276,9 @@ def _fill_from_old(pod: View, status: Object, container: View, old: View | None,
     status["restartCount"] = int(old.get("restartCount") or 0)
     status["lastState"] = dict(old.get("lastState") or {})
     is_reset = any(c["type"] == RESTARTING and c["status"] == "True" for c in facts.old.get("conditions") or ())
-    if "terminated" in old.get("state", {}) and is_reset and not facts.is_terminal:
-        status["lastState"] = dict(old["state"])
-        status["state"] = {"waiting": {"reason": "RestartingAllContainers"}}
+    if is_reset and not facts.is_terminal and "waiting" not in old.get("state", {}):
+        status["lastState"] = {"terminated": dict(RESET)}
+        status["state"] = {"waiting": {"reason": RESET_REASON, "message": RESET_MESSAGE}}
         status["restartCount"] += 1
     elif "terminated" in old.get("state", {}):
         status["state"] = dict(old["state"])
@@ -284,7 +298,7 @@ def _fill_from_old(pod: View, status: Object, container: View, old: View | None,
                 "finishedAt": None,
             }
         }
-        status["restartCount"] += 1
+        status["restartCount"] += not spec.is_deleting(pod)
 
 
 def _state_of(container: Container, facts: StatusFacts) -> Object:

@@ -218,3 +218,22 @@ def test_who_is_not_named_is_root() -> None:
     assert container_security(pod, {"name": "a"}, image).run_as_user == 0
     named = container_security(pod, {"name": "a"}, replace(image, username="web"))
     assert (named.run_as_user, named.run_as_username) == (None, "web")
+
+
+def test_what_is_removed_so_that_all_begin_anew_is_told_to_have_ended_so() -> None:
+    rule = {"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [42]}}
+    asking = {"name": "a", "restartPolicy": "Never", "restartPolicyRules": [rule]}
+    pod = make_pod([asking, {"name": "b"}], init=[{"name": "i"}], restartPolicy="Never")
+    begun = make_status(pod, make_state(ended("i"), ended("a", 42), running("b")), FACTS)
+    told = next(item for item in begun["conditions"] if item["type"] == "AllContainersRestarting")
+    assert (told["status"], told["reason"]) == ("True", "RestartAllContainersStarted")
+    assert "observedGeneration" not in told
+    gone = make_status(pod, make_state(), replace(FACTS, old=begun))
+    assert (gone["phase"], conditions(gone)["Initialized"]) == ("Running", ("True", ""))
+    for item in (*gone["initContainerStatuses"], *gone["containerStatuses"]):
+        message = "The container is removed because RestartAllContainers in place"
+        assert item["state"] == {"waiting": {"reason": "RestartingAllContainers", "message": message}}
+        assert item["lastState"]["terminated"].items() >= {"exitCode": 137, "reason": "RestartingAllContainers"}.items()
+        assert item["restartCount"] == 1
+    anew = make_status(pod, make_state(running("i", attempt=1)), replace(FACTS, old=gone))
+    assert anew["initContainerStatuses"][0]["lastState"] == gone["initContainerStatuses"][0]["lastState"]
