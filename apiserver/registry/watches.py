@@ -9,6 +9,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
+from sys import intern
 from typing import Any
 
 import orjson
@@ -148,7 +149,7 @@ class Watches:
             predicate=options.predicate(),
             after=after,
             frame=frame,
-            form="/".join(names),
+            form=intern("/".join(names)),
             index=index,
             queue_limit=QUEUE_LIMIT,
         )
@@ -228,19 +229,8 @@ async def _until_gone(context: Context) -> None:
         continue
 
 
-class _Chunks:
-    """Frames as chunks of HTTP; the last one is kept, for all watchers of an event get it one after the other."""
-
-    def __init__(self) -> None:
-        self._frame = self._chunk = b""
-
-    def __call__(self, frame: bytes) -> bytes:
-        if frame is not self._frame:
-            self._frame, self._chunk = frame, b"%x\r\n%b\r\n" % (len(frame), frame)
-        return self._chunk
-
-
-_chunk = _Chunks()
+_last_chunk: tuple[bytes, bytes] = (b"", b"")
+"""A frame, and what it is as a chunk of HTTP: all watchers of an event get it one after the other."""
 
 
 def _next_mark(end: float) -> float:
@@ -287,12 +277,17 @@ class _Stream:
             or not connection.cycle.chunked_encoding
         ):
             return None
-        transport, flow = connection.transport, connection.flow
+        flow, send, is_closing = connection.flow, connection.transport.write, connection.transport.is_closing
 
         def write(frame: bytes) -> bool:
-            if flow.write_paused or transport.is_closing():
+            global _last_chunk
+            if flow.write_paused or is_closing():
                 return False
-            transport.write(_chunk(frame))
+            known, chunk = _last_chunk
+            if known is not frame:
+                chunk = b"%x\r\n%b\r\n" % (len(frame), frame)
+                _last_chunk = frame, chunk
+            send(chunk)
             return True
 
         return write

@@ -39,7 +39,7 @@ class Event:
     `previous` is the state before, None for ADDED.
     """
 
-    __slots__ = ("_frames", "_gone", "entry", "previous", "revision", "type")
+    __slots__ = ("_frames", "_gone", "_last", "entry", "previous", "revision", "type")
 
     def __init__(self, type_: EventType, entry: Entry, previous: Entry | None, revision: int) -> None:
         self.type: EventType = type_
@@ -48,15 +48,21 @@ class Event:
         self.revision = revision
         self._gone: Entry | None = None
         self._frames: dict[tuple[str, str], bytes] | None = None
+        self._last: tuple[str, str, bytes] | None = None
+        """Type, form and frame that were asked for last: mostly the next watcher wants the same."""
 
     def frame(self, type_: str, form: str, encode: Frame) -> bytes:
         """The bytes of this event shown as `type_`, encoded at the first call for this `form`."""
+        last = self._last
+        if last is not None and last[0] is type_ and last[1] is form:
+            return last[2]
         if self._frames is None:
             self._frames = {}
         found = self._frames.get((type_, form))
         if found is None:
             shown = self.entry if type_ != "DELETED" else self.gone()
             found = self._frames[type_, form] = encode(type_, shown, self.revision)
+        self._last = type_, form, found
         return found
 
     def gone(self) -> Entry:
@@ -68,7 +74,7 @@ class Event:
         return self._gone
 
     def drop_frames(self) -> None:
-        self._frames = None
+        self._frames = self._last = None
 
 
 class Source(Protocol):
@@ -136,7 +142,8 @@ class Watcher:
         type_ = self._transition(event) if self._is_selective else event.type
         if type_ is None:
             return
-        if len(self._queue) >= self._room:
+        queue = self._queue
+        if len(queue) >= self._room:
             self.end(WatchEnded("the client is too slow"))
             return
         try:
@@ -147,9 +154,9 @@ class Watcher:
             return
         waiter = self._waiter
         is_waiting = waiter is not None and not waiter.done()
-        if is_waiting and self.sink is not None and not self._queue and self.sink(frame):
+        if is_waiting and not queue and self.sink is not None and self.sink(frame):
             return
-        self._queue.append(frame)
+        queue.append(frame)
         if waiter is not None and is_waiting:
             waiter.set_result(None)
 
