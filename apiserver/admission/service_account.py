@@ -14,6 +14,7 @@ from apiserver.admission.lookup import Lookup, fact
 from apiserver.admission.plugin import CREATE, UPDATE, Attributes, Plugin, forbidden
 from apiserver.storage.store import Store
 from openapi.catalog import Catalog, GroupResource
+from openapi.meta.randoms import random_letters
 
 Object = dict[str, Any]
 
@@ -24,7 +25,6 @@ TOKEN_VOLUME = "kube-api-access-"
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 TOKEN_SECONDS = 3607
 _TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
-_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 _ATTEMPTS = 10
 """How often the default account is looked for: it is made by a controller soon after its namespace."""
 
@@ -121,7 +121,7 @@ def _mount_token(spec: Object) -> None:
     """Mount the token into all containers that have nothing else in its place."""
     volumes = spec.get("volumes") or []
     known = next((v for v in volumes if v.get("projected") and v.get("name", "").startswith(TOKEN_VOLUME)), None)
-    name = known["name"] if known else TOKEN_VOLUME + "".join(random.choices(_LETTERS, k=5))
+    name = known["name"] if known else TOKEN_VOLUME + random_letters(5)
     needed = False
     for field in ("initContainers", "containers"):
         for container in spec.get(field) or ():

@@ -18,8 +18,8 @@ from apiserver.audit.policy import METADATA, NONE, REQUEST, RESPONSE, VERSION, P
 from apiserver.auth.attributes import Attributes
 from apiserver.request import RequestInfo
 from apiserver.resources.strategy import User
+from openapi.meta.randoms import random_uuid
 from openapi.meta.times import format_micro_time
-from openapi.meta.uuids import random_uuid
 
 Object = dict[str, Any]
 Message = Any

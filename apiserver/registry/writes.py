@@ -7,7 +7,6 @@ Follows: staging/src/k8s.io/apiserver/pkg/registry/generic/registry/store.go Cre
 from __future__ import annotations
 
 import copy
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +22,7 @@ from openapi.meta import field as field_errors
 from openapi.meta import status
 from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 from openapi.meta.names import name_is_path_segment
-from openapi.meta.uuids import random_uuid
+from openapi.meta.randoms import random_letters, random_uuid
 from openapi.schema.gostruct import in_internal_form
 from openapi.schema.ownership import restore_times, track_update
 from openapi.schema.stored import forget_empty
@@ -37,7 +36,6 @@ NAME_ATTEMPTS = 8
 CONFLICT_ATTEMPTS = 32
 SYSTEM_OWNED = ("creationTimestamp", "uid", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 """Metadata of a new object that only the system sets."""
-_NAME_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 _NAME_RANDOM = 5
 _NAME_MOST = 63
 
@@ -54,8 +52,7 @@ class Written:
 
 def generated_name(prefix: str) -> str:
     """A name below a generateName prefix: five random letters that spell no words."""
-    ending = "".join(secrets.choice(_NAME_LETTERS) for _ in range(_NAME_RANDOM))
-    return prefix[: _NAME_MOST - _NAME_RANDOM] + ending
+    return prefix[: _NAME_MOST - _NAME_RANDOM] + random_letters(_NAME_RANDOM)
 
 
 class Writes:

@@ -137,6 +137,8 @@ def _written(who: Identity, entry: Entry) -> Object:
 
 def cap_updaters(managed: Managed) -> None:
     """Merge the oldest update entries of a version into one until there are at most ten update entries."""
+    if len(managed) <= MAX_UPDATE_MANAGERS:
+        return
     updaters = [who for who, entry in managed.items() if not entry.applied]
     excess = len(updaters) - MAX_UPDATE_MANAGERS
     if excess <= 0:

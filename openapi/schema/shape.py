@@ -72,6 +72,21 @@ class _Rows(dict[str, Row]):
         return row
 
 
+class _Adders(dict[str, tuple[str, Callable[[Any], FieldSet] | None]]):
+    """Key and adder by field name; no adder for a leaf, as most fields are."""
+
+    def __init__(self, rows: _Rows) -> None:
+        super().__init__()
+        self._rows = rows
+
+    def __missing__(self, name: str) -> tuple[str, Callable[[Any], FieldSet] | None]:
+        row = self._rows[name]
+        found = row.key, None if row.shape.kind == LEAF_SHAPE else row.shape.added
+        if row.named:
+            self[name] = found
+        return found
+
+
 _ZEROS: dict[str, Any] = {
     schema.STRUCT: {},
     schema.STRING: "",
@@ -198,15 +213,15 @@ def _leaf_adder(_: Shape) -> Callable[[Any], FieldSet]:
 
 
 def _record_adder(shape: Shape) -> Callable[[Any], FieldSet]:
-    rows = shape.rows
+    adders = _Adders(shape.rows)
 
     def added(value: Any) -> FieldSet:
         if not value:
             return LEAF
         out = {".": LEAF}
         for name, below in value.items():
-            row = rows[name]
-            out[row[0]] = row[1].added(below)
+            key, inner = adders[name]
+            out[key] = LEAF if inner is None else inner(below)
         return out
 
     return added

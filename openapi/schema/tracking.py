@@ -183,7 +183,7 @@ def updated(managed: Managed, old: Object, new: Object, scope: Scope, manager: s
     who = identity(manager, UPDATE, scope.api_version, scope.subresource)
     if not changed and not removed:
         return managed
-    managed = disowned(managed, None, (changed, removed), old, new, scope)
+    managed = disowned(managed, None, (changed, removed), old, new, scope) if managed else {}
     gained = stripped(changed)
     if gained:
         previous = managed.get(who)
