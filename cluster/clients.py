@@ -68,15 +68,14 @@ def _check(kubeconfig: Path | None) -> None:
 @contextmanager
 def _told(*own: type[Exception]) -> Iterator[None]:
     """What goes wrong, in one line; `own` is what the component raises for options that make no sense."""
-    from kubernetes.aio.config.config_exception import ConfigException
-
+    from controllers.runtime.access import UnusableKubeconfig
     from controllers.runtime.leader import LeadershipLost
 
     try:
         yield
     except LeadershipLost as error:
         raise CommandError(f"leader election lost: {error}") from None
-    except ConfigException as error:
+    except UnusableKubeconfig as error:
         raise CommandError(f"no usable kubeconfig: {error}") from None
     except OSError as error:
         raise CommandError(explain(error)) from None

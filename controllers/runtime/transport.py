@@ -1,6 +1,6 @@
-"""The wire below the client: the official client's configuration, TLS and connection pool, with JSON by orjson.
+"""The wire below the client: one server, TLS and kept connections, with JSON by orjson.
 
-One `Transport` serves a whole process. Importing the official client is slow, so it happens when a transport is opened.
+One `Transport` serves a whole process.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
@@ -16,17 +15,19 @@ from urllib.request import getproxies, proxy_bypass
 
 import orjson
 
+from controllers.runtime.access import Access, read_access
 from controllers.runtime.errors import Unavailable, from_answer
 from controllers.runtime.wire import Wire
 
 if TYPE_CHECKING:
     import aiohttp
-    from kubernetes.aio.client.configuration import Configuration
 
 MAX_IN_FLIGHT = 48
 """Calls under way at once (watches not counted): enough to keep a server busy, few enough not to flood it."""
 
 CONNECT_TIMEOUT_S = 10.0
+STREAM_BUFFER_BYTES = 1 << 21
+"""Events of a watch may be large."""
 
 
 class Credentials(Protocol):
@@ -40,15 +41,23 @@ class Credentials(Protocol):
 
 
 class Configured:
-    """The bearer token of a configuration, if it has one; an exec plugin's is renewed by it."""
+    """Whoever the kubeconfig says, by certificate or by token."""
 
-    def __init__(self, configuration: Configuration) -> None:
-        self._configuration = configuration
+    def __init__(self, access: Access) -> None:
+        self._access = access
 
     async def headers(self) -> Mapping[str, str]:
-        settings = await self._configuration.auth_settings()
-        token = settings.get("BearerToken")
-        return {"Authorization": str(token["value"])} if token else {}
+        return await self._access.headers()
+
+    def refused(self) -> bool:
+        return False
+
+
+class Nobody:
+    """No token; who asks has to be said by other credentials."""
+
+    async def headers(self) -> Mapping[str, str]:
+        return {}
 
     def refused(self) -> bool:
         return False
@@ -59,7 +68,7 @@ class Transport:
 
     def __init__(
         self,
-        configuration: Configuration,
+        access: Access,
         session: aiohttp.ClientSession,
         wire: Wire | None,
         in_flight: asyncio.Semaphore,
@@ -67,11 +76,11 @@ class Transport:
     ) -> None:
         """`session` carries streams, and without a `wire` (behind a proxy) everything."""
         self._wire = wire
-        self._configuration = configuration
+        self._access = access
         self._session = session
         self._in_flight = in_flight
         self._credentials = credentials
-        self._base = configuration.host.rstrip("/")
+        self._base = access.host
 
     @property
     def server(self) -> str:
@@ -79,15 +88,12 @@ class Transport:
 
     def nameless(self) -> Transport:
         """A way of its own to the same server that shows no certificate and no token; to be closed too."""
-        configuration = copy(self._configuration)
         # A certificate would win over any token.
-        configuration.cert_file = configuration.key_file = configuration.refresh_api_key_hook = None
-        configuration.api_key = {}
-        return _connected(configuration, self._in_flight)
+        return _connected(self._access, self._in_flight, Nobody(), shows_certificate=False)
 
     def acting(self, credentials: Credentials) -> Transport:
         """The same connections for somebody else."""
-        return Transport(self._configuration, self._session, self._wire, self._in_flight, credentials)
+        return Transport(self._access, self._session, self._wire, self._in_flight, credentials)
 
     async def close(self) -> None:
         if self._wire is not None:
@@ -125,7 +131,7 @@ class Transport:
         import aiohttp
 
         try:
-            name = self._configuration.tls_server_name
+            name = self._access.tls_name
             async with self._session.request(
                 method, self._url(path), headers=headers, data=data or None, server_hostname=name
             ) as response:
@@ -143,7 +149,7 @@ class Transport:
         try:
             headers = {**headers, **await self._credentials.headers()}
             timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
-            name = self._configuration.tls_server_name
+            name = self._access.tls_name
             async with self._session.get(
                 self._url(path), headers=headers, timeout=timeout, server_hostname=name
             ) as response:
@@ -160,43 +166,36 @@ class Transport:
 
 
 async def open_transport(kubeconfig: Path | None) -> Transport:
-    """A transport to the server that `kubeconfig` names; None: the default kubeconfig, or the pod's own account."""
-    from aiohttp import DummyCookieJar
-    from kubernetes.aio.client.configuration import Configuration
-    from kubernetes.aio.config import load_config, load_kube_config
+    """A transport to the server that `kubeconfig` names; None: the default kubeconfig, or the pod's own account.
 
-    configuration = Configuration()
-    # Watches hold a connection each for good; what limits the rest is `MAX_IN_FLIGHT`.
-    configuration.connection_pool_maxsize = 0
-    # aiohttp would ask a thread about proxies and .netrc before every single call; once is enough.
-    configuration.client_session_kwargs = {"trust_env": False, "cookie_jar": DummyCookieJar()}
-    if kubeconfig is None:
-        await load_config(client_configuration=configuration)
-    else:
-        await load_kube_config(str(kubeconfig), client_configuration=configuration, persist_config=False)
-    configuration.client_session_kwargs["proxy"] = _proxy(configuration)
-    return _connected(configuration, asyncio.Semaphore(MAX_IN_FLIGHT))
+    Raises UnusableKubeconfig, OSError.
+    """
+    access = await read_access(kubeconfig)
+    return _connected(access, asyncio.Semaphore(MAX_IN_FLIGHT), Configured(access), shows_certificate=True)
 
 
-def _connected(configuration: Configuration, in_flight: asyncio.Semaphore) -> Transport:
-    from kubernetes.aio.client.rest import RESTClientObject
+def _connected(
+    access: Access, in_flight: asyncio.Semaphore, credentials: Credentials, *, shows_certificate: bool
+) -> Transport:
+    from aiohttp import ClientSession, DummyCookieJar, TCPConnector
 
-    class Pool(RESTClientObject):
-        """The official client's pool, for us to send through directly."""
+    tls, proxy = access.tls(shows_certificate=shows_certificate), _proxy(access)
+    # Watches hold a connection each for good; what limits the rest is `MAX_IN_FLIGHT`. aiohttp would ask a thread about
+    # proxies and .netrc before every single call; once is enough.
+    session = ClientSession(
+        connector=TCPConnector(limit=0, ssl=tls),
+        trust_env=False,
+        cookie_jar=DummyCookieJar(),
+        read_bufsize=STREAM_BUFFER_BYTES,
+        proxy=proxy,
+    )
+    wire = None if proxy else Wire(access.host, tls, access.tls_name)
+    return Transport(access, session, wire, in_flight, credentials)
 
-        def open(self) -> aiohttp.ClientSession:
-            return self._create_pool_manager()
 
-    pool = Pool(configuration)
-    wire = None
-    if not (configuration.client_session_kwargs or {}).get("proxy"):
-        wire = Wire(configuration.host, pool.ssl_context, configuration.tls_server_name)
-    return Transport(configuration, pool.open(), wire, in_flight, Configured(configuration))
-
-
-def _proxy(configuration: Configuration) -> str | None:
+def _proxy(access: Access) -> str | None:
     """The proxy of the kubeconfig or of the environment, unless that makes an exception for the server."""
-    where = urlsplit(configuration.host)
-    if configuration.proxy:
-        return str(configuration.proxy)
+    where = urlsplit(access.host)
+    if access.proxy:
+        return access.proxy
     return None if proxy_bypass(where.hostname or "") else getproxies().get(where.scheme)
