@@ -287,7 +287,13 @@ def test_a_daemon_set_keeps_one_revision_of_each_template(api: Api) -> None:
     label = {"controller-revision-hash": "other"}
     copied = {**copied, "name": "kept-other", "labels": {**copied["labels"], **label}}
     api.create(REVISIONS, {**first, "metadata": copied, "revision": 7})
-    eventually(lambda: [r["metadata"]["name"] for r in api.list(REVISIONS, "app=kept")] == ["kept-other"])
+
+    def is_merged() -> bool:
+        # New revisions that have an owner wake nobody; any change of the set does.
+        api.patch(DAEMON_SETS, "kept", {"metadata": {"annotations": {"seen": str(time.monotonic_ns())}}})
+        return [r["metadata"]["name"] for r in api.list(REVISIONS, "app=kept")] == ["kept-other"]
+
+    eventually(is_merged)
     eventually(lambda: {p["metadata"]["labels"]["controller-revision-hash"] for p in api.pods("kept")} == {"other"})
     api.delete(REVISIONS, "kept-other")
     eventually(lambda: [r["metadata"]["name"] for r in api.list(REVISIONS, "app=kept")] == [name])
