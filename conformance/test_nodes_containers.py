@@ -244,7 +244,7 @@ def test_resources_are_changed_in_place(lab: Lab) -> None:
 
 def test_resources_that_take_a_restart_and_those_for_which_there_is_no_room(lab: Lab) -> None:
     lab.running("resized")
-    _resize(lab, {"limits": {"memory": "48Mi"}, "requests": {"memory": "48Mi"}})
+    _resize(lab, {"limits": {"cpu": "300m", "memory": "48Mi"}, "requests": {"memory": "48Mi"}})
     lab.api.await_event("resized", "Killing", "Container main resize requires restart")
     assert container(lab.restarted("resized"))["resources"]["limits"]["memory"] == "48Mi"
     # The other one has a little of it.
@@ -253,7 +253,7 @@ def test_resources_that_take_a_restart_and_those_for_which_there_is_no_room(lab:
     eventually(lambda: has_condition(lab.pod("resized"), "PodResizePending"))
     [message] = [text for reason, text in lab.api.events("resized") if reason == "ResizeDeferred"]
     assert message.startswith("Pod resize Deferred: ") and "Node didn't have enough resource: cpu" in message
-    assert container(lab.pod("resized"))["resources"]["limits"]["cpu"] == "200m"
+    assert container(lab.pod("resized"))["resources"]["limits"]["cpu"] == "300m"
 
 
 def test_a_log_that_grows_large_is_put_aside(lab: Lab) -> None:

@@ -100,6 +100,7 @@ class Resizing:
             return False
         if plan.kill_pod or any(self._differs(container, latest) for container, latest in _running(pod, state)):
             return False
+        self._fit(pod)
         message = f"Pod resize completed: {summary(pod, self._generation)}"
         self._tools.events.pod(pod, "Normal", "ResizeCompleted", message)
         self._generation = None
@@ -107,6 +108,7 @@ class Resizing:
 
     async def _change(self, pod: View, container: View, latest: Container, plan: Plan) -> None:
         tools, wanted = self._tools, container.get("resources") or {}
+        self._fit(pod)
         if resize.needs_restart(container, self.applied[latest.id], wanted):
             message = f"Container {container['name']} resize requires restart"
             plan.kill.append(Kill(latest, message, "resize"))
@@ -115,8 +117,6 @@ class Resizing:
             return
         try:
             await self._check_memory(container, latest, self.applied[latest.id], wanted)
-            if tools.cgroups is not None:
-                tools.cgroups.apply(config.cgroup_parent(tools.settings, pod), limits_of(pod))
             settings = resources.container_resources(pod, container, tools.settings.memory_bytes)
             await tools.runtime.update_container(latest.id, settings)
         except RuntimeFailure as failure:
@@ -125,6 +125,12 @@ class Resizing:
         self._error = ""
         self.applied[latest.id] = wanted
         self._keep()
+
+    def _fit(self, pod: View) -> None:
+        """Fit the pod's own cgroup: before its containers, which fit into it, and again when those that shrink have."""
+        tools = self._tools
+        if tools.cgroups is not None:
+            tools.cgroups.apply(config.cgroup_parent(tools.settings, pod), limits_of(pod))
 
     async def _check_memory(self, container: View, latest: Container, old: View, new: View) -> None:
         """Less memory than is used would only have the container killed. Raises RuntimeFailure."""
