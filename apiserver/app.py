@@ -116,6 +116,7 @@ class ApiServer:
         self._endpoints = Endpoints(self.catalog, {**STRATEGIES, **services})
         self._rbac = RbacIndex()
         self._nodes = NodeGraph()
+        self._fairness = Fairness()
         self._reached: set[str] = set()
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -181,7 +182,7 @@ class ApiServer:
             authenticator=authenticator,
             authorizer=authorizer,
             metrics=self.metrics,
-            fairness=Fairness(),
+            fairness=self._fairness,
             aggregator=Aggregator(store, self.catalog, self._locator, self._availability),
             audit=self._audit,
         )
@@ -246,6 +247,7 @@ class ApiServer:
         self._reached.add(STORE)
         rbac.follow(self._rbac, self._caches(rbac.RESOURCES))
         node_graph.follow(self._nodes, self._caches(node_graph.FOLLOWED))
+        self._fairness.follow(*self._caches(("flowschemas", "prioritylevelconfigurations")).values())
         facts = self._facts()
         writer = SystemWriter(self.store)
         await ensure(writer, self.catalog, facts, datetime.now(UTC))

@@ -53,6 +53,10 @@ _OF_OBJECTS = frozenset(("get", "update", "patch", "delete"))
 _VERBS = frozenset((*VERBS.values(), "list", "watch", "deletecollection"))
 _READ_VERBS = frozenset(("get", "list"))
 _PLAIN_404 = Reply(404, (b"404 page not found\n",), "text/plain; charset=utf-8")
+_BUSY = Reply(
+    429, (b"Too many requests, please try again later.\n",), "text/plain; charset=utf-8",
+    (("retry-after", "1"), ("x-content-type-options", "nosniff")),
+)  # fmt: skip
 
 
 class Paths(Protocol):
@@ -119,7 +123,7 @@ class Pipeline:
             receive, send = record.receive(receive), record.send(send)
         stream = _Sent(send, audit_id)
         try:
-            reply = await self._answer(scope, info, headers, receive, stream.send)
+            reply = await self._answer(scope, info, headers, receive, stream)
         except _PlainAnswer as answer:
             reply = answer.reply
         except status.StatusError as err:
@@ -141,8 +145,9 @@ class Pipeline:
         self._count(info, code, time.perf_counter() - began)
 
     async def _answer(
-        self, scope: Scope, info: RequestInfo, headers: dict[bytes, bytes], receive: Receive, send: Send
+        self, scope: Scope, info: RequestInfo, headers: dict[bytes, bytes], receive: Receive, stream: _Sent
     ) -> Reply | None:
+        """Find out who asks, and wait for a seat. Raises StatusError."""
         if info.malformed:
             raise _PlainAnswer(_internal_error(info))
         if "timeout" in info.query and not info.is_long_running:
@@ -162,11 +167,31 @@ class Pipeline:
                 attributes = attributes._replace(user=user)
                 if record is not None:
                     record.impersonated(user)
+        if info.is_long_running and info.verb != "watch":
+            return await self._permitted(scope, info, attributes, headers, receive, stream.send)
+        flow = self._fairness.classify(user, info)
+        stream.headers += flow.headers
+        if info.verb == "watch":
+            return await self._permitted(scope, info, attributes, headers, receive, stream.send)
+        if not (self._fairness.start(flow.level) or await self._fairness.wait(flow)):
+            raise _PlainAnswer(_BUSY)
+        try:
+            return await self._permitted(scope, info, attributes, headers, receive, stream.send)
+        finally:
+            self._fairness.give_back(flow.level)
+
+    async def _permitted(
+        self, scope: Scope, info: RequestInfo, attributes: Attributes, headers: dict[bytes, bytes], receive: Receive,
+        send: Send,
+    ) -> Reply | None:  # fmt: skip
+        """Let the authorizer decide, then hand the request to whom it is for. Raises StatusError."""
         decision = self._authorizer.authorize(attributes)
+        record = None if self._audit is None else audited.get()
         if record is not None:
             record.decided(allowed=decision.allowed, reason=decision.reason)
         if not decision.allowed:
             raise forbidden(attributes, decision.reason)
+        user = attributes.user
         if not info.at.is_resource or self._endpoints.find(info.at.group, info.at.version, info.at.resource) is None:
             owner = self._owner(info)
             if owner is not None:
@@ -177,11 +202,7 @@ class Pipeline:
             return await self._answer_path(info, headers)
         if info.verb == "watch":
             return await self._watch(self._context(scope, info, user, headers, receive, send))
-        await self._fairness.take()
-        try:
-            return await self._perform(self._context(scope, info, user, headers, receive, send))
-        finally:
-            self._fairness.give_back()
+        return await self._perform(self._context(scope, info, user, headers, receive, send))
 
     async def _perform(self, context: Context) -> Reply | None:
         """Run the action of a verb. What was gathered as warnings goes out with a refusal too."""
@@ -335,19 +356,19 @@ class Pipeline:
 
 
 class _Sent:
-    """Names every answer by the request's audit id, and remembers its code."""
+    """Names every answer by the request's audit id and what else is in `headers`, and remembers its code."""
 
-    __slots__ = ("_audit_id", "_send", "code")
+    __slots__ = ("_send", "code", "headers")
 
     def __init__(self, send: Send, audit_id: bytes) -> None:
         self._send = send
-        self._audit_id = audit_id
+        self.headers: tuple[tuple[bytes, bytes], ...] = ((b"audit-id", audit_id),)
         self.code = 0
 
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start":
             self.code = message["status"]
-            message["headers"] = [(b"audit-id", self._audit_id), *message.get("headers", ())]
+            message["headers"] = [*self.headers, *message.get("headers", ())]
         await self._send(message)
 
 

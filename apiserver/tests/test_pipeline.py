@@ -75,6 +75,37 @@ async def test_every_answer_names_its_request(client: Client) -> None:
     assert (await client.ask("GET", pods, audit_id="mine")).headers["audit-id"] == ["mine"]
 
 
+async def test_answers_name_the_flow_that_a_request_belongs_to(client: Client) -> None:
+    flowcontrol = "/apis/flowcontrol.apiserver.k8s.io/v1"
+    schema, pods = "x-kubernetes-pf-flowschema-uid", "/api/v1/namespaces/ns/pods"
+    found = (await client.ask("GET", f"{flowcontrol}/flowschemas")).json["items"]
+    uids = {each["metadata"]["name"]: each["metadata"]["uid"] for each in found}
+    for path in (pods, f"{pods}/a", "/nosuch", f"{pods}?watch=1&timeoutSeconds=1"):
+        assert (await client.ask("GET", path)).header(schema) == uids["exempt"]
+    nobody = client.as_("nobody-token")
+    assert (await nobody.ask("GET", pods)).header(schema) == uids["global-default"]
+    assert schema not in (await client.as_("wrong").ask("GET", pods)).headers
+    assert schema not in (await client.ask("GET", f"{pods}/a/log")).headers
+
+    limited = {"nominalConcurrencyShares": 0, "borrowingLimitPercent": 0, "limitResponse": {"type": "Reject"}}
+    level = await client.create(
+        f"{flowcontrol}/prioritylevelconfigurations",
+        {"metadata": {"name": "none"}, "spec": {"type": "Limited", "limited": limited}},
+    )
+    rule = {
+        "subjects": [{"kind": "User", "user": {"name": "nobody"}}],
+        "nonResourceRules": [{"verbs": ["get"], "nonResourceURLs": ["/version"]}],
+    }
+    spec = {"priorityLevelConfiguration": {"name": "none"}, "matchingPrecedence": 500, "rules": [rule]}
+    await client.create(f"{flowcontrol}/flowschemas", {"metadata": {"name": "mine"}, "spec": spec})
+    refused = await nobody.ask("GET", "/version")
+    assert (refused.code, refused.body) == (429, b"Too many requests, please try again later.\n")
+    assert refused.header("retry-after") == "1"
+    assert refused.header("x-kubernetes-pf-prioritylevel-uid") == level["metadata"]["uid"]
+    await client.ask("DELETE", f"{flowcontrol}/prioritylevelconfigurations/none")
+    assert (await nobody.ask("GET", "/version")).header(schema) == uids["global-default"]
+
+
 async def test_requests_are_counted_under_upstream_names(client: Client) -> None:
     await client.ask("GET", "/api/v1/namespaces/ns/configmaps")
     text = (await client.ask("GET", "/metrics")).body.decode()
