@@ -231,7 +231,7 @@ def _http_text(error: Exception, address: str) -> str:
 
 
 class HookFailed(Exception):
-    """A lifecycle hook did not succeed: which one, the text says why."""
+    """A lifecycle hook did not succeed: which one ('' where it is of no sort that can be run), the text says why."""
 
     def __init__(self, hook: str, error: str) -> None:
         super().__init__(error)
@@ -239,6 +239,8 @@ class HookFailed(Exception):
 
     def told_of(self, container: str, pod: str) -> str:
         """As the status of the container tells it."""
+        if not self.hook:
+            return f"Cannot run handler: {self}"
         return f'{self.hook} for Container "{container}" in Pod "{pod}" failed - error: {self}'
 
 
@@ -248,11 +250,22 @@ async def run_hook(runtime: Runtime, handler: View, target: Target) -> None:
         await _run_command(runtime, handler["exec"].get("command") or (), target)
     elif "sleep" in handler:
         await asyncio.sleep(int(handler["sleep"]["seconds"]))
+    elif "httpGet" not in handler:
+        raise HookFailed("", f"invalid handler: {_as_go_prints(handler)}")
     elif not isinstance(runtime, SimulatesProbes):
-        settings: Mapping[str, object] = handler.get("httpGet") or {}
+        settings: Mapping[str, object] = handler["httpGet"]
         outcome = await http_get(settings, target, 30, _HOOK_AGENT)
         if outcome.verdict is not Verdict.SUCCESS and not outcome.has_answer:
             raise HookFailed(f"HTTP lifecycle hook ({settings.get('path') or ''})", outcome.output)
+
+
+def _as_go_prints(handler: View) -> str:
+    """A hook by TCP: the API has it, but nothing comes of it."""
+    socket = handler.get("tcpSocket") or {}
+    port = socket.get("port", 0)
+    shown = f"{{0 {port} }}" if isinstance(port, int) else f"{{1 0 {port}}}"
+    action = f"&TCPSocketAction{{Port:{shown},Host:{socket.get('host', '')},}}"
+    return f"&LifecycleHandler{{Exec:nil,HTTPGet:nil,TCPSocket:{action},Sleep:nil,}}"
 
 
 async def _run_command(runtime: Runtime, command: Sequence[str], target: Target) -> None:

@@ -304,9 +304,7 @@ def _fill_from_old(pod: View, status: Object, container: View, old: View | None,
 def _state_of(container: Container, facts: StatusFacts) -> Object:
     if container.state is State.RUNNING:
         return {"running": {"startedAt": _time(container.started_ns)}}
-    if container.state is State.CREATED:
-        return {"waiting": {"reason": "ContainerCreating"}}
-    if container.state is State.UNKNOWN:
+    if container.state in (State.CREATED, State.UNKNOWN):
         return {"waiting": {}}
     ended: Object = {"exitCode": container.exit_code}
     if container.reason:

@@ -393,7 +393,25 @@ class PodWorker:
     async def _stop_within_grace(self) -> None:
         """Stop all; a deletion that shortens the grace period meanwhile is followed."""
         grace_s = self._kill_grace_s if self._failure else None
-        await self._tools.stopper.stop_all(self.pod, self._state, grace_s=grace_s)
+        while True:
+            stopping = asyncio.ensure_future(self._tools.stopper.stop_all(self.pod, self._state, grace_s=grace_s))
+            shortened = asyncio.ensure_future(self._grace_shortened(spec.grace_s(self.pod)))
+            try:
+                await asyncio.wait({stopping, shortened}, return_when=asyncio.FIRST_COMPLETED)
+                if stopping.done():
+                    await stopping
+                    return
+            finally:
+                shortened.cancel()
+                stopping.cancel()
+            await asyncio.wait({stopping})
+            await self._look()
+
+    async def _grace_shortened(self, grace_s: int) -> None:
+        """Until the pod is to end sooner than after so long."""
+        while spec.grace_s(self.pod) >= grace_s:
+            self._wake.clear()
+            await self._wake.wait()
 
     async def _remove(self) -> None:
         """Remove the containers, their logs and the sandboxes."""

@@ -124,3 +124,13 @@ async def test_a_hook_wants_an_answer_whichever_it_is() -> None:
     with pytest.raises(HookFailed, match="connection refused") as failure:
         await run_hook(runtime, {"httpGet": {"port": 1, "path": "/none"}}, TARGET)
     assert failure.value.hook == "HTTP lifecycle hook (/none)"
+
+
+async def test_a_hook_by_tcp_is_none() -> None:
+    runtime: Any = None
+    with pytest.raises(HookFailed) as failure:
+        await run_hook(runtime, {"tcpSocket": {"port": 80}}, TARGET)
+    assert failure.value.told_of("c", "p_ns(u1)") == (
+        "Cannot run handler: invalid handler: &LifecycleHandler{Exec:nil,HTTPGet:nil,"
+        "TCPSocket:&TCPSocketAction{Port:{0 80 },Host:,},Sleep:nil,}"
+    )
