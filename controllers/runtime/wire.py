@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import httptools
 
-MAX_IDLE_S = 3.0
-"""Less than servers keep idle connections for."""
+MAX_IDLE_S = 30.0
+"""Less than servers keep idle connections for (kube-apiserver 90 s, ours 120 s): each new one costs a handshake."""
 CONNECT_TIMEOUT_S = 10.0
 
 
