@@ -117,6 +117,7 @@ class ApiServer:
         self._rbac = RbacIndex()
         self._nodes = NodeGraph()
         self._fairness = Fairness()
+        self.metrics.sources.append(self._fairness.families)
         self._reached: set[str] = set()
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []

@@ -16,8 +16,11 @@ import asyncio
 import math
 import random
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
 
 from apiserver.fairness_rules import distinguisher, in_order, matches
 from apiserver.request import RequestInfo
@@ -175,6 +178,17 @@ class Fairness:
             (b"x-kubernetes-pf-prioritylevel-uid", level.uid.encode()),
         )
         return Flow(level, meta["name"], distinguisher(schema, user, info), headers)
+
+    def families(self) -> Iterator[Metric]:
+        """The levels' limits, for the metrics."""
+        for kind, part in (("nominal", "its share of"), ("lower", "what it never lends of"), ("upper", "the most of")):
+            name = f"apiserver_flowcontrol_{kind}_limit_seats"
+            text = f"Of a priority level: {part} the server's seats."
+            gauge = GaugeMetricFamily(name, text, labels=("priority_level",))
+            for level in self._levels.values():
+                limits = {"nominal": level.nominal, "lower": level.least, "upper": level.most}
+                gauge.add_metric((level.name,), limits[kind])
+            yield gauge
 
     # -- seats -------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ A request costs one dictionary look-up and a bisection; label sets are kept as t
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
@@ -56,6 +56,8 @@ class Metrics:
         self.store: dict[Labels, Histogram] = {}
         self.watches: dict[Labels, int] = {}
         self.gauges: dict[str, dict[Labels, float]] = {}
+        self.sources: list[Callable[[], Iterable[Metric]]] = []
+        """Asked for what they know each time."""
         self.in_flight = {"readOnly": 0, "mutating": 0}
         self._version = version
         self._sources: list[Iterable[Metric]] = []
@@ -117,6 +119,8 @@ class Metrics:
             for labels, value in values.items():
                 gauge.add_metric(labels, value)
             yield gauge
+        for source in self.sources:
+            yield from source()
 
 
 class _Collector:

@@ -101,6 +101,9 @@ async def test_answers_name_the_flow_that_a_request_belongs_to(client: Client) -
     refused = await nobody.ask("GET", "/version")
     assert (refused.code, refused.body) == (429, b"Too many requests, please try again later.\n")
     assert refused.header("retry-after") == "1"
+    metrics = (await client.ask("GET", "/metrics")).body.decode()
+    assert 'apiserver_flowcontrol_nominal_limit_seats{priority_level="none"} 0.0' in metrics
+    assert 'apiserver_flowcontrol_upper_limit_seats{priority_level="workload-low"} 600.0' in metrics
     assert refused.header("x-kubernetes-pf-prioritylevel-uid") == level["metadata"]["uid"]
     await client.ask("DELETE", f"{flowcontrol}/prioritylevelconfigurations/none")
     assert (await nobody.ask("GET", "/version")).header(schema) == uids["global-default"]
