@@ -17,10 +17,10 @@ from apiserver.resources.resource.parts import (
     validate_fully_qualified_name,
     validate_label,
     validate_list,
-    validate_selectors,
     validate_set,
     validate_toleration,
 )
+from apiserver.resources.resource.selectors import validate_selectors
 from apiserver.resources.spec_rules import EMPTY
 from openapi.meta.field import FieldError, invalid, not_supported, required
 

@@ -13,7 +13,8 @@ from apiserver.resources.age import age
 from apiserver.resources.object_meta import validate_object_meta, validate_object_meta_update
 from apiserver.resources.resource import limits
 from apiserver.resources.resource.columns import DEVICE_CLASS
-from apiserver.resources.resource.parts import validate_configuration, validate_list, validate_selectors
+from apiserver.resources.resource.parts import validate_configuration, validate_list
+from apiserver.resources.resource.selectors import validate_selectors
 from apiserver.resources.resource_names import is_extended
 from apiserver.resources.spec_rules import EMPTY
 from apiserver.resources.strategy import Object, WithStatus, WriteContext

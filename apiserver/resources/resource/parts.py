@@ -1,4 +1,4 @@
-"""Parts that claims, classes and slices share: names, selectors, configurations, tolerations, bounded lists.
+"""Parts that claims, classes and slices share: names, configurations, tolerations, bounded lists.
 
 Follows: pkg/apis/resource/validation/validation.go
 """
@@ -13,7 +13,6 @@ import orjson
 from apiserver.resources.core.volume_sources import validate_csi_driver_name
 from apiserver.resources.field_rules import named
 from apiserver.resources.resource import limits
-from openapi.cel.types import BOOL, DYN, STRING, StructOf
 from openapi.meta.field import FieldError, duplicate, invalid, not_supported, required, too_long, too_many
 from openapi.meta.metadata import validate_label_name
 from openapi.meta.names import is_c_identifier, is_dns1123_label, is_dns1123_subdomain, is_label_value, size
@@ -22,11 +21,6 @@ Struct = Mapping[str, Any]
 Rule = Callable[[Any, str], Iterator[FieldError]]
 
 EFFECTS = ("NoExecute", "NoSchedule", "None")
-_DEVICE = StructOf(
-    "kubernetes.DRADevice",
-    (("driver", STRING), ("attributes", DYN), ("capacity", DYN), ("allowMultipleAllocations", BOOL)),
-)
-VARIABLES = (("device", _DEVICE),)
 _OMITTED = "<value omitted>"
 
 
@@ -113,35 +107,6 @@ def validate_device_class_name(name: str, path: str) -> Iterator[FieldError]:
         yield required(path)
     else:
         yield from named(is_dns1123_subdomain, name, path)
-
-
-def validate_selectors(selectors: Sequence[Struct] | None, path: str) -> Iterator[FieldError]:
-    return validate_list(selectors, limits.SELECTORS, _validate_selector, path)
-
-
-def _validate_selector(selector: Struct, path: str) -> Iterator[FieldError]:
-    cel = selector.get("cel")
-    if cel is None:
-        yield required(f"{path}.cel")
-        return
-    text = cel.get("expression", "")
-    if size(text) > limits.EXPRESSION_BYTES:
-        yield too_long(f"{path}.cel.expression", limits.EXPRESSION_BYTES)
-        return
-    problem = _expression_problem(text)
-    if problem:
-        yield invalid(f"{path}.cel.expression", text, problem)
-
-
-def _expression_problem(text: str) -> str:
-    from openapi.cel.environment import compile_expression
-    from openapi.cel.errors import CompileError
-
-    try:
-        result = compile_expression(text, VARIABLES).result_type
-    except CompileError as err:
-        return f"compilation failed: {err}"
-    return "" if result in (BOOL, DYN) else f"must evaluate to bool or the unknown type, not {result}"
 
 
 def validate_configuration(config: Struct, path: str) -> Iterator[FieldError]:

@@ -58,6 +58,31 @@ async def test_requests_are_judged(client: Client, wanted: dict[str, Any], probl
     assert await problems(client, CLAIMS, claim(wanted)) == [f"spec.devices.requests[0]{problem}"]
 
 
+TEN = [*range(10)]
+LOOPS = f"{TEN}.all(a, {TEN}.all(b, {TEN}.all(c, {TEN}.all(d, {TEN}.all(e, a + b + c + d + e < 0)))))"
+
+
+@pytest.mark.parametrize(
+    ("expression", "problem"),
+    [
+        ("device.capacity['d'].mem.compareTo(quantity('1Gi')) >= 0 && device.attributes['d'].x == 'a'", ""),
+        ("has(device.attributes) && device.allowMultipleAllocations", ""),
+        ("cel.bind(d, device.attributes['d'], d.a && d.b.startsWith('x'))", ""),
+        ("device.capacity['d'].mem > 5",
+         "found no matching overload for '_>_' applied to '(kubernetes.Quantity, int)'"),
+        ("device.attributes['d']", "must evaluate to bool or the unknown type, not map(string, any)"),
+        (LOOPS, "Forbidden: too complex, exceeds cost limit"),
+        ("device.attributes.all(a, device.attributes.all(b, device.attributes.all(c, device.attributes.all(d, "
+         "a + b + c + d != ''))))", "Forbidden: too complex, exceeds cost limit"),
+    ],
+)  # fmt: skip
+async def test_selectors_are_compiled(client: Client, expression: str, problem: str) -> None:
+    wanted = request(selectors=[{"cel": {"expression": expression}}])
+    answer = await client.ask("POST", CLAIMS, claim(wanted))
+    assert answer.code == (422 if problem else 201), answer.body
+    assert problem in answer.json.get("message", "")
+
+
 async def test_a_request_of_both_forms_has_the_problems_of_both(client: Client) -> None:
     wanted = {**request(count=-1), "firstAvailable": [{"name": "s"}]}
     found = await problems(client, CLAIMS, claim(wanted))
