@@ -38,7 +38,23 @@ Object = dict[str, Any]
 CUSTOM_DECODER = "decode"
 """What a node's memo calls the decoder of a custom kind, which takes the place of the walk over the node."""
 
-_WORDS = {str: "string", bool: "bool", int: "number", float: "number", dict: "object", list: "array"}
+
+class NumberText(float):
+    """A number that knows how it was written."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+_WORDS = {
+    str: "string",
+    bool: "bool",
+    int: "number",
+    float: "number",
+    NumberText: "number",
+    dict: "object",
+    list: "array",
+}
 _RANGES = {types.INT32: 2**31, types.INT64: 2**63}
 
 
@@ -95,13 +111,6 @@ def kind_error(obj: Any) -> str:
 
 def _word(value: Any) -> str:
     return _WORDS.get(value.__class__, "null")
-
-
-class NumberText(float):
-    """A number that knows how it was written."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
 
 
 def _number_text(value: float) -> str:

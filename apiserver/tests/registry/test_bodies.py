@@ -72,6 +72,19 @@ def test_what_cannot_be_read_is_a_bad_request(bodies: Bodies, raw: bytes, text: 
     assert (caught.value.code, caught.value.message) == (400, text)
 
 
+@pytest.mark.parametrize(
+    ("meta", "problem"),
+    [
+        ("1.5", "number into Go struct field Pod.metadata of type v1.ObjectMeta"),
+        ('{"name": 1e3}', "number into Go struct field ObjectMeta.metadata.name of type string"),
+        ('{"generation": 1.50}', "number 1.50 into Go struct field ObjectMeta.metadata.generation of type int64"),
+    ],
+)
+def test_fractions_are_numbers(bodies: Bodies, meta: str, problem: str) -> None:
+    with pytest.raises(StatusError, match=f"json: cannot unmarshal {problem}$"):
+        read(bodies, f'{{"metadata": {meta}}}'.encode(), POD, JSON)
+
+
 def test_custom_kinds_have_no_protobuf(bodies: Bodies) -> None:
     with pytest.raises(StatusError) as caught:
         bodies.read_kind(seal("a.b/v1", "X", b""), PROTOBUF, GroupVersionKind("a.b", "v1", "X"), Node(STRUCT))
