@@ -12,14 +12,14 @@ from functools import lru_cache
 from typing import Any
 
 from cel_expr_python import cel
-from cel_expr_python.ext import ext_bindings, ext_encoders, ext_math, ext_optional, ext_strings
+from cel_expr_python.ext import ext_bindings, ext_optional, ext_strings
 
 from openapi.cel.errors import CompileError, EvaluationError, evaluation_text, report
 from openapi.cel.libraries import functions
 from openapi.cel.literal_checks import literal_problems
 from openapi.cel.literals import rewrite
 from openapi.cel.messages import Pool
-from openapi.cel.rewriting import compiled, without_new_macros
+from openapi.cel.rewriting import HIDDEN, compiled, without_bindings, without_new_macros
 from openapi.cel.types import BOOL, DYN, CelType, ListOf, MapOf, OptionalOf, StructOf, VariableType
 from openapi.cel.values import plain
 
@@ -76,18 +76,17 @@ class Program:
 
 
 class Environment:
-    """Compiles expressions over the same variables."""
+    """Compiles expressions over the same variables. `binds`: they may use cel.bind."""
 
-    def __init__(self, variables: Variables) -> None:
+    def __init__(self, variables: Variables, *, binds: bool = False) -> None:
         pool = Pool()
+        self._binds = binds
         self._optional = tuple(name for name, kind in variables if isinstance(kind, OptionalOf))
         given = tuple(each for name, declared_as in variables for each in _given_as(name, declared_as))
         for _, kind in given:
             _declare(pool, kind)
         extensions = [
             ext_bindings.ExtBindings(),
-            ext_encoders.ExtEncoders(),
-            ext_math.ExtMath(),
             ext_optional.ExtOptional(),
             ext_strings.ExtStrings(),
         ]
@@ -111,19 +110,26 @@ class Environment:
     def compile(self, text: str) -> Program:
         """Raises CompileError."""
         opening = "".join(map(_OPENING.format, self._optional))
-        rewritten = rewrite(text)
-        if rewritten != text:
+        given = text if self._binds else without_bindings(text)
+        rewritten = rewrite(given)
+        if rewritten != given:
             self._parse(text)
         wrapped = f"{opening}{without_new_macros(rewritten)}{')' * len(self._optional)}"
         try:
             checked, run = compiled(wrapped, self._compile)
         except RuntimeError as err:
-            raise CompileError(report(err, opening)) from err
-        problems = literal_problems(text)
+            complaint = report(err, opening)
+            raise CompileError(complaint if given == text else complaint.replace(HIDDEN, "cel")) from err
+        problems = literal_problems(text, self._type_of)
         if problems:
             raise CompileError(problems)
         return Program(text, _type_name(checked.return_type().name()), run, self._given, self._optional)
 
+    def _type_of(self, text: str) -> str:
+        try:
+            return self.compile(text).result_type
+        except CompileError:
+            return ""
 
     def _parse(self, text: str) -> None:
         """Raises CompileError for mistakes of form, where the expression itself has them."""
@@ -139,15 +145,15 @@ class Environment:
 
 
 @lru_cache(maxsize=256)
-def environment(variables: Variables) -> Environment:
+def environment(variables: Variables, *, binds: bool = False) -> Environment:
     """The environment of these variables, made once."""
-    return Environment(variables)
+    return Environment(variables, binds=binds)
 
 
 @lru_cache(maxsize=1024)
-def compile_expression(text: str, variables: Variables) -> Program:
+def compile_expression(text: str, variables: Variables, *, binds: bool = False) -> Program:
     """The program of an expression. Raises CompileError."""
-    return environment(variables).compile(text)
+    return environment(variables, binds=binds).compile(text)
 
 
 def _given_as(name: str, kind: VariableType) -> _Given:

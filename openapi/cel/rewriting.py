@@ -2,7 +2,7 @@
 
 - Macros with an index or key beside the value (`l.all(i, v, ...)`) run over `indices__(l)`.
 - `l.sortBy(x, key)` sorts a list by the list of its keys.
-- Orders between an int and a double are compared dynamically.
+- Orders between numbers of two types are compared dynamically.
 - Methods of lists whose names the library knows for strings alone get names of their own.
 - Formats and what they find wrong are optional values, which functions of our own cannot return.
 
@@ -25,11 +25,30 @@ _HINTS: Final = re.compile("transformList|transformMap|sortBy|existsOne|format|"
 LIST_METHODS: Final = {"indexOf": "list_index_of__", "lastIndexOf": "list_last_index_of__", "reverse": "list_reverse__"}
 _NUMERIC: Final = re.compile(
     r"ERROR: <input>:(\d+):(\d+): found no matching overload for '_(<|<=|>|>=)_' applied to "
-    r"'\((?:int, double|double, int)\)'"
+    r"'\((?:int|uint|double), (?:int|uint|double)\)'"
 )
 _OF_LIST: Final = re.compile(
     r"ERROR: <input>:(\d+):(\d+): found no matching overload for '(indexOf|lastIndexOf|reverse)' applied to '\(list"
 )
+
+
+HIDDEN: Final = "c3l"
+"""What `cel` is called where it means nothing."""
+
+
+def without_bindings(text: str) -> str:
+    """The expression with its `cel.bind` under another name, which no macro has."""
+    if "bind" not in text:
+        return text
+    try:
+        tree = parse(text)
+    except NotParsed:
+        return text
+    for part in tree.walk():
+        if part.kind == METHOD and part.name == "bind" and (part.parts[0].kind, part.parts[0].name) == (NAME, "cel"):
+            start = part.parts[0].start
+            text = text[:start] + HIDDEN + text[start + len("cel") :]
+    return text
 
 
 def without_new_macros(text: str) -> str:

@@ -88,7 +88,8 @@ def _problem(text: str) -> str:
     from openapi.cel.errors import CompileError
 
     try:
-        result = compile_expression(text, _LOOSE if _TESTED.search(text) else _VARIABLES).result_type
+        variables = _LOOSE if _TESTED.search(text) else _VARIABLES
+        result = compile_expression(text, variables, binds=True).result_type
     except CompileError as err:
         return _told(f"compilation failed: {err}")
     return "" if result in (BOOL, DYN) else f"must evaluate to bool or the unknown type, not {_told(result)}"

@@ -37,11 +37,11 @@ def selects(selectors: Sequence[View] | None, device: DeviceId, spec: View, sour
 
     fields = (("driver", STRING), ("attributes", DYN), ("capacity", DYN), ("allowMultipleAllocations", BOOL))
     variables = (("device", StructOf("kubernetes.DRADevice", fields)),)
-    values = _values(device, spec, environment(variables))
+    values = _values(device, spec, environment(variables, binds=True))
     for number, selector in enumerate(selectors):
         text = (selector.get("cel") or {}).get("expression") or ""
         try:
-            program = compile_expression(text, variables)
+            program = compile_expression(text, variables, binds=True)
         except CompileError as error:
             raise SchedulingError(f"{source}: selector #{number}: CEL compile error: {error}") from error
         try:

@@ -46,10 +46,10 @@ def problem(text: str) -> str:
         ("isSemver('1.02.3')", False),
         ("jsonpatch.escapeKey('a/b~c')", "a~1b~0c"),
         ("['b', 'a'].join('-')", "b-a"),
-        ("1 < 1.5 && 2.5 >= 2", True),
+        ("1 < 1.5 && 2.5 >= 2 && 1 < 2u && 1u < 1.5 && 2.5 > 2u", True),
         ("size('ab') > 1.5 || 1 < 0.5", True),
         ("[3, 1].sort() == [1, 3] && ['a', 'b'].indexOf('b') == 1 && 'ab'.indexOf('b') == 1", True),
-        ("[[1], [2, [3]]].flatten() == [1, 2, [3]]", True),
+        ("[[dyn(1)], [dyn(2), dyn([3])]].flatten() == [dyn(1), 2, [3]]", True),
         ("[1, 1].distinct() + lists.range(2) + [1, 2, 3].slice(1, 2) + [5, 4].reverse()", [1, 0, 1, 2, 4, 5]),
         ("[{'a': 2}, {'a': 1}].sortBy(x, x.a).map(x, x.a)", [1, 2]),
         ("[1, 2].all(i, v, i < v) && {'a': 1}.exists(k, v, k == 'a' && v == 1)", True),
@@ -97,6 +97,42 @@ def test_fields_that_a_struct_does_not_have_are_refused() -> None:
     )
     assert problem("self.nope").startswith("ERROR: <input>:1:5: undefined field 'nope'\n")
     assert value("self.names.all(n, n != '') && self.sizes.a == 1", self={"names": ["x"], "sizes": {"a": 1}}) is True
+
+
+NO_OVERLOAD = "found no matching overload for"
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        ("[self.n, self.names.size(), self.names] == []", ["33: expected type 'int' but found 'list(string)'"]),
+        ("[1, 'a', 2.0, 'b'] == []",
+         ["5: expected type 'int' but found 'string'", "15: expected type 'double' but found 'string'"]),
+        ("{'a': 1, 2: 'b'} == {}",
+         ["10: expected type 'string' but found 'int'", "13: expected type 'int' but found 'string'"]),
+        ("[1, (self.n > 1)] == []", ["13: expected type 'int' but found 'bool'"]),
+        ("sets.contains(self.names, [1])",
+         [f"14: {NO_OVERLOAD} 'sets.contains' applied to '(list(string), list(int))'"]),
+        ("self.names.indexOf(1) == 0", [f"19: {NO_OVERLOAD} 'indexOf' applied to 'list(string).(int)'"]),
+        ("math.abs(1) == 1", ["1: undeclared reference to 'math'", "9: undeclared reference to 'abs'"]),
+        ("cel.bind(x, 1, true)",
+         ["1: undeclared reference to 'cel'", "9: undeclared reference to 'bind'", "10: undeclared reference to 'x'"]),
+        ("[self.any, 1, 'a'] == []", []),
+        ("self.names.all(n, [n, 1] != [])", []),
+    ],
+)  # fmt: skip
+def test_values_beside_each_other_are_of_one_type(text: str, problems: list[str]) -> None:
+    report = ""
+    try:
+        compile_expression(text, VARIABLES)
+    except CompileError as err:
+        report = str(err)
+    lines = [line for line in report.split("\n") if line.startswith("ERROR")]
+    assert [line.removeprefix("ERROR: <input>:1:").removesuffix(" (in container '')") for line in lines] == problems
+
+
+def test_only_some_environments_bind_names() -> None:
+    assert compile_expression("cel.bind(x, 1, x + 1)", (), binds=True).evaluate({}) == 2
 
 
 def test_object_literals_become_the_objects_they_stand_for() -> None:
