@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from openapi.custom.patterns import problem_text
+
 
 class CompileError(Exception):
     """The text is the whole report: one `ERROR: <input>:1:2: ...` with its line for each problem."""
@@ -19,7 +21,9 @@ _NO_KEY = re.compile(r'Key not found in map : "?(.*?)"?$')
 _OVERLOAD = re.compile(r"No matching overloads found : .*")
 _UNKNOWN_NAME = re.compile(r'No value with name "(.*)" found in Activation')
 _INDEX = re.compile(r"^Index error: index=(-?\d+) size=\d+$")
-_CONVERSION = re.compile(r"^(?:cannot convert )?(\w+) [tT]o (\w+)(?: conversion failed)?$")
+_CONVERSION = re.compile(r"^(?:cannot convert )?(?!value)(\w+) [tT]o (\w+)(?: conversion failed)?$")
+_PATTERN = re.compile(r"^invalid regular expression: (.*)$", re.DOTALL)
+_INDEX_TYPE = re.compile(r"^Index error: expected integer type, got (\w+)$")
 _TYPES = {"Timestamp": "google.protobuf.Timestamp", "Duration": "google.protobuf.Duration"}
 _BLOCK = re.compile(r"(?m)^(?=ERROR: <input>:)")
 _PLACE = re.compile(r"ERROR: <input>:(\d+):(\d+): ")
@@ -44,6 +48,11 @@ _TEXTS = {
     "divide by zero": "division by zero",
     "modulus by zero": "modulus by zero",
     "index out of bounds": "index out of bounds",
+    "int64 out of uint64 range": "unsigned integer overflow",
+    "uint64 out of int64 range": "integer overflow",
+    "double out of int64 range": "integer overflow",
+    "double out of uint64 range": "unsigned integer overflow",
+    "Type conversion error from 'string' to 'bool'": "type conversion error from 'string' to 'bool'",
 }
 _POSITION = re.compile(r"ERROR: <input>:1:(\d+):(.*)\n \| (.*)\n \| \.*\^")
 _NO_SELECTION = re.compile(r"expression of type '([^']*)' cannot be the operand of a select operation")
@@ -118,5 +127,7 @@ def evaluation_text(text: str) -> str:
     text = _OVERLOAD.sub("no such overload", text)
     text = _UNKNOWN_NAME.sub(r"no such attribute(s): \1", text)
     text = _INDEX.sub(r"index out of bounds: \1", text)
+    text = _PATTERN.sub(lambda m: problem_text(m[1], m[1].partition(": ")[2]), text)
+    text = _INDEX_TYPE.sub(r"unsupported index type '\1' in list", text)
     text = _CONVERSION.sub(lambda m: f"type conversion error from '{m[1].lower()}' to '{_TYPES.get(m[2], m[2])}'", text)
     return _TEXTS.get(text, text)

@@ -3,7 +3,7 @@
 - Macros with an index or key beside the value (`l.all(i, v, ...)`) run over `indices__(l)`.
 - `l.sortBy(x, key)` sorts a list by the list of its keys.
 - Orders between numbers of two types are compared dynamically.
-- Methods of lists whose names the library knows for strings alone get names of their own.
+- Methods of lists whose names the library knows for strings alone, and `string` of an address, get names of their own.
 - Formats and what they find wrong are optional values, which functions of our own cannot return.
 
 Kubernetes' own environment: cel.CrossTypeNumericComparisons, ext.TwoVarComprehensions, ext.Lists.
@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from openapi.cel.syntax import BINARY, METHOD, NAME, NotParsed, Tree, parse
+from openapi.cel.syntax import BINARY, CALL, METHOD, NAME, NotParsed, Tree, parse
 
 Made = TypeVar("Made")
 
@@ -31,6 +31,9 @@ _OF_LIST: Final = re.compile(
     r"ERROR: <input>:(\d+):(\d+): found no matching overload for '(indexOf|lastIndexOf|reverse)' applied to '\(list"
 )
 
+_TO_STRING: Final = re.compile(
+    r"ERROR: <input>:(\d+):(\d+): found no matching overload for 'string' applied to '\(net\.(?:IP|CIDR)\)'"
+)
 
 HIDDEN: Final = "c3l"
 """What `cel` is called where it means nothing."""
@@ -139,8 +142,8 @@ def compiled(text: str, compile_text: Callable[[str], Made]) -> Made:
 
 def _changed(text: str, complaint: str) -> str | None:
     """The text without the first thing complained of that can be helped; None if nothing can."""
-    numeric, of_list = _NUMERIC.search(complaint), _OF_LIST.search(complaint)
-    found = numeric or of_list
+    numeric, to_string = _NUMERIC.search(complaint), _TO_STRING.search(complaint)
+    found = numeric or to_string or _OF_LIST.search(complaint)
     if found is None:
         return None
     lines = text.split("\n")
@@ -152,6 +155,9 @@ def _changed(text: str, complaint: str) -> str | None:
     if numeric is not None:
         operators = (part for part in tree.walk() if part.kind == BINARY and part.at == at)
         return next((_with_dynamic(text, part.parts[0]) for part in operators), None)
+    if to_string is not None:
+        calls = (part for part in tree.walk() if part.kind == CALL and text.index("(", part.start) == at)
+        return next((f"{text[: part.start]}string__{text[at:]}" for part in calls), None)
     methods = (part for part in tree.walk() if part.kind == METHOD and part.name in LIST_METHODS)
     for part in methods:
         begin = text.index(part.name, part.at)

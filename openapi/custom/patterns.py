@@ -60,6 +60,11 @@ def pattern_problem(pattern: str) -> str:
         text = err.args[0].decode() if isinstance(err.args[0], bytes) else str(err.args[0])
     else:
         return ""
+    return problem_text(text, pattern)
+
+
+def problem_text(text: str, pattern: str) -> str:
+    """What RE2 says of a pattern, as Go says it."""
     match = _PARTS.fullmatch(text)
     words, part = (match[1], match[2]) if match is not None else (text, pattern)
     if words == "trailing \\":

@@ -20,9 +20,9 @@ def overload(
     )
 
 
-def alias(name: str, parameters: Sequence[Any], result: Any) -> Any:
-    """A member overload that runs what another of the same function with the same kinds of parameters runs."""
-    return cel.Overload(name, return_type=result, parameters=list(parameters), is_member=True)
+def alias(name: str, parameters: Sequence[Any], result: Any, *, member: bool = True) -> Any:
+    """An overload that runs what another of the same function with the same kinds of parameters runs."""
+    return cel.Overload(name, return_type=result, parameters=list(parameters), is_member=member)
 
 
 def function(name: str, *overloads: Any) -> Any:

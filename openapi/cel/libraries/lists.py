@@ -17,23 +17,32 @@ SUMMABLE = {"int": T.INT, "uint": T.UINT, "double": T.DOUBLE, "duration": T.DURA
 COMPARABLE = {**SUMMABLE, "bool": T.BOOL, "string": T.STRING, "bytes": T.BYTES, "timestamp": T.TIMESTAMP}
 
 
+def _of_one_type(items: Sequence[Any]) -> None:
+    if len({type(item) for item in items}) > 1:
+        raise ValueError("no such overload")
+
+
 def _is_sorted(items: Sequence[Any]) -> bool:
+    _of_one_type(items)
     return all(a <= b for a, b in pairwise(items))
 
 
 def _sum(items: Sequence[Any]) -> Any:
+    _of_one_type(items)
     return sum(items, timedelta()) if items and isinstance(items[0], timedelta) else sum(items)
 
 
 def _min(items: Sequence[Any]) -> Any:
     if not items:
         raise ValueError("min called on empty list")
+    _of_one_type(items)
     return min(items)
 
 
 def _max(items: Sequence[Any]) -> Any:
     if not items:
         raise ValueError("max called on empty list")
+    _of_one_type(items)
     return max(items)
 
 

@@ -6,27 +6,36 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
-from openapi.cel.libraries.declaring import T, function, method, overload
+from openapi.cel.libraries.declaring import T, alias, function, method, overload
+from openapi.cel.libraries.netip import address_problem, prefix_problem
 from openapi.cel.messages import Pool
+from openapi.meta.field import quote as go_quote
 
 IP, CIDR, URL = "net.IP", "net.CIDR", "kubernetes.URL"
 Address = IPv4Address | IPv6Address
 
 
 def _address(text: str) -> Address:
-    try:
-        found = ip_address(text)
-    except ValueError:
-        raise ValueError(f"IP Address {text!r} parse error during conversion from string") from None
-    if isinstance(found, IPv6Address) and (found.ipv4_mapped is not None or found.scope_id is not None):
-        raise ValueError(f"IP Address {text!r} is not allowed")
+    problem = address_problem(text)
+    if problem:
+        raise ValueError(f"IP Address {go_quote(text)} parse error during conversion from string: {problem}")
+    if "%" in text:
+        raise ValueError(f"IP address {go_quote(text)} with zone value is not allowed")
+    found = ip_address(text)
+    if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
+        raise ValueError(f"IPv4-mapped IPv6 address {go_quote(text)} is not allowed")
     return found
 
 
 def _network(text: str) -> IPv4Network | IPv6Network:
-    if "/" not in text:
-        raise ValueError(f"network address parse error during conversion from string: {text!r}")
-    return ip_network(text, strict=False)
+    where = "network address parse error during conversion from string"
+    problem = prefix_problem(text)
+    if problem:
+        raise ValueError(f"{where}: {where}: {problem}")
+    found = ip_network(text, strict=False)
+    if isinstance(found, IPv6Network) and ip_address(text.partition("/")[0]).ipv4_mapped is not None:  # type: ignore[union-attr]
+        raise ValueError(f"{where}: IPv4-mapped IPv6 address {go_quote(text)} is not allowed")
+    return found
 
 
 def _parses(parse: Any, text: str) -> bool:
@@ -40,11 +49,14 @@ def _parses(parse: Any, text: str) -> bool:
 def _url(text: str) -> Any:
     parts = urlsplit(text)
     if not (parts.scheme and (parts.netloc or parts.path)) and not text.startswith("/"):
-        raise ValueError(f"URL parse error during conversion from string: parse {text!r}: invalid URI for request")
+        why = "invalid URI for request" if text else "empty url"
+        raise ValueError(f"URL parse error during conversion from string: parse {go_quote(text)}: {why}")
     return parts
 
 
 def _contains_cidr(outer: Any, inner: Any) -> bool:
+    if isinstance(inner, str) and not _parses(_network, inner):
+        raise ValueError("no such overload")
     a, b = _network(outer.text), _network(inner if isinstance(inner, str) else inner.text)
     if isinstance(a, IPv4Network):
         return isinstance(b, IPv4Network) and b.subnet_of(a)
@@ -52,6 +64,8 @@ def _contains_cidr(outer: Any, inner: Any) -> bool:
 
 
 def _contains_ip(network: Any, address: Any) -> bool:
+    if isinstance(address, str) and not _parses(_address, address):
+        raise ValueError("no such overload")
     return _address(address if isinstance(address, str) else address.text) in _network(network.text)
 
 
@@ -85,6 +99,8 @@ def _addresses(pool: Pool) -> list[Any]:
     return [
         function("ip", overload("string_to_ip", (T.STRING,), ip_kind, parse_ip),
                  overload("cidr_ip", (cidr_kind,), ip_kind, lambda c: parse_ip(c.text.split("/")[0]), member=True)),
+        function("string__", overload("ip_to_string", (ip_kind,), T.STRING, lambda value: value.text),
+                 alias("cidr_to_string", (cidr_kind,), T.STRING, member=False)),
         function("isIP", overload("is_ip", (T.STRING,), T.BOOL, lambda text: _parses(_address, text))),
         function("ip.isCanonical",
                  overload("ip_is_canonical", (T.STRING,), T.BOOL, lambda text: str(_address(text)) == text)),
@@ -94,6 +110,7 @@ def _addresses(pool: Pool) -> list[Any]:
         method("isUnspecified", "ip_is_unspecified", (ip_kind,), T.BOOL, test("is_unspecified")),
         method("isLoopback", "ip_is_loopback", (ip_kind,), T.BOOL, test("is_loopback")),
         method("isLinkLocalUnicast", "ip_is_link_local", (ip_kind,), T.BOOL, test("is_link_local")),
+        method("isLinkLocalMulticast", "ip_is_link_local_multicast", (ip_kind,), T.BOOL, _is_link_local_multicast),
         method("isGlobalUnicast", "ip_is_global_unicast", (ip_kind,), T.BOOL, _is_global_unicast),
         function("containsIP", overload("cidr_contains_ip", (cidr_kind, ip_kind), T.BOOL, _contains_ip, member=True),
                  overload("cidr_contains_ip_string", (cidr_kind, T.STRING), T.BOOL, _contains_ip, member=True)),
@@ -109,6 +126,11 @@ def _is_global_unicast(value: Any) -> bool:
     address = _address(value.text)
     odd = address.is_unspecified or address.is_loopback or address.is_multicast or address.is_link_local
     return not odd and str(address) != "255.255.255.255"
+
+
+def _is_link_local_multicast(value: Any) -> bool:
+    packed = _address(value.text).packed
+    return packed[:3] == b"\xe0\0\0" if len(packed) == 4 else packed[0] == 0xFF and packed[1] & 0x0F == 0x02
 
 
 def _urls(pool: Pool) -> list[Any]:

@@ -8,6 +8,7 @@ import pytest
 
 from openapi.cel.environment import compile_expression
 from openapi.cel.errors import CompileError, EvaluationError
+from openapi.cel.libraries.netip import address_problem, prefix_problem
 from openapi.cel.types import DYN, INT, STRING, ListOf, MapOf, OptionalOf, StructOf
 
 SELF = StructOf("test.Self", (("n", INT), ("names", ListOf(STRING)), ("sizes", MapOf(INT)), ("any", DYN)))
@@ -40,6 +41,8 @@ def problem(text: str) -> str:
         ("[1, 2, 3].isSorted() && [1, 2].sum() == 3", True),
         ("sets.contains(['a', 'b'], ['a'])", True),
         ("ip('10.0.0.1').family()", 4),
+        ("string(ip('::01')) + string(cidr('10.0.0.0/8'))", "::110.0.0.0/8"),
+        ("ip('224.0.0.1').isLinkLocalMulticast() && !ip('ff05::1').isLinkLocalMulticast()", True),
         ("cidr('10.0.0.0/8').containsIP('10.1.1.1')", True),
         ("url('https://a.b:80/x?y=z').getHost()", "a.b:80"),
         ("semver('1.2.3').major()", 1),
@@ -143,10 +146,75 @@ def test_object_literals_become_the_objects_they_stand_for() -> None:
     ]
 
 
-def test_expressions_without_a_value_say_why() -> None:
-    for text, why in (("object.nope", "no such key: nope"), ("1 / 0", "division by zero")):
-        with pytest.raises(EvaluationError, match=why):
-            value(text)
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("object.nope", "no such key: nope"),
+        ("1 / 0", "division by zero"),
+        ("uint(object.n - 9)", "unsigned integer overflow"),
+        ("int(1e30)", "integer overflow"),
+        ("bool(object.metadata.name)", "type conversion error from 'string' to 'bool'"),
+        ("[1][object.metadata.name]", "unsupported index type 'string' in list"),
+        ("[object.n, object.metadata.name].max()", "no such overload"),
+        ("quantity('1.5').asInteger()", "cannot convert value to integer"),
+        ("'a'.matches('a' + '[')", "error parsing regexp: missing closing ]: `[`"),
+        ("'a'.find('[')", "Illegal regex: error parsing regexp: missing closing ]: `[`"),
+        ("semver('1.2')", "No Major.Minor.Patch elements found"),
+        ("semver('1.x.3')", 'Invalid character(s) found in minor number "x"'),
+        ("semver('1.2.03')", 'Patch number must not contain leading zeroes "03"'),
+        ("semver('1.2.3-a..b')", "Prerelease is empty"),
+        ("url('x')", 'URL parse error during conversion from string: parse "x": invalid URI for request'),
+        ("ip('x')", 'IP Address "x" parse error during conversion from string: ParseAddr("x"): unable to parse IP'),
+        ("ip('::ffff:1.2.3.4')", 'IPv4-mapped IPv6 address "::ffff:1.2.3.4" is not allowed'),
+        ("cidr('10.0.0.0/8').containsIP('x')", "no such overload"),
+    ],
+)
+def test_expressions_without_a_value_say_why(text: str, why: str) -> None:
+    with pytest.raises(EvaluationError) as raised:
+        value(text)
+    assert str(raised.value) == why
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("1.2.3.4", ""),
+        ("256.1.1.1", "IPv4 field has value >255"),
+        ("1.2.3", "IPv4 address too short"),
+        ("1.2.3.4.5", "IPv4 address too long"),
+        ("1.02.3.4", "IPv4 field has octet with leading zero"),
+        ("1..2.3", 'IPv4 field must have at least one digit (at ".2.3")'),
+        ("1.2.3.x", 'unexpected character (at "x")'),
+        ("fe80::1%eth0", ""),
+        ("::1%", "zone must be a non-empty string"),
+        ("::1.2.3.4", ""),
+        ("1::2::3", 'multiple :: in address (at ":3")'),
+        ("1:2", "address string too short"),
+        ("1:2:3:4:5:6:7::8", "the :: must expand to at least one field of zeros"),
+        ("12345::", 'each group must have 4 or less digits (at "12345::")'),
+        ("1:2:3:4:5:6:7:8:9", 'trailing garbage after address (at "9")'),
+        ("1:", 'colon must be followed by more characters (at ":")'),
+        ("::g", 'each colon-separated field must have at least one digit (at "g")'),
+        ("1x::", 'unexpected character, want colon (at "x::")'),
+    ],
+)
+def test_addresses_are_refused_in_the_words_of_go(text: str, why: str) -> None:
+    assert address_problem(text) == (f'ParseAddr("{text}"): {why}' if why else "")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("10.0.0.0/8", ""),
+        ("10.0.0.0", "no '/'"),
+        ("10.0.0.0/33", "prefix length out of range"),
+        ("::/08", 'bad bits after slash: "08"'),
+        ("x/8", 'ParseAddr("x"): unable to parse IP'),
+        ("::1%a/8", "IPv6 zones cannot be present in a prefix"),
+    ],
+)
+def test_so_are_networks(text: str, why: str) -> None:
+    assert prefix_problem(text) == (f'netip.ParsePrefix("{text}"): {why}' if why else "")
 
 
 @pytest.mark.parametrize(
