@@ -302,13 +302,10 @@ class ApiServer:
 
     async def _compact(self) -> None:
         """Forget history older than one interval, as kube-apiserver has etcd do."""
-        before = 0
         while True:
             await asyncio.sleep(COMPACT_EVERY_S)
             try:
-                if before:
-                    await self._backend.compact(before)
-                before = await self._backend.current_revision()
+                await self.store.compact()
             except StorageError:
                 log.warning("history could not be compacted", exc_info=True)
 

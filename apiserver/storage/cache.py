@@ -66,6 +66,8 @@ class History:
         self._limit_bytes = limit_bytes
         self._order: deque[tuple[ResourceCache, int]] = deque()
         self._size_bytes = 0
+        self.compacted = 0
+        """States before this revision are gone from the store and shown no more; watches may still go on from them."""
 
     def add(self, cache: ResourceCache, size_bytes: int) -> None:
         self._order.append((cache, size_bytes))
@@ -131,10 +133,10 @@ class ResourceCache:
         return found
 
     def entries_at(self, revision: int, namespace: str = "") -> Sequence[Entry] | None:
-        """The entries as they were at `revision`; None when recent history does not reach back to it."""
+        """The entries as they were at `revision`; None when recent history does not reach back to it, or must not."""
         if revision == self.revision:
             return self.entries(namespace)
-        if revision < self._events_after or revision > self.revision:
+        if revision < max(self._events_after, self._history.compacted) or revision > self.revision:
             return None
         now = self.entries(namespace)
         before: dict[str, Entry | None] = {}

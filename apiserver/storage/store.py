@@ -128,6 +128,7 @@ class Store:
         upto, self._compact_next = self._compact_next, await self.backend.current_revision()
         if upto:
             await self.backend.compact(upto)
+            self._history.compacted = upto
 
     async def forget_history(self) -> None:
         """Keep nothing of what was before now: neither versions to list nor events to watch."""

@@ -510,4 +510,6 @@ class TestFeed:
         await store.compact()
         with pytest.raises(Compacted):
             await backend.get(PODS.key("default", "a"), revision=second.revision)
+        with pytest.raises(Compacted):  # The cache knows it still, and must not tell.
+            await store.page(PODS, second.revision)
         await store.close()
