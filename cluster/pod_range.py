@@ -18,6 +18,9 @@ from cluster.home import Home
 from cluster.options import ClusterOptions
 
 RANGES = tuple(f"10.{number}.0.0/16" for number in range(244, 255))
+LARGE_RANGES = ("10.128.0.0/9", "100.64.0.0/10")
+"""For more nodes than one of the others has room for; of simulated ones there may be that many."""
+NODE_PREFIX = 24
 LOCKS = Path("/run/wherry/cluster-cidrs")
 
 
@@ -26,8 +29,10 @@ def held(options: ClusterOptions, home: Home) -> Iterator[str]:
     """The range, as long as the context lasts. Raises CommandError where the one that is asked for is not free."""
     known = home.path / "cluster-cidr"
     wanted = options.cluster_cidr or (known.read_text() if known.exists() else "")
+    if wanted and room(ipaddress.ip_network(wanted)) < options.nodes:
+        raise CommandError(f"--cluster-cidr {wanted}: too small for {options.nodes} nodes, each takes a /{NODE_PREFIX}")
     if options.runtime != "containerd":
-        yield wanted or RANGES[0]
+        yield wanted or _in_name_only(options)
         return
     descriptor, found = _take(options, wanted, is_known=known.exists() and known.read_text() == wanted)
     try:
@@ -35,6 +40,21 @@ def held(options: ClusterOptions, home: Home) -> Iterator[str]:
         yield found
     finally:
         os.close(descriptor)
+
+
+def room(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> int:
+    """For how many nodes a range has addresses."""
+    prefix = NODE_PREFIX if network.version == 4 else 64
+    return 1 << (prefix - network.prefixlen) if network.prefixlen <= prefix else 0
+
+
+def _in_name_only(options: ClusterOptions) -> str:
+    services = ipaddress.ip_network(options.service_range)
+    for candidate in (*RANGES, *LARGE_RANGES):
+        network = ipaddress.ip_network(candidate)
+        if room(network) >= options.nodes and not (network.version == services.version and network.overlaps(services)):
+            return candidate
+    raise CommandError(f"no range of addresses is large enough for {options.nodes} nodes")
 
 
 def _take(options: ClusterOptions, wanted: str, *, is_known: bool) -> tuple[int, str]:

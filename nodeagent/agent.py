@@ -30,6 +30,8 @@ from nodeagent.volumes.setup import Volumes
 log = logging.getLogger(__name__)
 
 RELIST_S = 1.0
+LAZY_RELIST_S = 30.0
+"""Where the runtime tells of every change."""
 STALE_S = 180.0
 READY_S = 5.0
 
@@ -217,9 +219,10 @@ class NodeAgent:
 
     async def _relist_for_ever(self) -> None:
         """Compare the runtime's containers with those of the last time, and wake the pods of those that differ."""
+        pause_s = LAZY_RELIST_S if self._parts.tools.runtime.tells_all else RELIST_S
         while True:
             try:
-                async with asyncio.timeout(RELIST_S):
+                async with asyncio.timeout(pause_s):
                     await self._news.wait()
             except TimeoutError:
                 pass

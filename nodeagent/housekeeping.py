@@ -19,6 +19,8 @@ from nodeagent.volumes.setup import TAKE_DOWN_FAILURES, Volumes
 log = logging.getLogger(__name__)
 
 PERIOD_S = 2.0
+LAZY_PERIOD_S = 20.0
+"""Where nothing of what runs can outlive this process."""
 ORPHAN_AGE_S = 5.0
 """How long a pod must have been unknown: one that has just come may have a sandbox before it is listed here."""
 
@@ -34,7 +36,7 @@ class Housekeeping:
 
     async def run(self) -> None:
         while True:
-            await asyncio.sleep(PERIOD_S)
+            await asyncio.sleep(LAZY_PERIOD_S if self._tools.runtime.tells_all else PERIOD_S)
             try:
                 await self.once()
             except (RuntimeFailure, OSError) as failure:

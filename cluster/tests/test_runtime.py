@@ -81,3 +81,23 @@ def test_clusters_of_one_machine_have_ranges_of_their_own(tmp_path: Path, monkey
             stack.enter_context(pod_range.held(same, Home(tmp_path)))
     with pod_range.held(real, homes[1]) as again:
         assert again == second
+
+
+@pytest.mark.parametrize(
+    ("words", "cidr"),
+    [
+        (("--nodes", "256"), "10.244.0.0/16"),
+        (("--nodes", "257"), "10.128.0.0/9"),
+        (("--nodes", "257", "--service-cluster-ip-range", "10.200.0.0/16"), "100.64.0.0/10"),
+        (("--nodes", "2", "--cluster-cidr", "10.9.0.0/23"), "10.9.0.0/23"),
+    ],
+)
+def test_every_simulated_node_has_addresses(words: tuple[str, ...], cidr: str, tmp_path: Path) -> None:
+    with pod_range.held(parse("--runtime", "simulated", *words), Home(tmp_path)) as found:
+        assert found == cidr
+
+
+def test_a_range_must_have_room_for_all_nodes(tmp_path: Path) -> None:
+    options = parse("--runtime", "simulated", "--nodes", "3", "--cluster-cidr", "10.9.0.0/23")
+    with pytest.raises(CommandError, match="too small for 3 nodes"), pod_range.held(options, Home(tmp_path)):
+        pass

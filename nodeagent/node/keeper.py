@@ -28,7 +28,7 @@ LEASE_S = 40
 RENEW_S = 10.0
 LOOK_S = 10.0
 HURRIED_LOOK_S = 0.25
-"""How often a node that is not ready looks whether it is now."""
+"""How soon a node that is not ready looks whether it is now; later and later as long as nothing changes."""
 REPORT_S = 300.0
 """A status that has not changed is written again after this long."""
 LEASE_NAMESPACE = "kube-node-lease"
@@ -139,26 +139,25 @@ class NodeKeeper:
     def _on_change(self, change: Change) -> None:
         if change.type == "DELETED" or revision_of(change.obj) <= revision_of(self.node):
             return
-        is_news = change.obj.get("status") != self.node.get("status")
+        is_news = any(change.obj.get(part) != self.node.get(part) for part in ("spec", "status"))
         self.node = change.obj
         self._tell_schedulable()
         if is_news:
             self.wake()
 
     async def _report_for_ever(self) -> None:
-        is_ready = False
+        pause_s = HURRIED_LOOK_S
         while True:
             try:
-                async with asyncio.timeout(LOOK_S if is_ready else HURRIED_LOOK_S):
+                async with asyncio.timeout(pause_s):
                     await self._wake.wait()
+                pause_s = HURRIED_LOOK_S
             except TimeoutError:
-                pass
+                pause_s = min(2 * pause_s, LOOK_S)
             self._wake.clear()
             try:
-                if not is_ready:
-                    # What is lacking may be in the node itself, as its addresses for pods are.
-                    self.node = await self._client.get(NODES, "", self._name)
-                is_ready = await self.report()
+                if await self.report():
+                    pause_s = LOOK_S
             except NotFound:
                 await self.register()
             except ApiError as error:

@@ -57,10 +57,10 @@ class NodeState:
 def capacity_of(machine: Machine, max_pods: int = MAX_PODS) -> dict[str, str]:
     return {
         "cpu": str(machine.cpus),
-        "ephemeral-storage": f"{machine.disk_bytes // 1024}Ki",
+        "ephemeral-storage": _in_bytes(machine.disk_bytes),
         "hugepages-1Gi": "0",
         "hugepages-2Mi": "0",
-        "memory": f"{machine.memory_bytes // 1024}Ki",
+        "memory": _in_bytes(machine.memory_bytes),
         "pods": str(max_pods),
     }
 
@@ -74,8 +74,13 @@ def allocatable_of(machine: Machine, max_pods: int = MAX_PODS) -> dict[str, str]
         **capacity_of(machine, max_pods),
         "cpu": str(Quantity.of_milli(max(0, machine.cpus * 1000 - reserved.cpu_milli))),
         "ephemeral-storage": str(max(0, disk)),
-        "memory": f"{max(0, memory) // 1024}Ki",
+        "memory": _in_bytes(max(0, memory)),
     }
+
+
+def _in_bytes(amount: int) -> str:
+    """As the API writes it too: a status that is only written otherwise would be written for ever."""
+    return str(Quantity.parse(f"{amount // 1024}Ki"))
 
 
 def labels_of(name: str, machine: Machine) -> dict[str, str]:

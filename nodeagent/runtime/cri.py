@@ -74,6 +74,11 @@ class CriRuntime:
         """Namespaces of users are left out: the agent maps no users, whatever the runtime can."""
         return self._handlers
 
+    @property
+    def tells_all(self) -> bool:
+        """Its stream of events breaks off at times, and with it what happens meanwhile."""
+        return False
+
     async def close(self) -> None:
         await self._channel.close()
 

@@ -328,6 +328,10 @@ class Runtime(Protocol):
     """Every method may raise RuntimeFailure. Stopping and removing what is already gone is no failure."""
 
     @property
+    def tells_all(self) -> bool:
+        """Whether `news` tells of every change, so that nobody need look when there are none."""
+
+    @property
     def name(self) -> str:
         """As in container ids: `containerd`."""
 

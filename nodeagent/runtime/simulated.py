@@ -100,6 +100,10 @@ class SimulatedRuntime:
     def handlers(self) -> Mapping[str, Handler]:
         return HANDLERS
 
+    @property
+    def tells_all(self) -> bool:
+        return True
+
     def use_addresses(self, pod_cidr: str) -> None:
         """From now on pods get addresses from there."""
         if pod_cidr != self._cidr:
