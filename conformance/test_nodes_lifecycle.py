@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,33 @@ QUICK = {"periodSeconds": 1, "timeoutSeconds": 5}
 SHARED: dict[str, Any] = {"volumes": [{"name": "shared", "emptyDir": {}}]}
 MOUNTED: dict[str, Any] = {"volumeMounts": [{"name": "shared", "mountPath": "/shared"}]}
 SERVER = "mkdir -p /tmp/www; echo ok > /tmp/www/index.html; exec httpd -f -p 8080 -h /tmp/www"
+HEALTH = """
+import sys, grpc
+from concurrent.futures import ThreadPoolExecutor
+ANSWERS = {b"": b"\\x08\\x01", b"\\x0a\\x04open": b"\\x08\\x01", b"\\x0a\\x06closed": b"\\x08\\x02"}
+def check(request, context):
+    if request not in ANSWERS:
+        context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")
+    return ANSWERS[request]
+methods = {"Check": grpc.unary_unary_rpc_method_handler(check)}
+server = grpc.server(ThreadPoolExecutor(2))
+server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("grpc.health.v1.Health", methods),))
+server.add_insecure_port("0.0.0.0:50051")
+server.start()
+server.wait_for_termination()
+"""
+"""A gRPC health server that knows two services, of which one is well."""
+
+
+def health_server() -> Object:
+    """It runs in its container by the Python of the machine, whose files are at /host."""
+    python = ["env", f"PYTHONPATH={':'.join(filter(None, sys.path))}", sys.executable, "-c", HEALTH]
+    place = {"volumeMounts": [{"name": "machine", "mountPath": "/host", "readOnly": True}]}
+    return box("main", "chroot", "/host", *python, **place, readinessProbe=grpc_probe("open"))
+
+
+def grpc_probe(service: str, **fields: Any) -> Object:
+    return {"grpc": {"port": 50051, "service": service}, **QUICK, **fields}
 
 
 def script(text: str) -> tuple[str, ...]:
@@ -53,6 +81,11 @@ PODS = (
     pod("by-http-missing", *script(SERVER),
         main={"readinessProbe": {"httpGet": {"path": "/missing", "port": 8080}, **QUICK}}),
     pod("by-tcp", *script(SERVER), main={"readinessProbe": {"tcpSocket": {"port": 8080}, **QUICK}}),
+    pod("by-grpc", main=health_server(), volumes=[{"name": "machine", "hostPath": {"path": "/"}}],
+        terminationGracePeriodSeconds=0, others=[
+            box("closed", readinessProbe=grpc_probe("closed")),
+            box("unknown", livenessProbe=grpc_probe("unknown", failureThreshold=1), startupProbe=grpc_probe(
+                "", failureThreshold=60))]),
     pod("ill", *script(f"touch /tmp/well; sleep 2; rm /tmp/well; {SLEEP[-1]}"),
         main={"livenessProbe": exec_probe("test -e /tmp/well", failureThreshold=2, initialDelaySeconds=1)}),
     pod("slow-start", *script(f"sleep 2; touch /tmp/up; {SLEEP[-1]}"), main={
@@ -147,6 +180,20 @@ def test_probes_ask_by_http_and_tcp(lab: Lab) -> None:
     wrong = ("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 404")
     lab.api.await_event("by-http-missing", *wrong)
     assert not is_true(lab.pod("by-http-missing"), "Ready")
+
+
+def test_probes_ask_by_grpc_for_a_service(lab: Lab) -> None:
+    eventually(lambda: container(lab.pod("by-grpc"), "unknown").get("restartCount", 0) > 0, 60)
+    eventually(lambda: container(lab.pod("by-grpc"), "main")["ready"])
+    asked = lab.pod("by-grpc")
+    assert not container(asked, "closed")["ready"] and not is_true(asked, "Ready")
+    assert container(asked, "main")["restartCount"] == container(asked, "closed")["restartCount"] == 0
+    lab.api.await_event(
+        "by-grpc", "Unhealthy", 'Readiness probe failed: service unhealthy (responded with "NOT_SERVING")'
+    )
+    why = "rpc error: code = NotFound desc = unknown service"
+    lab.api.await_event("by-grpc", "Unhealthy", f"Liveness probe failed: error: health rpc probe failed: {why}")
+    lab.api.await_event("by-grpc", "Killing", "Container unknown failed liveness probe, will be restarted")
 
 
 def test_what_is_not_alive_is_started_again(lab: Lab) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 
 LEASE_S = 40
 RENEW_S = 10.0
+RENEW_JITTER = 0.04
 LOOK_S = 10.0
 HURRIED_LOOK_S = 0.25
 """How soon a node that is not ready looks whether it is now; later and later as long as nothing changes."""
@@ -187,13 +189,16 @@ class NodeKeeper:
         return is_ready
 
     async def _renew_for_ever(self) -> None:
+        """At times of its own: nodes that begin together are not to ask together for ever."""
+        share = random.random()
         while True:
             try:
                 await self._renew()
             except ApiError as error:
                 log.warning("lease not renewed: %s", error, extra={"node": self._name})
                 self._lease = None
-            await asyncio.sleep(RENEW_S)
+            await asyncio.sleep(RENEW_S * share)
+            share = random.uniform(1, 1 + RENEW_JITTER)
 
     async def _renew(self) -> None:
         if self._lease is None:

@@ -11,12 +11,12 @@ import os
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from nodeagent.pods.environment import quote
 from nodeagent.pods.plan import Verdict
 from nodeagent.pods.spec import View
-from nodeagent.runtime.protocol import Runtime, RuntimeFailure, Timeout
+from nodeagent.runtime.protocol import Runtime, RuntimeFailure, Timeout, code_name
 
 if TYPE_CHECKING:
     import aiohttp
@@ -172,27 +172,45 @@ async def _probe_grpc(handler: View, target: Target, timeout_s: int) -> Outcome:
     import grpc
 
     address = _join(target.ip, int(handler["port"]))
-    service = (handler.get("service") or "").encode()
-    request = b"\x0a" + bytes([len(service)]) + service if service else b""
+    request = _health_request(handler.get("service") or "")
+    is_connected = False
     async with grpc.aio.insecure_channel(address) as channel:
         try:
             async with asyncio.timeout(timeout_s):
                 await channel.channel_ready()
+                is_connected = True
                 answer = await channel.unary_unary(_HEALTH_METHOD)(request)
         except TimeoutError:
-            text = f'timeout: failed to connect service "{address}" within {timeout_s}s: context deadline exceeded'
-            return Outcome(Verdict.FAILURE, text)
+            return Outcome(Verdict.FAILURE, _grpc_timeout(address, timeout_s, is_connected=is_connected))
         except grpc.aio.AioRpcError as error:
-            if error.code() == grpc.StatusCode.UNIMPLEMENTED:
-                what = "this server does not implement the grpc health protocol (grpc.health.v1.Health)"
-                text = f"error: {what}: {error.details()}"
-            else:
-                text = f"error: health rpc probe failed: {error.details()}"
-            return Outcome(Verdict.FAILURE, text)
+            return Outcome(Verdict.FAILURE, _grpc_text(error))
     status = answer[1] if len(answer) >= 2 and answer[0] == 0x08 else 0
     if status == 1:
         return Outcome(Verdict.SUCCESS, "service healthy")
     return Outcome(Verdict.FAILURE, f'service unhealthy (responded with "{_SERVING.get(status, str(status))}")')
+
+
+def _health_request(service: str) -> bytes:
+    """A message whose first field is a text."""
+    text = service.encode()
+    length, prefix = len(text), b"\x0a"
+    while length > 0x7F:
+        prefix += bytes([length & 0x7F | 0x80])
+        length >>= 7
+    return prefix + bytes([length]) + text if text else b""
+
+
+def _grpc_timeout(address: str, timeout_s: int, *, is_connected: bool) -> str:
+    if is_connected:
+        return f"timeout: health rpc did not complete within {timeout_s}s"
+    return f'timeout: failed to connect service "{address}" within {timeout_s}s: context deadline exceeded'
+
+
+def _grpc_text(error: Any) -> str:
+    if error.code().name == "UNIMPLEMENTED":
+        what = "this server does not implement the grpc health protocol (grpc.health.v1.Health)"
+        return f"error: {what}: {error.details()}"
+    return f"error: health rpc probe failed: rpc error: code = {code_name(error)} desc = {error.details()}"
 
 
 def _join(host: str, port: int) -> str:

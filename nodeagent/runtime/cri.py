@@ -292,7 +292,7 @@ def _failure(error: Any) -> RuntimeFailure:
     text = error.details() or str(error.code())
     kinds = {grpc.StatusCode.NOT_FOUND: Missing, grpc.StatusCode.DEADLINE_EXCEEDED: Timeout}
     failure = kinds.get(error.code(), RuntimeFailure)(text)
-    failure.code = "".join(word.capitalize() for word in error.code().name.split("_"))
+    failure.code = protocol.code_name(error)
     return failure
 
 

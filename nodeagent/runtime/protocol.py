@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class RuntimeFailure(Exception):
@@ -22,6 +22,11 @@ class RuntimeFailure(Exception):
     def as_rpc_error(self) -> str:
         """As Go's gRPC writes such an error."""
         return f"rpc error: code = {self.code} desc = {self}"
+
+
+def code_name(error: Any) -> str:
+    """The code of an error of gRPC, as Go writes it."""
+    return "".join(word.capitalize() for word in error.code().name.split("_"))
 
 
 class Missing(RuntimeFailure):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -20,13 +21,15 @@ TARGET = Target("c", {"name": "c"}, "127.0.0.1")
 class Health(grpc.GenericRpcHandler):
     """Answers the health service's one method by the name of the service that is asked about."""
 
-    ANSWERS = {b"": b"\x08\x01", b"\x0a\x03bad": b"\x08\x02"}
+    ANSWERS = {b"": b"\x08\x01", b"\x0a\x03bad": b"\x08\x02", b"\x0a\xc8\x01" + b"long" * 50: b"\x08\x01"}
 
     def service(self, details: Any) -> Any:
         if details.method != "/grpc.health.v1.Health/Check":
             return None
 
         async def check(request: bytes, context: Any) -> bytes:
+            if request.endswith(b"slow"):
+                await asyncio.Event().wait()
             if request not in self.ANSWERS:
                 await context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")
             return self.ANSWERS[request]
@@ -49,12 +52,14 @@ async def port() -> AsyncIterator[int]:
     [
         ("", Verdict.SUCCESS, "service healthy"),
         ("bad", Verdict.FAILURE, 'service unhealthy (responded with "NOT_SERVING")'),
-        ("none", Verdict.FAILURE, "error: health rpc probe failed: unknown service"),
+        ("none", Verdict.FAILURE, "error: health rpc probe failed: rpc error: code = NotFound desc = unknown service"),
+        ("long" * 50, Verdict.SUCCESS, "service healthy"),
+        ("slow", Verdict.FAILURE, "timeout: health rpc did not complete within 1s"),
     ],
 )
 async def test_a_grpc_service_says_how_it_is(port: int, service: str, verdict: Verdict, output: str) -> None:
     runtime: Any = None
-    found = await probe(runtime, {"grpc": {"port": port, "service": service}}, TARGET, 5)
+    found = await probe(runtime, {"grpc": {"port": port, "service": service}}, TARGET, 1 if service == "slow" else 5)
     assert found.verdict is verdict and found.output.startswith(output)
 
 
