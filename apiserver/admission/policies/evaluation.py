@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 Struct = Mapping[str, Any]
 
+_NO_NAMESPACE = "cannot use namespaced paramRef in policy binding that matches cluster-scoped resources"
 REQUEST_RESOURCE = "authorizer.requestResource"
 
 
@@ -181,7 +182,7 @@ def _filled(**fields: Any) -> Object:
 
 
 class ParametersMissing(Exception):
-    """A binding names parameters that are not there, and says that this denies."""
+    """A binding names parameters that cannot be, or that are not there although it says that this denies."""
 
 
 class Parameters:
@@ -190,6 +191,14 @@ class Parameters:
     def __init__(self, store: Store, catalog: Catalog) -> None:
         self._store = store
         self._catalog = catalog
+
+    def unknown_kind(self, policy: Struct) -> str:
+        """What is said of a policy whose parameters are of a kind that nobody knows; '' of others."""
+        kind = policy.get("paramKind")
+        if kind is None or self._row(kind) is not None:
+            return ""
+        group, version = split_api_version(kind["apiVersion"])
+        return f"failed to find resource referenced by paramKind: '{group}/{version}, Kind={kind['kind']}'"
 
     def of(self, policy: Struct, binding: Struct, attributes: Attributes) -> Iterator[Object | None]:
         """Each parameter to evaluate with; a single None for a policy without. Raises ParametersMissing."""
@@ -203,11 +212,15 @@ class Parameters:
         yield from found
 
     def _find(self, kind: Struct, reference: Struct, attributes: Attributes) -> Iterator[Object]:
-        group, version = split_api_version(kind["apiVersion"])
-        row = self._catalog.by_gvk(group, version, kind["kind"])
+        row, namespace = self._row(kind), reference.get("namespace", "")
         if row is None:
-            raise ParametersMissing(f"paramKind {kind['apiVersion']} {kind['kind']} is not known")
-        namespace = (reference.get("namespace") or attributes.namespace) if row.namespaced else ""
+            raise ParametersMissing(f"paramKind kind `{kind['kind']}` not known")
+        if row.namespaced:
+            namespace = namespace or attributes.namespace
+            if not namespace:
+                raise ParametersMissing(_NO_NAMESPACE)
+        elif namespace:
+            raise ParametersMissing("paramRef.namespace must not be provided for a cluster-scoped `paramKind`")
         cache = self._store.cache(row)
         if reference.get("name"):
             entry = cache.get(namespace, reference["name"])
@@ -218,3 +231,7 @@ class Parameters:
         for entry in cache.entries(namespace):
             if wanted.matches(entry.labels):
                 yield entry.object()
+
+    def _row(self, kind: Struct) -> Resource | None:
+        group, version = split_api_version(kind["apiVersion"])
+        return self._catalog.by_gvk(group, version, kind["kind"])

@@ -21,6 +21,7 @@ from apiserver.storage.store import Store
 from openapi.catalog import Catalog, Resource
 from openapi.cel.errors import EvaluationError
 from openapi.meta import status
+from openapi.meta.field import quote
 
 Object = dict[str, Any]
 Struct = Mapping[str, Any]
@@ -81,14 +82,21 @@ class MutatingAdmissionPolicy(Plugin):
                 continue
             spec = fact(policy, "admission.spec", lambda obj: obj["spec"])
             row = await self._matcher.match(attributes, spec.get("matchConstraints"))
-            if row is None or await self._matcher.match(attributes, binding.get("matchResources")) is None:
+            if row is None:
+                continue
+            unknown, ignores = self._parameters.unknown_kind(spec), spec.get("failurePolicy") == "Ignore"
+            if unknown:
+                failure = _Failure(f"policy {quote(policy.name)} denied request: failed to configure policy: {unknown}")
+                failures += [] if ignores or failure in failures else [failure]
+                continue
+            if await self._matcher.match(attributes, binding.get("matchResources")) is None:
                 continue
             label = f"policy '{policy.name}' with binding '{entry.name}'"
             try:
                 for params in self._parameters.of(spec, binding, attributes):
                     yield _Invocation(label, spec, row, params)
             except ParametersMissing as err:
-                if spec.get("failurePolicy") != "Ignore":
+                if not ignores:
                     failures.append(_Failure(f"{label} denied request: failed to configure binding: {err}"))
 
     async def _invoke_all(

@@ -62,7 +62,14 @@ class ValidatingAdmissionPolicy(Plugin):
                 continue
             spec = fact(policy, "admission.spec", lambda obj: obj["spec"])
             row = await self._matcher.match(attributes, spec.get("matchConstraints"))
-            if row is None or await self._matcher.match(attributes, binding.get("matchResources")) is None:
+            if row is None:
+                continue
+            unknown = self._parameters.unknown_kind(spec)
+            if unknown:
+                why = f"'{policy.name}' denied request: failed to configure policy: {unknown}"
+                refusals += [] if spec.get("failurePolicy") == "Ignore" else [(f"{self.name} {why}", "Invalid")]
+                continue
+            if await self._matcher.match(attributes, binding.get("matchResources")) is None:
                 continue
             view = await view_of(attributes, row, self._versions)
             label = f"ValidatingAdmissionPolicy '{policy.name}' with binding '{entry.name}'"
@@ -100,15 +107,17 @@ class ValidatingAdmissionPolicy(Plugin):
         try:
             for params in self._parameters.of(spec, binding, attributes):
                 run = Evaluation(attributes, namespace, params, has_params=has_params, allows=self._allows)
-                if not run.holds(spec.get("matchConditions") or ()):
+                try:
+                    if not run.holds(spec.get("matchConditions") or ()):
+                        continue
+                    run.define(spec.get("variables") or ())
+                except EvaluationError as err:
+                    found += [] if ignores else [Failure(str(err))]
                     continue
-                run.define(spec.get("variables") or ())
                 found += _failed_validations(run, spec, ignores=ignores)
                 found += _failed_annotations(run, name, spec, attributes, ignores=ignores)
         except ParametersMissing as err:
             found += [] if ignores else [Failure(f"failed to configure binding: {err}", denies=True)]
-        except EvaluationError as err:
-            found += [] if ignores else [Failure(str(err))]
         return found
 
 

@@ -191,6 +191,40 @@ async def test_a_policy_that_may_fail_leaves_the_object(
     assert code == 201 or 'strict decoding error: unknown field "wrong"' in answer.json["message"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "reference", "why"),
+    [
+        ("x.io/v1 Nope", {"name": "a"},
+         " denied request: failed to configure policy: failed to find resource referenced by paramKind: "
+         "'x.io/v1, Kind=Nope'"),
+        ("v1 Node", {"name": "a", "namespace": "ns"},
+         " with binding 'p' denied request: failed to configure binding: paramRef.namespace must not be provided for "
+         "a cluster-scoped `paramKind`"),
+        ("v1 Secret", {"name": "a"},
+         " with binding 'p' denied request: failed to configure binding: no params found for policy binding with "
+         "`Deny` parameterNotFoundAction"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("family", ["validatingadmission", "mutatingadmission"])
+async def test_parameters_that_cannot_be_found_deny(
+    client: Client, family: str, kind: str, reference: dict[str, Any], why: str
+) -> None:
+    rules: dict[str, Any] = {"validations": [{"expression": "true"}]}
+    if family == "mutatingadmission":
+        rules = {"mutations": [LABELLED], "reinvocationPolicy": "Never"}
+    version, name = kind.split()
+    binding = {"paramRef": {**reference, "parameterNotFoundAction": "Deny"}}
+    if family == "validatingadmission":
+        binding["validationActions"] = ["Deny"]
+    await policy(client, family, {**rules, "paramKind": {"apiVersion": version, "kind": name}}, **binding)
+    answer = await client.ask("POST", MAPS, config("a"))
+    label = "ValidatingAdmissionPolicy 'p'"
+    if family == "mutatingadmission":
+        label = "policy 'p'" if "binding" in why else 'policy "p"'
+    assert answer.json["message"].endswith(label + why)
+    assert answer.code == (403 if family == "mutatingadmission" else 422)
+
+
 @pytest.mark.parametrize(("reinvocation", "wanted"), [("Never", "1+"), ("IfNeeded", "1++")])
 async def test_a_policy_that_wishes_it_sees_what_it_changed(client: Client, reinvocation: str, wanted: str) -> None:
     mutations = [merged("Object{data: {'k': object.data['k'] + '+'}}")]
