@@ -6,6 +6,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -124,6 +125,31 @@ def test_logs_and_ends(k: Kubectl, api: Api) -> None:
     ended = api.status("v1/pods", "ill")["containerStatuses"][0]["state"]["terminated"]
     assert (ended["exitCode"], ended["reason"]) == (4, "Error")
     assert k("logs", "well") == "simulated container main started\nended with exit code 0\n"
+
+
+def test_a_critical_pod_finds_room_on_a_full_node(api: Api) -> None:
+    """Where the scheduler was not asked, the node itself sends others away."""
+
+    def pinned(name: str, cpu: str, **spec: Any) -> Object:
+        pod = _pod(name, run_seconds="1000")
+        pod["spec"] |= {"nodeName": "node-7", "terminationGracePeriodSeconds": 1, **spec}
+        pod["spec"]["containers"][0]["resources"] = {"requests": {"cpu": cpu}}
+        return pod
+
+    for name, cpu in (("large", "20"), ("small", "1")):
+        api.create("v1/pods", pinned(name, cpu))
+    eventually(lambda: {api.status("v1/pods", name).get("phase") for name in ("large", "small")} == {"Running"})
+    api.create("v1/pods", pinned("late", "20"))
+    api.create("v1/pods", pinned("critical", "20", priorityClassName="system-node-critical"))
+    eventually(lambda: api.status("v1/pods", "critical").get("phase") == "Running")
+    assert api.status("v1/pods", "late")["reason"] == "OutOfcpu"
+    ended = api.status("v1/pods", "large")
+    why = ("Preempting", "Preempted in order to admit critical pod")
+    assert ended["phase"] == "Failed" and (ended["reason"], ended["message"]) == why
+    [disruption] = [c for c in ended["conditions"] if c["type"] == "DisruptionTarget"]
+    assert (disruption["status"], disruption["reason"]) == ("True", "TerminationByKubelet")
+    assert api.status("v1/pods", "small")["phase"] == "Running"
+    api.await_event("large", *why)
 
 
 def test_claims_are_served_by_the_default_class(api: Api) -> None:

@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from controllers.runtime.informer import Change
 from nodeagent.housekeeping import Housekeeping
 from nodeagent.node.keeper import NodeKeeper
-from nodeagent.pods import resize, spec
-from nodeagent.pods.admit import Rejection, admit
+from nodeagent.pods import preempt, resize, spec
+from nodeagent.pods.admit import Rejection, admit, lacks
 from nodeagent.pods.apply import Tools
 from nodeagent.pods.fleet import Own
 from nodeagent.pods.publish import Publisher
@@ -173,10 +173,11 @@ class NodeAgent:
         work = self._work(uid, worker, is_doubtful=is_doubtful)
         self._tasks[uid] = self._group.create_task(work, name=f"pod {spec.full_name(pod)}")
 
-    def _rejection(self, pod: View) -> Rejection | None:
+    def _rejection(self, pod: View, *, has_room: bool = False) -> Rejection | None:
         parts = self._parts
-        has_apparmor = parts.tools.settings.has_apparmor
-        return admit(pod, self._others(pod), parts.keeper.node, has_apparmor=has_apparmor) or parts.refusal()
+        apparmor = parts.tools.settings.has_apparmor
+        rejection = admit(pod, self._others(pod), parts.keeper.node, has_apparmor=apparmor, has_room=has_room)
+        return rejection or parts.refusal()
 
     def _others(self, pod: View) -> list[View]:
         uid = spec.uid_of(pod)
@@ -189,9 +190,26 @@ class NodeAgent:
         """Reject a pod by what the node is now: the scheduler may have seen labels that have not been seen here."""
         await self._parts.keeper.refresh()
         rejection = self._rejection(worker.pod)
+        if rejection is not None and preempt.is_critical(worker.pod):
+            rejection = self._rejection(worker.pod, has_room=True) or await self._make_room(worker.pod)
         if rejection is not None:
             self._parts.tools.events.pod(worker.pod, "Warning", rejection.reason, rejection.message)
             worker.reject(rejection.reason, rejection.message)
+
+    async def _make_room(self, pod: View) -> Rejection | None:
+        """End the pods that must go for a critical one; why that is in vain."""
+        others = self._others(pod)
+        lacking = {lack.name: lack.amount for lack in lacks(pod, others, self._parts.keeper.node)}
+        try:
+            doomed = preempt.victims(pod, others, lacking)
+        except preempt.NoVictims as problem:
+            return Rejection("UnexpectedAdmissionError", str(problem))
+        for victim in doomed:
+            worker = self._workers[spec.uid_of(victim)]
+            self._parts.tools.events.pod(worker.pod, "Warning", preempt.REASON, preempt.MESSAGE)
+            worker.fail(preempt.REASON, preempt.MESSAGE, disruption=preempt.DISRUPTION)
+            await worker.finished.wait()
+        return None
 
     async def _work(self, uid: str, worker: PodWorker, *, is_doubtful: bool) -> None:
         """A failure of one pod's worker is that pod's alone; it is tried again."""

@@ -5,7 +5,7 @@ Follows: pkg/kubelet/lifecycle/predicate.go, pkg/scheduler/framework/plugins (ge
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from nodeagent.pods import security, spec
@@ -25,6 +25,26 @@ class Rejection:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """A resource of which there is not enough, in thousandths of processors or whole units."""
+
+    name: str
+    requested: int
+    used: int
+    capacity: int
+
+    @property
+    def amount(self) -> int:
+        """How much is missing."""
+        return self.requested - (self.capacity - self.used)
+
+    @property
+    def message(self) -> str:
+        numbers = f"requested: {self.requested}, used: {self.used}, capacity: {self.capacity}"
+        return f"Node didn't have enough resource: {self.name}, {numbers}"
+
+
 def admit(
     pod: View,
     others: Iterable[View],
@@ -32,12 +52,16 @@ def admit(
     allowed_sysctls: tuple[str, ...] = (),
     *,
     has_apparmor: bool = True,
+    has_room: bool = False,
 ) -> Rejection | None:
-    """None when the node takes the pod. `others` are the pods that the node has taken and that have not ended."""
+    """None when the node takes the pod. `others` are the pods that the node has taken and that have not ended.
+
+    With `has_room` what the pod asks for is taken to be there.
+    """
     forbidden = security.forbidden_sysctl(pod, allowed_sysctls)
     if forbidden:
         return Rejection("SysctlForbidden", forbidden)
-    rejection = _unsupported(pod, node) or _no_place(pod, list(others), node)
+    rejection = _unsupported(pod, node) or _no_place(pod, list(others), node, has_room=has_room)
     if rejection is None and not has_apparmor and security.wants_apparmor(pod):
         return Rejection("AppArmor", "Cannot enforce AppArmor: AppArmor is not enabled on the host")
     return rejection
@@ -58,10 +82,9 @@ def _unsupported(pod: View, node: View) -> Rejection | None:
     return None
 
 
-def _no_place(pod: View, others: list[View], node: View) -> Rejection | None:
-    lacking = _lacking(pod, others, node)
-    if lacking is not None:
-        return lacking
+def _no_place(pod: View, others: list[View], node: View, *, has_room: bool) -> Rejection | None:
+    for lack in () if has_room else lacks(pod, others, node):
+        return Rejection(f"OutOf{lack.name}", lack.message)
     if not matches_node(pod, node):
         message = "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
         return Rejection("NodeAffinity", message)
@@ -75,27 +98,24 @@ def _no_place(pod: View, others: list[View], node: View) -> Rejection | None:
     return None
 
 
-def _lacking(pod: View, others: list[View], node: View) -> Rejection | None:
+def lacks(pod: View, others: Sequence[View], node: View) -> Iterator[Lack]:
+    """What the node has not enough of for the pod."""
     allocatable = (node.get("status") or {}).get("allocatable") or {}
-    requests = spec.pod_requests(pod)
     used: dict[str, int] = {}
     for other in others:
         for name, amount in spec.pod_requests(other).items():
             used[name] = used.get(name, 0) + amount
     count = Quantity.parse(allocatable.get("pods", "110")).value
     if len(others) + 1 > count:
-        message = f"Node didn't have enough resource: pods, requested: 1, used: {len(others)}, capacity: {count}"
-        return Rejection("OutOfpods", message)
-    for name, amount in sorted(requests.items(), key=_place):
+        yield Lack("pods", 1, len(others), count)
+    for name, amount in sorted(spec.pod_requests(pod).items(), key=_place):
         if _is_extended(name) and name not in allocatable:
             continue  # Somebody else than the scheduler has bound it, who knows what that is.
         capacity = Quantity.parse(allocatable.get(name, "0")).milli
         taken = used.get(name, 0)
         if amount and amount + taken > capacity:
             scale = 1 if name == "cpu" else 1000
-            numbers = f"requested: {amount // scale}, used: {taken // scale}, capacity: {capacity // scale}"
-            return Rejection(f"OutOf{name}", f"Node didn't have enough resource: {name}, {numbers}")
-    return None
+            yield Lack(name, amount // scale, taken // scale, capacity // scale)
 
 
 def _place(item: tuple[str, int]) -> tuple[int, str]:
