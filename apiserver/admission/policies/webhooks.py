@@ -268,6 +268,8 @@ class ValidatingWebhooks(_Webhooks):
     async def validate(self, attributes: Attributes) -> None:
         views = [(hook, await self.view(hook, attributes)) for _, hook in self.hooks(attributes)]
         asked = [self.ask(hook, view) for hook, view in views if view is not None]
+        if not asked:
+            return  # gathering nothing would still take a turn of the loop
         for answer in await asyncio.gather(*asked, return_exceptions=True):
             if isinstance(answer, BaseException):
                 raise answer

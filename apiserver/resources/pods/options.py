@@ -68,18 +68,22 @@ def options_for(old_spec: Spec | None, old_meta: Mapping[str, Any] | None, *, is
     return options
 
 
+_CONTAINERS = ("initContainers", "containers", "ephemeralContainers")
+
+
 def all_containers(spec: Spec) -> Iterator[Mapping[str, Any]]:
     """Init, regular and ephemeral containers, in this order."""
-    yield from spec.get("initContainers") or ()
-    yield from spec.get("containers") or ()
-    yield from spec.get("ephemeralContainers") or ()
+    for field in _CONTAINERS:
+        if field in spec:
+            yield from spec[field] or ()
 
 
 def containers_with_paths(spec: Spec, path: str) -> Iterator[tuple[Mapping[str, Any], str]]:
     """As `all_containers`, each with where it stands below `path`."""
-    for field in ("initContainers", "containers", "ephemeralContainers"):
-        for index, container in enumerate(spec.get(field) or ()):
-            yield container, f"{path}.{field}[{index}]"
+    for field in _CONTAINERS:
+        if field in spec:
+            for index, container in enumerate(spec[field] or ()):
+                yield container, f"{path}.{field}[{index}]"
 
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"

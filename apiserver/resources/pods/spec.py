@@ -94,7 +94,7 @@ def _check_pod_spec(spec: Object, meta: Object | None, path: str, options: Optio
     _check_placement(spec, path, options, errors)
     _check_identity(spec, path, errors)
     _check_classes(spec, path, options, errors)
-    if any("env" in container for container in all_containers(spec)):
+    if any("valueFrom" in variable for c in all_containers(spec) for variable in c.get("env") or ()):
         check_environment_files(spec, path, errors)
 
 
