@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -31,8 +32,7 @@ class PathInfo:
     watch_prefix: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RequestInfo:
+class RequestInfo(NamedTuple):
     """One request. `verb` is Kubernetes' (`list`, `watch`, `deletecollection` too) or the lower-case method.
 
     `query` is parsed, `query_string` as it was sent.

@@ -29,9 +29,9 @@ class User:
     extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class WriteContext:
-    """What a strategy may know of the request. `now` is UTC."""
+    """What a strategy may know of the request, to read only. `now` is UTC."""
 
     user: User
     now: datetime

@@ -57,14 +57,15 @@ _NO_NAMES: set[str] = set()
 _MOST_SOUND = 4096
 _sound: dict[tuple[bool, bytes], None] = {}
 """Digests of specs in which nothing was wrong, of pods and of templates: the same one comes with every update of its
-object and in all the objects that are made of it. The oldest go first."""
+object, and in all that is made of it. The oldest go first. New pods are not looked up: each names a token's volume of
+its own."""
 
 
 def check_pod_spec(spec: Object, meta: Object | None, path: str, options: Options, errors: Errors) -> None:
     """Report all that is wrong, in the API's order. `meta` is the pod's own, None inside a template."""
     key = None
-    if "resourceClaims" not in spec and not any("ephemeral" in volume for volume in spec.get("volumes") or ()):
-        # What is right does not depend on `meta` then; and `options` never ask for more than without them.
+    if options is not FOR_POD and not _depends_on_metadata(spec):
+        # `options` never ask for more than without them.
         key = (options.is_pod, sha256(orjson.dumps(spec)).digest())
         if key in _sound:
             return
@@ -74,6 +75,11 @@ def check_pod_spec(spec: Object, meta: Object | None, path: str, options: Option
         if len(_sound) >= _MOST_SOUND:
             del _sound[next(iter(_sound))]
         _sound[key] = None
+
+
+def _depends_on_metadata(spec: Object) -> bool:
+    """Whether the metadata of its pod has a say in what is right."""
+    return "resourceClaims" in spec or any("ephemeral" in volume for volume in spec.get("volumes") or ())
 
 
 def _check_pod_spec(spec: Object, meta: Object | None, path: str, options: Options, errors: Errors) -> None:
