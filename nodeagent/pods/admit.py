@@ -91,9 +91,8 @@ def _no_place(pod: View, others: list[View], node: View, *, has_room: bool) -> R
     if _port_conflict(pod, others):
         message = "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
         return Rejection("NodePorts", message)
-    taint = _untolerated(pod, node)
-    if taint is not None:
-        message = f"Predicate TaintToleration failed: node(s) had untolerated taint {{{taint}}}"
+    if not spec.is_static(pod) and _is_kept_away(pod, node):
+        message = "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate"
         return Rejection("TaintToleration", message)
     return None
 
@@ -176,16 +175,11 @@ def _overlap(one: tuple[str, str, int], other: tuple[str, str, int]) -> bool:
     return same_ip and one[1:] == other[1:]
 
 
-def _untolerated(pod: View, node: View) -> str | None:
-    """The first NoExecute taint that a pod from the API does not tolerate."""
-    if spec.is_static(pod):
-        return None
-    for taint in node["spec"].get("taints") or ():
-        if taint["effect"] != "NoExecute":
-            continue
-        if not any(_tolerates(item, taint) for item in pod["spec"].get("tolerations") or ()):
-            return f"{taint['key']}: {taint.get('value', '')}"
-    return None
+def _is_kept_away(pod: View, node: View) -> bool:
+    """Whether the node has a NoExecute taint that the pod does not tolerate."""
+    tolerations = pod["spec"].get("tolerations") or ()
+    taints = [taint for taint in node["spec"].get("taints") or () if taint["effect"] == "NoExecute"]
+    return any(not any(_tolerates(item, taint) for item in tolerations) for taint in taints)
 
 
 def _tolerates(toleration: View, taint: View) -> bool:

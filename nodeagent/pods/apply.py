@@ -21,7 +21,7 @@ from nodeagent.pods import config, environment, restart, security, spec
 from nodeagent.pods.environment import ConfigProblem, NodeFacts, Sources
 from nodeagent.pods.images import ImageProblem, Images, missing_secrets
 from nodeagent.pods.plan import Kill, Plan, hash_of
-from nodeagent.pods.probing import HookFailed, Target, run_hook
+from nodeagent.pods.probing import HTTP_FALLBACK, HookFailed, Target, run_hook
 from nodeagent.pods.restart import Backoff
 from nodeagent.pods.spec import View
 from nodeagent.pods.state import PodState
@@ -335,7 +335,9 @@ class Applier:
             return
         tools = self._tools
         try:
-            await run_hook(tools.runtime, hook, Target(container_id, container, _first(place.ips)))
+            note = await run_hook(tools.runtime, hook, Target(container_id, container, _first(place.ips)))
+            if note:
+                tools.events.pod(pod, "Warning", HTTP_FALLBACK, note)
         except HookFailed as failure:
             text = failure.told_of(container["name"], spec.full_name(pod))
             tools.events.container(pod, container, "Warning", "FailedPostStartHook", "PostStartHook failed")

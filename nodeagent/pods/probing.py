@@ -25,6 +25,7 @@ OUTPUT_LIMIT_BYTES = 10 * 1024
 REDIRECT_LIMIT = 10
 _REDIRECTS = (301, 302, 303, 307, 308)
 _PROBE_AGENT, _HOOK_AGENT = "kube-probe/1.36", "kube-lifecycle/1.36"
+_HTTP_FOR_HTTPS = "http: server gave HTTP response to HTTPS client"
 _NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST")
 _HEALTH_METHOD = "/grpc.health.v1.Health/Check"
 _SERVING = {0: "UNKNOWN", 1: "SERVING", 2: "NOT_SERVING", 3: "SERVICE_UNKNOWN"}
@@ -241,7 +242,7 @@ def _http_text(error: Exception, address: str) -> str:
         return "net/http: HTTP/1.x transport connection broken: malformed HTTP response"
     cause = getattr(error, "os_error", None)
     if isinstance(cause, ssl.SSLError):
-        return "http: server gave HTTP response to HTTPS client" if cause.reason in _NOT_TLS else str(cause)
+        return _HTTP_FOR_HTTPS if cause.reason in _NOT_TLS else str(cause)
     return _dial_text(error, address)
 
 
@@ -262,8 +263,15 @@ class HookFailed(Exception):
         return f'{self.hook} for Container "{container}" in Pod "{pod}" failed - error: {self}'
 
 
-async def run_hook(runtime: Runtime, handler: View, target: Target) -> None:
-    """Run a postStart or preStop hook to its end; of HTTP any answer will do. Raises HookFailed."""
+HTTP_FALLBACK = "LifecycleHTTPFallback"
+"""The reason of the event that tells what `run_hook` returns."""
+
+
+async def run_hook(runtime: Runtime, handler: View, target: Target) -> str:
+    """Run a postStart or preStop hook to its end; of HTTP any answer will do. Raises HookFailed.
+
+    What is to be told of one that has succeeded; '' for nothing.
+    """
     if "exec" in handler:
         await _run_command(runtime, handler["exec"].get("command") or (), target)
     elif "sleep" in handler:
@@ -271,10 +279,21 @@ async def run_hook(runtime: Runtime, handler: View, target: Target) -> None:
     elif "httpGet" not in handler:
         raise HookFailed("", f"invalid handler: {_as_go_prints(handler)}")
     elif not isinstance(runtime, SimulatesProbes):
-        settings: Mapping[str, object] = handler["httpGet"]
-        outcome = await http_get(settings, target, 30, _HOOK_AGENT)
-        if outcome.verdict is not Verdict.SUCCESS and not outcome.has_answer:
-            raise HookFailed(f"HTTP lifecycle hook ({settings.get('path') or ''})", outcome.output)
+        return await _ask(handler["httpGet"], target)
+    return ""
+
+
+async def _ask(settings: View, target: Target) -> str:
+    """A hook for HTTPS is content with a server that has only HTTP."""
+    outcome = await http_get(settings, target, 30, _HOOK_AGENT)
+    if outcome.has_answer:
+        return ""
+    if outcome.output.endswith(_HTTP_FOR_HTTPS):
+        plain = await http_get({**settings, "scheme": "HTTP"}, target, 30, _HOOK_AGENT)
+        if plain.has_answer:
+            host = _address(url_of(settings, target))
+            return f"request to HTTPS lifecycle hook {host} got HTTP response, retry with HTTP succeeded"
+    raise HookFailed(f"HTTP lifecycle hook ({settings.get('path') or ''})", outcome.output)
 
 
 def _as_go_prints(handler: View) -> str:

@@ -12,7 +12,7 @@ import orjson
 
 from nodeagent.pods import spec
 from nodeagent.pods.plan import Kill
-from nodeagent.pods.probing import HookFailed, Target, run_hook
+from nodeagent.pods.probing import HTTP_FALLBACK, HookFailed, Target, run_hook
 from nodeagent.pods.spec import View
 from nodeagent.pods.state import PodState
 from nodeagent.pods.tell import PodEvents
@@ -69,7 +69,9 @@ class Stopper:
     ) -> None:
         try:
             async with asyncio.timeout(grace_s):
-                await run_hook(self._runtime, hook, Target(running.id, container, ip))
+                note = await run_hook(self._runtime, hook, Target(running.id, container, ip))
+            if note:
+                self._events.pod(pod, "Warning", HTTP_FALLBACK, note)
         except TimeoutError:
             return
         except HookFailed:

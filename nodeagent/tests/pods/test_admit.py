@@ -74,3 +74,11 @@ def test_a_port_of_the_node_is_given_once() -> None:
     assert getattr(admit(with_port(80), [with_port(80, "127.0.0.1")], NODE), "reason", "") == "NodePorts"
     assert admit(with_port(80, "127.0.0.1"), [with_port(80, "127.0.0.2")], NODE) is None
     assert admit(with_port(81), [with_port(80)], NODE) is None
+
+
+def test_a_node_that_evicts_takes_only_who_tolerates_it() -> None:
+    tainted = {**NODE, "spec": {"taints": [{"key": "k", "effect": "NoExecute"}, {"key": "s", "effect": "NoSchedule"}]}}
+    rejection = admit(asking("1"), [], tainted)
+    assert rejection is not None
+    assert rejection.message == "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate"
+    assert admit(asking("1", tolerations=[{"key": "k", "operator": "Exists"}]), [], tainted) is None

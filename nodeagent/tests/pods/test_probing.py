@@ -125,7 +125,11 @@ async def test_what_failed_in_a_hook_is_told(command: list[str], text: str) -> N
 async def test_a_hook_wants_an_answer_whichever_it_is() -> None:
     runtime: Any = None
     async with TestServer(web.Application(), host="127.0.0.1") as server:
-        await run_hook(runtime, {"httpGet": {"port": server.port, "path": "/none"}}, TARGET)
+        plain = {"port": server.port, "path": "/none"}
+        assert await run_hook(runtime, {"httpGet": plain}, TARGET) == ""
+        note = await run_hook(runtime, {"httpGet": {**plain, "scheme": "HTTPS"}}, TARGET)
+        where = f"127.0.0.1:{server.port}"
+        assert note == f"request to HTTPS lifecycle hook {where} got HTTP response, retry with HTTP succeeded"
     with pytest.raises(HookFailed, match="connection refused") as failure:
         await run_hook(runtime, {"httpGet": {"port": 1, "path": "/none"}}, TARGET)
     assert failure.value.hook == "HTTP lifecycle hook (/none)"
