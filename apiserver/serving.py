@@ -9,6 +9,7 @@ import asyncio
 import logging
 import socket
 import ssl
+from collections import deque
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -42,6 +43,7 @@ class Protocol(HttpToolsProtocol):
         super().connection_made(transport)
         tls = transport.get_extra_info("ssl_object")
         peer = tls.getpeercert(binary_form=True) if tls is not None else None
+        self._waiting: deque[HttpExchange] = deque()
         self.app_state = {**self.app_state, "peer": peer, "connection": self}
         self._head_timer = self.loop.call_later(HEADER_TIMEOUT_S, transport.close)
 
@@ -72,27 +74,32 @@ class Protocol(HttpToolsProtocol):
         scope["path"] = unquote(path) if "%" in path else path
         scope["query_string"] = url.query or b""
         previous = self.cycle
-        exchange: Any = HttpExchange(
+        exchange = HttpExchange(
             self,
             scope,
             default_headers=self.server_state.default_headers,
             keep_alive=version != "1.0" and parser.should_keep_alive(),
             is_continue_awaited=self.expect_100_continue,
         )
-        self.cycle = exchange
+        self.cycle = exchange  # type: ignore[assignment]
         if previous is None or previous.response_complete:
-            self._start_asgi_task(exchange, self.app)
+            self._begin(exchange)
         else:
             self.flow.pause_reading()
-            self.pipeline.appendleft((exchange, self.app))
+            self._waiting.append(exchange)
+
+    def _begin(self, exchange: HttpExchange) -> None:
+        task = self.loop.create_task(exchange.run_asgi(self.app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
     def on_response_complete(self) -> None:
         """Go on with the next request that is there, or else wait for one."""
         if self.transport.is_closing():
             return
         self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+        if self._waiting:
+            self._begin(self._waiting.popleft())
             return
         self._idle_since = self.loop.time()
         if self._idle_timer is None:
