@@ -15,7 +15,7 @@ from apiserver.outbound import CHUNK_BYTES, HEAD_TIMEOUT_S, Response, Target, Un
 from apiserver.registry.context import Receive
 from apiserver.request import RequestInfo
 from apiserver.response import Send
-from apiserver.websockets import STREAM_PROTOCOLS, BadHandshake, close_messages, open_messages, wants_websocket
+from apiserver.websockets import BadHandshake, close_messages, open_stream, refuse, wants_websocket
 from openapi.meta import status
 
 REFUSAL_LIMIT_BYTES = 50_000
@@ -159,10 +159,9 @@ async def _relay(context: Exchange, response: Response, reader: asyncio.StreamRe
 async def _relay_messages(context: Exchange, response: Response, reader: asyncio.StreamReader) -> None:
     """Send the content of an ordinary answer as messages, an empty one first; ends early when the client goes away."""
     try:
-        messages = open_messages(context, STREAM_PROTOCOLS)
+        messages = open_stream(context)
     except BadHandshake as err:
-        await context.send({"type": "http.response.start", "status": err.code, "headers": []})
-        await context.send({"type": "http.response.body", "body": b""})
+        await refuse(context, err)
         return
     try:
         await messages.send(b"")

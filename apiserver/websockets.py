@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from collections.abc import Mapping
+from enum import Enum
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
@@ -20,8 +20,19 @@ _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 _RECEIVED_LIMIT_BYTES = 1 << 16
 _NORMAL_END = (1000).to_bytes(2, "big")
 
-STREAM_PROTOCOLS = {"": True, "binary.k8s.io": True, "base64.binary.k8s.io": False}
-"""What a stream of bytes is sent in: binary messages, or (False) base64 in text."""
+_BEARER = "base64url.bearer.authorization.k8s.io."
+"""A protocol that is none: browsers can send a token in no other way."""
+
+
+class Mode(Enum):
+    """How data becomes a message."""
+
+    BINARY = "binary"
+    BASE64 = "base64"
+    TEXT = "text"
+
+
+_STREAMS = {"": Mode.BINARY, "binary.k8s.io": Mode.BINARY, "base64.binary.k8s.io": Mode.BASE64}
 
 
 class BadHandshake(Exception):
@@ -40,9 +51,9 @@ def wants_websocket(context: Exchange) -> bool:
 class Messages(asyncio.Protocol):
     """The server's side of a WebSocket. `done` is set once the client is gone, or has too much to say."""
 
-    def __init__(self, *, is_binary: bool) -> None:
+    def __init__(self, mode: Mode) -> None:
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._is_binary = is_binary
+        self._mode = mode
         self._buffer = bytearray()
         self._transport: asyncio.Transport | None = None
         self._can_write = asyncio.Event()
@@ -51,10 +62,8 @@ class Messages(asyncio.Protocol):
     async def send(self, data: bytes) -> None:
         """Send one message, once the client has taken most of those before."""
         await self._can_write.wait()
-        if self._is_binary:
-            self._write(_BINARY, data)
-        else:
-            self._write(_TEXT, base64.b64encode(data))
+        content = base64.b64encode(data) if self._mode is Mode.BASE64 else data
+        self._write(_BINARY if self._mode is Mode.BINARY else _TEXT, content)
 
     def end(self) -> None:
         """Say goodbye and close."""
@@ -100,28 +109,59 @@ class Messages(asyncio.Protocol):
             self.done.set_result(None)
 
 
-def open_messages(context: Exchange, protocols: Mapping[str, bool]) -> Messages:
-    """Take the client's connection over and shake hands; `protocols` tells which are known, and what is binary.
-
-    Whoever opens must `close_messages`. Raises BadHandshake before anything is taken.
-    """
-    headers = context.headers
-    key = headers.get(b"sec-websocket-key", b"")
-    if not key or headers.get(b"sec-websocket-version") != b"13":
-        raise BadHandshake(400)
-    offered = [name.strip() for name in headers.get(b"sec-websocket-protocol", b"").decode("latin-1").split(",")]
-    chosen = next((name for name in offered if name in protocols), None)
+def open_stream(context: Exchange) -> Messages:
+    """Shake hands for a stream of bytes. Whoever opens must `close_messages`. Raises BadHandshake."""
+    chosen = next((name for name in _offered(context) or [""] if name in _STREAMS), None)
     if chosen is None:
+        _check(context)
         raise BadHandshake(403)
-    accept = base64.b64encode(hashlib.sha1(key + _GUID).digest())
+    return _open(context, chosen, _STREAMS[chosen])
+
+
+def open_events(context: Exchange, *, is_text: bool) -> Messages:
+    """Shake hands for events, each a message; the client must say whence it comes, as browsers do.
+
+    Whoever opens must `close_messages`. Raises BadHandshake.
+    """
+    _check(context)
+    if not context.headers.get(b"origin"):
+        raise BadHandshake(403)
+    offered = _offered(context)
+    if len(offered) > 1:
+        raise BadHandshake(400)
+    return _open(context, offered[0] if offered else "", Mode.TEXT if is_text else Mode.BINARY)
+
+
+def _offered(context: Exchange) -> list[str]:
+    text = context.headers.get(b"sec-websocket-protocol", b"").decode("latin-1")
+    names = [name.strip() for name in text.split(",")]
+    return [name for name in names if name and not name.startswith(_BEARER)]
+
+
+def _check(context: Exchange) -> None:
+    headers = context.headers
+    if not headers.get(b"sec-websocket-key") or headers.get(b"sec-websocket-version") != b"13":
+        raise BadHandshake(400)
+
+
+def _open(context: Exchange, protocol: str, mode: Mode) -> Messages:
+    """Take the client's connection over and answer its handshake. Raises BadHandshake before anything is taken."""
+    _check(context)
+    accept = base64.b64encode(hashlib.sha1(context.headers[b"sec-websocket-key"] + _GUID).digest())
     lines = [b"HTTP/1.1 101 Switching Protocols", b"Upgrade: websocket", b"Connection: Upgrade"]
     lines.append(b"Sec-WebSocket-Accept: " + accept)
-    if chosen:
-        lines.append(b"Sec-WebSocket-Protocol: " + chosen.encode())
-    messages = Messages(is_binary=protocols[chosen])
+    if protocol:
+        lines.append(b"Sec-WebSocket-Protocol: " + protocol.encode("latin-1"))
+    messages = Messages(mode)
     connection: Connection = context.connection
     connection.take_over(messages).write(b"\r\n".join((*lines, b"", b"")))
     return messages
+
+
+async def refuse(context: Exchange, failure: BadHandshake) -> None:
+    """Answer a handshake that has failed."""
+    await context.send({"type": "http.response.start", "status": failure.code, "headers": []})
+    await context.send({"type": "http.response.body", "body": b""})
 
 
 def close_messages(context: Exchange, messages: Messages) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from sys import intern
 from typing import Any
 
@@ -24,6 +24,7 @@ from apiserver.storage.backend import Compacted
 from apiserver.storage.entry import Entry
 from apiserver.storage.store import Store
 from apiserver.storage.watcher import WatchEnded, Watcher
+from apiserver.websockets import BadHandshake, Messages, close_messages, open_events, refuse, wants_websocket
 from openapi.meta import status
 from openapi.schema.protobuf import encode_event
 
@@ -37,6 +38,7 @@ BOOKMARK_EVERY_S = 60.0
 BOOKMARK_BEFORE_END_S = 2.0
 INITIAL_END = "k8s.io/initial-events-end"
 QUEUE_LIMIT = 4096
+_LENGTH_BYTES = 4
 STORED_FORM = "stored"
 INITIAL_BATCH = 200
 """Initial events are sent so many at a time, so that others get the loop in between."""
@@ -57,7 +59,7 @@ class Watches:
             options.name = options.name or context.info.at.name
         if context.negotiated.form == "Table":
             include_object(context.info)
-        stream = _Stream(context, options, self._frame(context))
+        stream = (_Socket if wants_websocket(context) else _Stream)(context, self._frame(context))
         stream.is_unshowable = context.negotiated.form == "PartialObjectMetadataList"
         if context.endpoint.conversion is not None:
             stream.convert = _converter(context)
@@ -66,6 +68,7 @@ class Watches:
             await self._run(context, options, stream)
         finally:
             self.open -= 1
+            stream.close()
         return 200
 
     async def _run(self, context: Context, options: ListOptions, stream: _Stream) -> None:
@@ -83,10 +86,12 @@ class Watches:
             entries = list(listed.entries) if initial else []
         assert after is not None
         watcher = self._watcher(context, options, after, _stored_frame if stream.convert else stream.frame)
-        gone = asyncio.ensure_future(_until_gone(context))
-        gone.add_done_callback(lambda _: watcher.close())
+        gone: asyncio.Future[None] | None = None
         try:
-            await stream.start()
+            if not await stream.start():
+                return
+            gone = asyncio.ensure_future(stream.until_gone())
+            gone.add_done_callback(lambda _: watcher.close())
             if stream.is_unshowable and entries:
                 await stream.end()
                 return
@@ -105,7 +110,8 @@ class Watches:
                 await stream.error(status.expired(f"too old resource version: {after} ({err.cause.oldest})"))
                 return
         finally:
-            gone.cancel()
+            if gone is not None:
+                gone.cancel()
             watcher.close()
         await stream.end()
 
@@ -223,12 +229,6 @@ def _converter(context: Context) -> Convert:
     return convert
 
 
-async def _until_gone(context: Context) -> None:
-    """Returns when the client has closed the connection."""
-    while (await context.receive())["type"] != "http.disconnect":
-        continue
-
-
 _last_chunk: tuple[bytes, bytes] = (b"", b"")
 """A frame, and what it is as a chunk of HTTP: all watchers of an event get it one after the other."""
 
@@ -242,7 +242,7 @@ def _next_mark(end: float) -> float:
 class _Stream:
     """The answer of one watch."""
 
-    def __init__(self, context: Context, options: ListOptions, frame: Frame) -> None:
+    def __init__(self, context: Context, frame: Frame) -> None:
         self._context = context
         self._send = context.send
         self._needs_columns = context.negotiated.form == "Table"
@@ -252,10 +252,19 @@ class _Stream:
         self.is_unshowable = False
         """Set where no object has the form that is asked for: the stream ends at its first event."""
 
-    async def start(self) -> None:
+    async def start(self) -> bool:
+        """False where the answer is another one, which is sent already."""
         media = PROTOBUF + ";stream=watch" if self._context.negotiated.media == PROTOBUF else JSON
         await self._send(head(Reply(200, (), media, warnings=self._context.warnings), length=None))
         await self._send({"type": "http.response.body", "body": b"", "more_body": True})
+        return True
+
+    async def until_gone(self) -> None:
+        while (await self._context.receive())["type"] != "http.disconnect":
+            continue
+
+    def close(self) -> None:
+        """What is left to do however the watch has ended."""
 
     async def send(self, frames: list[bytes]) -> None:
         if self._needs_columns:
@@ -328,6 +337,44 @@ class _Stream:
 
     async def end(self) -> None:
         await self._send({"type": "http.response.body", "body": b""})
+
+
+class _Socket(_Stream):
+    """The answer of a watch over a WebSocket: each event is a message."""
+
+    _messages: Messages | None = None
+    _is_binary = False
+
+    async def start(self) -> bool:
+        self._is_binary = self._context.negotiated.media == PROTOBUF
+        try:
+            self._messages = open_events(self._context, is_text=not self._is_binary)
+        except BadHandshake as err:
+            await refuse(self._context, err)
+            return False
+        self._send = self._say
+        return True
+
+    async def until_gone(self) -> None:
+        assert self._messages is not None
+        await asyncio.wait((self._messages.done,))
+
+    def close(self) -> None:
+        if self._messages is not None:
+            close_messages(self._context, self._messages)
+
+    async def send(self, frames: list[bytes]) -> None:
+        for frame in frames:
+            await super().send([frame])
+
+    def sink(self) -> None:
+        return None
+
+    async def _say(self, message: Mapping[str, Any]) -> None:
+        data = message["body"]
+        if data and self._messages is not None:
+            # In protobuf the length goes before each event, which a message has of its own.
+            await self._messages.send(data[_LENGTH_BYTES:] if self._is_binary else data)
 
 
 def bookmark_object(endpoint: Endpoint, revision: int, *, initial_end: bool) -> Object:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from apiserver.websockets import STREAM_PROTOCOLS, BadHandshake, Messages, close_messages, open_messages
+from apiserver.websockets import BadHandshake, Messages, close_messages, open_events, open_stream
 
 KEY = (b"sec-websocket-key", b"dGhlIHNhbXBsZSBub25jZQ==")
 VERSION = (b"sec-websocket-version", b"13")
@@ -38,7 +38,7 @@ class Wire:
 def opened(*headers: tuple[bytes, bytes]) -> tuple[Any, Wire, Messages]:
     wire = Wire()
     context: Any = SimpleNamespace(headers=dict((*headers, KEY, VERSION)), connection=wire)
-    return context, wire, open_messages(context, STREAM_PROTOCOLS)
+    return context, wire, open_stream(context)
 
 
 @pytest.mark.parametrize(
@@ -85,5 +85,31 @@ async def test_a_client_that_has_too_much_to_say_is_let_go() -> None:
 async def test_handshakes_that_fail(headers: Any, code: int) -> None:
     context: Any = SimpleNamespace(headers=dict(headers), connection=None)
     with pytest.raises(BadHandshake) as failed:
-        open_messages(context, STREAM_PROTOCOLS)
+        open_stream(context)
     assert failed.value.code == code
+
+
+ORIGIN = (b"origin", b"https://here")
+
+
+@pytest.mark.parametrize(
+    ("headers", "code", "message"),
+    [
+        ((ORIGIN,), 101, b"\x81\x02hi"),
+        ((ORIGIN, (b"sec-websocket-protocol", b"base64url.bearer.authorization.k8s.io.dA, a")), 101, b"\x81\x02hi"),
+        ((ORIGIN, (b"sec-websocket-protocol", b"a, b")), 400, b""),
+        ((), 403, b""),
+    ],
+)
+async def test_events_are_sent_as_text_to_who_says_whence_it_comes(headers: Any, code: int, message: bytes) -> None:
+    wire = Wire()
+    context: Any = SimpleNamespace(headers=dict((*headers, KEY, VERSION)), connection=wire)
+    try:
+        messages = open_events(context, is_text=True)
+    except BadHandshake as failure:
+        assert failure.code == code
+        return
+    assert code == 101 and (b"Sec-WebSocket-Protocol: a\r\n" in wire.written) is (len(headers) > 1)
+    wire.written = b""
+    await messages.send(b"hi")
+    assert wire.written == message
