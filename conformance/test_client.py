@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import queue
 import subprocess
 import sys
@@ -12,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import websocket
 import yaml
 from kubernetes import aio, client, config, dynamic, informer, utils, watch
 from kubernetes.client.exceptions import ApiException
 
 from conformance.test_kubectl_objects import deployment, pod
+from conformance.wire import Wire
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +102,20 @@ def test_a_watch_tells_every_change_in_order(core: client.CoreV1Api, namespace: 
     created = [("ADDED", f"seen-{number}") for number in range(5)]
     assert events[:6] == [*created, ("MODIFIED", "seen-0")]
     assert sorted(events[6:]) == [("DELETED", f"seen-{number}") for number in range(5)]
+
+
+def test_a_watch_may_come_over_a_websocket(core: client.CoreV1Api, kubeconfig: Path, namespace: str) -> None:
+    wire = Wire.of(kubeconfig)
+    url = f"wss://{wire.host}:{wire.port}/api/v1/namespaces/{namespace}/configmaps?watch=1&fieldSelector=metadata.name%3Dw"
+    socket = websocket.create_connection(url, sslopt={"context": wire.tls}, timeout=30)
+    core.create_namespaced_config_map(namespace, config_map("w"))
+    core.delete_namespaced_config_map("w", namespace)
+    events = [json.loads(socket.recv()) for _ in range(2)]
+    assert [(event["type"], event["object"]["kind"]) for event in events] == [
+        ("ADDED", "ConfigMap"),
+        ("DELETED", "ConfigMap"),
+    ]
+    socket.close()
 
 
 def test_an_informer_follows_the_cluster(core: client.CoreV1Api, namespace: str) -> None:
