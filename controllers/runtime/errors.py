@@ -97,6 +97,8 @@ _BY_CODE: Mapping[int, type[ApiError]] = {
     429: TooManyRequests,
     504: ServerTimeout,
 }
+PATIENCE_S = 1
+"""What flow control asks for when it is busy; it does so in a header, and its body is no Status."""
 
 
 def from_status(status: Mapping[str, Any]) -> ApiError:
@@ -114,4 +116,6 @@ def from_answer(code: int, body: bytes) -> ApiError:
         status = None
     if not isinstance(status, dict) or status.get("kind") != "Status":
         status = {"message": body[:512].decode(errors="replace").strip() or f"HTTP {code}"}
+        if code == 429:
+            status["details"] = {"retryAfterSeconds": PATIENCE_S}
     return from_status({**status, "code": code})

@@ -29,3 +29,9 @@ def test_causes_and_patience_are_read_from_the_details() -> None:
     error = errors.from_answer(403, body)
     assert error.has_cause("NamespaceTerminating")
     assert error.retry_after_s == 3
+
+
+def test_a_busy_server_asks_for_patience_in_plain_text() -> None:
+    error = errors.from_answer(429, b"Too many requests, please try again later.\n")
+    assert isinstance(error, errors.TooManyRequests)
+    assert error.retry_after_s == 1
