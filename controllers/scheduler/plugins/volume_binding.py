@@ -5,7 +5,6 @@ Follows: pkg/scheduler/framework/plugins/volumebinding/{volume_binding,binder}.g
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -59,10 +58,6 @@ NO_VOLUME = "node(s) didn't find available persistent volumes to bind"
 NO_SPACE = "node(s) did not have enough free storage"
 UNBOUND = "pod has unbound immediate PersistentVolumeClaims"
 DEFAULT_TIMEOUT_S = 600
-SETTLE_S = 0.05
-"""How long after the decision a claim is told its node. Whoever makes a pod and looks at its claim at once then sees it
-as it was, and not what stands there between our write and that of the volume controller, which answers it.
-"""
 
 
 @dataclass(slots=True)
@@ -220,27 +215,24 @@ class VolumeBinding(PreFilter, Filter, Reserve, PreBind):
         if not self.will_act(cycle):
             return
         plan: _Plan = cycle.state[self.name]
-        if plan.provisions:
-            await asyncio.sleep(SETTLE_S)
-            if problem := _pod_problem(cycle):
-                raise SchedulingError(f"binding volumes: {problem}")
         for collection, objects in (("volumes", plan.bindings), ("claims", plan.provisions)):
             for obj in objects:
                 if await binder.update(collection, obj) is None:
                     raise SchedulingError(f"{collection}: {obj['metadata']['name']} has been modified")
         names = [(claim["metadata"]["namespace"], claim["metadata"]["name"]) for claim in plan.waiting]
         provisioned = {(claim["metadata"]["namespace"], claim["metadata"]["name"]) for claim in plan.provisions}
-        problems: list[str] = []
+        problem: list[str] = []
 
         def settled() -> bool:
-            found = (_pod_problem(cycle), *(self._failed(name, name in provisioned, node) for name in names))
-            problems[:] = filter(None, found)
-            return bool(problems) or all(self._is_done(name) for name in names)
+            problem[:] = [text for name in names if (text := self._failed(name, name in provisioned, node))]
+            if cycle.pod.uid not in cycle.snapshot.pods:
+                problem[:] = [f'pod does not exist any more: pod "{cycle.pod.name}" not found']
+            return bool(problem) or all(self._is_done(name) for name in names)
 
         if not await binder.until(settled, self._timeout_s):
             raise SchedulingError("binding volumes: context deadline exceeded")
-        if problems:
-            raise SchedulingError(f"binding volumes: {problems[0]}")
+        if problem:
+            raise SchedulingError(f"binding volumes: {problem[0]}")
 
     def _is_done(self, name: tuple[str, str]) -> bool:
         claim = self.world.claims.stored(*name)
@@ -286,13 +278,6 @@ class VolumeBinding(PreFilter, Filter, Reserve, PreBind):
         looked, looks = (bool((d.get("spec") or {}).get("storageCapacity")) for d in (event.old, event.new))
         name = event.new["metadata"]["name"]
         return looked and not looks and any((v.get("csi") or {}).get("driver") == name for v in pod.template.volumes)
-
-
-def _pod_problem(cycle: Cycle) -> str:
-    """Why nothing is to be done for the pod any more; '' if there is."""
-    if cycle.pod.uid in cycle.snapshot.pods:
-        return ""
-    return f'pod does not exist any more: pod "{cycle.pod.name}" not found'
 
 
 def _limit_bytes(capacity: View) -> int | None:

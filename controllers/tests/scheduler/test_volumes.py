@@ -172,19 +172,6 @@ async def test_nobody_waits_for_the_volume_of_a_pod_that_is_gone(cluster: Cluste
         await plugin.pre_bind(cycle, "a", Recorder(cluster, binds=False))
 
 
-async def test_no_volume_is_asked_for_a_pod_that_is_gone(cluster: Cluster) -> None:
-    cluster.world.storage_classes.put(
-        {"metadata": {"name": "s"}, "provisioner": "x", "volumeBindingMode": "WaitForFirstConsumer"}
-    )
-    cluster.world.claims.put(claim("d"))
-    cycle, recorder = reserve(cluster, using("d"), "a"), Recorder(cluster, binds=False)
-    cluster.world.snapshot.remove_pod(cycle.pod.uid)
-    plugin = next(p for p in cluster.profile.of(PreBind) if p.name == "VolumeBinding")  # type: ignore[type-abstract]
-    with pytest.raises(SchedulingError, match="does not exist any more"):
-        await plugin.pre_bind(cycle, "a", recorder)
-    assert recorder.written == []
-
-
 def test_a_class_makes_volumes_where_its_topology_allows(cluster: Cluster) -> None:
     terms = [{"matchLabelExpressions": [{"key": HOST, "values": ["b"]}]}]
     provisioning = {"metadata": {"name": "s"}, "provisioner": "x", "volumeBindingMode": "WaitForFirstConsumer"}
