@@ -29,7 +29,7 @@ async def test_each_gets_the_whole_time_and_a_timeout_at_its_end() -> None:
 
     await asyncio.gather(*(wait_forever(n / 100) for n in range(3)))
     assert len(ends) == 3
-    assert all(spent >= 0.049 for spent in ends)
+    assert all(spent > 0.04 for spent in ends)
 
 
 async def test_a_cancellation_from_outside_stays_one() -> None:
