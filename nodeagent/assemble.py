@@ -32,6 +32,7 @@ from nodeagent.objects import WatchedObjects
 from nodeagent.options import AgentOptions
 from nodeagent.pods.apply import Tools
 from nodeagent.pods.config import NodeSettings
+from nodeagent.pods.credentials import NodeCredentials
 from nodeagent.pods.environment import NodeFacts
 from nodeagent.pods.fleet import Fleet
 from nodeagent.pods.images import Images
@@ -199,10 +200,12 @@ class Node:
 
     def _tools(self, sources: ApiSources, facts: NodeFacts) -> Tools:
         told = PodEvents(self._events.recorder(COMPONENT))
+        options = self._around.options
+        own = NodeCredentials(options.root, Path.home()) if options.runtime == "containerd" else None
         return Tools(
             runtime=self._runtime,
             events=told,
-            images=Images(self._runtime, sources),
+            images=Images(self._runtime, sources, own),
             image_volumes=self._image_volumes,
             stopper=Stopper(self._runtime, told),
             backoff=Backoff(),

@@ -6,14 +6,18 @@ Follows: pkg/kubelet/images/image_manager.go
 from __future__ import annotations
 
 import asyncio
-import base64
 import re
 import time
 from collections.abc import Callable, Sequence
 
-import orjson
-
 from nodeagent.pods import spec
+from nodeagent.pods.credentials import (
+    DEFAULT_REGISTRY,
+    NodeCredentials,
+    auths_of,
+    credentials_of,
+    matches_server,
+)
 from nodeagent.pods.environment import ConfigProblem, Sources
 from nodeagent.pods.restart import Backoff
 from nodeagent.pods.spec import View
@@ -22,7 +26,6 @@ from nodeagent.runtime.protocol import Credentials, Image, Runtime, RuntimeFailu
 Tell = Callable[[str, str, str], None]
 """Tells an event: Normal or Warning, a reason, a message."""
 
-DEFAULT_REGISTRY = "docker.io"
 _NAME = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*")
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
 _DOMAIN = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?")
@@ -91,9 +94,11 @@ def _split_domain(name: str) -> tuple[str, str]:
 class Images:
     """The images of a node, one pull at a time for the same name."""
 
-    def __init__(self, runtime: Runtime, sources: Sources) -> None:
+    def __init__(self, runtime: Runtime, sources: Sources, own: NodeCredentials | None = None) -> None:
+        """`own` are the node's credentials, tried after those of a pod."""
         self._runtime = runtime
         self._sources = sources
+        self._own = own
         self._backoff = Backoff()
         self._errors: dict[str, str] = {}
         self._failed_at: dict[str, float] = {}
@@ -157,7 +162,7 @@ class Images:
         return found
 
     async def _pull_with_credentials(self, pod: View, reference: str, sandbox: SandboxConfig | None) -> None:
-        """With each of the pod's credentials for that registry, until one works."""
+        """With each of the pod's and the node's credentials for that registry, until one works."""
         known = await self._credentials(pod, reference)
         for credentials in known[:-1]:
             try:
@@ -169,17 +174,22 @@ class Images:
 
     async def _credentials(self, pod: View, reference: str) -> Sequence[Credentials]:
         registry, path = _split_domain(reference.partition("@")[0])
-        found = []
+        given = []
         for item in pod["spec"].get("imagePullSecrets") or ():
             try:
                 secret = await self._sources.secret(pod["metadata"]["namespace"], item.get("name", ""))
             except ConfigProblem:
                 # Others may do, or none be needed.
                 continue
-            for server, auth in _auths(secret or {}).items():
-                if matches_server(server, registry, path):
-                    found.append(_credentials_of(auth))
-        return found
+            given.append(auths_of(secret or {}))
+        if self._own is not None:
+            given.append(await asyncio.to_thread(self._own.auths))
+        return [
+            credentials_of(auth)
+            for auths in given
+            for server, auth in auths.items()
+            if matches_server(server, registry, path)
+        ]
 
 
 async def missing_secrets(pod: View, sources: Sources) -> list[str]:
@@ -194,41 +204,6 @@ async def missing_secrets(pod: View, sources: Sources) -> list[str]:
         if found is None:
             missing.append(name)
     return missing
-
-
-def matches_server(server: str, registry: str, path: str) -> bool:
-    """Whether credentials for `server`, perhaps with a path, go with an image there."""
-    bare = re.sub(r"^https?://", "", server).rstrip("/")
-    host, _, prefix = bare.partition("/")
-    if host in ("index.docker.io", "docker.io"):
-        return registry == DEFAULT_REGISTRY
-    pattern = re.escape(host).replace(r"\*", "[^.]*")
-    return bool(re.fullmatch(pattern, registry)) and (path.startswith(prefix) or prefix in ("v1", "v2"))
-
-
-def _auths(secret: View) -> View:
-    data = secret.get("data") or {}
-    try:
-        if ".dockerconfigjson" in data:
-            found = orjson.loads(base64.b64decode(data[".dockerconfigjson"])).get("auths")
-        else:
-            found = orjson.loads(base64.b64decode(data.get(".dockercfg", "e30=")))
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _credentials_of(auth: View) -> Credentials:
-    """Without the server: the runtime takes that of the image, and may not read the name as it stands here."""
-    username, password = auth.get("username", ""), auth.get("password", "")
-    if auth.get("auth") and not username:
-        username, _, password = base64.b64decode(auth["auth"]).decode(errors="replace").partition(":")
-    return Credentials(
-        username=username,
-        password=password,
-        identity_token=auth.get("identitytoken", ""),
-        registry_token=auth.get("registrytoken", ""),
-    )
 
 
 def _seconds(value: float) -> str:

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import base64
+import json
+from pathlib import Path
+
 import pytest
 
-from nodeagent.pods.images import InvalidReference, matches_server, missing_secrets, with_tag
+from nodeagent.pods.credentials import NodeCredentials, credentials_of, matches_server
+from nodeagent.pods.images import InvalidReference, missing_secrets, with_tag
 from nodeagent.tests.pods.samples import make_pod
 from nodeagent.tests.volumes.fakes import FakeSources
 
@@ -53,3 +58,22 @@ async def test_pull_secrets_that_cannot_be_had_are_named() -> None:
     sources.secrets["there"] = {"data": {}}
     pod = make_pod([{"name": "c"}], imagePullSecrets=[{"name": "a"}, {"name": "there"}, {}, {"name": "b"}])
     assert await missing_secrets(pod, sources) == ["a", "b"]
+
+
+def test_a_node_has_credentials_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    places = [tmp_path / name for name in ("root", "work", "home")]
+    for place in places:
+        place.mkdir()
+    root, work, home = places
+    monkeypatch.chdir(work)
+    auth = {"auth": base64.b64encode(b"ann:secret").decode()}
+    (home / ".dockercfg").write_text(json.dumps({"old.test": auth}))
+    assert list(NodeCredentials(root, home).auths()) == ["old.test"]
+    (home / ".docker").mkdir()
+    for file, server in ((home / ".docker", "home.test"), (work, "work.test"), (root, "root.test")):
+        (file / "config.json").write_text(json.dumps({"auths": {server: auth}}))
+        [(found, known)] = NodeCredentials(root, home).auths().items()
+        assert found == server
+        assert (credentials_of(known).username, credentials_of(known).password) == ("ann", "secret")
+    (root / "config.json").write_text("no JSON")
+    assert list(NodeCredentials(root, home).auths()) == ["work.test"]
