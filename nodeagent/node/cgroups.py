@@ -18,6 +18,7 @@ from openapi.meta.quantity import Quantity
 log = logging.getLogger(__name__)
 
 ROOT = Path("/sys/fs/cgroup")
+_V2_CONTROLLERS = ("cpuset", "cpu", "hugetlb", "memory", "pids")
 TIERS = ("", "burstable", "besteffort")
 """Where pods' cgroups are below the root of them all, by quality of service."""
 
@@ -117,9 +118,15 @@ class Cgroups:
 
     def pods(self, root: str) -> set[str]:
         """The uids of the pods that have a cgroup below `root`."""
-        folders = [hierarchy / root / tier for hierarchy in self._hierarchies() for tier in TIERS]
-        found = [path for folder in folders if folder.is_dir() for path in folder.glob("pod*")]
-        return {path.name.removeprefix("pod") for path in found}
+        found = set()
+        for hierarchy in self._hierarchies():
+            for tier in TIERS:
+                try:
+                    names = os.listdir(hierarchy / root / tier)
+                except FileNotFoundError:
+                    continue
+                found |= {name.removeprefix("pod") for name in names if name.startswith("pod")}
+        return found
 
     def remove_pod(self, root: str, uid: str) -> None:
         """Remove a pod's cgroup, of whatever quality of service it was."""
@@ -132,10 +139,15 @@ class Cgroups:
         return [entry for entry in self._root.iterdir() if entry.is_dir() and not entry.is_symlink()]
 
     def _make_v2(self, parent: str) -> Path:
-        """Every cgroup on the way hands its controllers down, which version 2 wants to be told."""
+        """Every cgroup on the way hands down what it has of the controllers, which version 2 wants to be told."""
         folder = self._root
         for part in Path(parent.lstrip("/")).parts:
-            self._attempt((folder / "cgroup.subtree_control").write_text, "+cpu +memory +pids")
+            try:
+                has = (folder / "cgroup.controllers").read_text().split()
+            except OSError:
+                has = []
+            for controller in (name for name in _V2_CONTROLLERS if name in has):
+                self._attempt((folder / "cgroup.subtree_control").write_text, f"+{controller}")
             folder = folder / part
             self._attempt(folder.mkdir, exist_ok=True)
         return folder

@@ -33,13 +33,13 @@ def unmount(target: Path) -> None:
 
 def mount_tmpfs(target: Path, size_bytes: int = 0) -> None:
     """A file system in memory, unless there is one already."""
-    if not is_mount_point(target):
+    if not os.path.ismount(target):
         mount("tmpfs", target, "tmpfs", options=f"size={size_bytes}" if size_bytes else "")
 
 
 def mount_huge_pages(target: Path, page_size: str) -> None:
     """A file system of huge pages of that size (`2Mi`), unless there is one already."""
-    if not is_mount_point(target):
+    if not os.path.ismount(target):
         mount("nodev", target, "hugetlbfs", options=f"pagesize={page_size}")
 
 
