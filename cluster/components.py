@@ -53,6 +53,7 @@ def _scheduler(options: ClusterOptions, home: Home) -> list[str]:
 def _nodeagent(options: ClusterOptions, home: Home) -> list[str]:
     """Simulated nodes share a process and the administrator's rights; a real one has its own certificates."""
     is_real, name = options.runtime == "containerd", _node_name(options)
+    period, critical = options.shutdown_periods
     return [
         *("nodeagent", "--kubeconfig", str(home.component_kubeconfig("nodeagent"))),
         *("--node-name", name, "--root-dir", str(node_folder(home, name)), "--runtime", options.runtime),
@@ -60,6 +61,7 @@ def _nodeagent(options: ClusterOptions, home: Home) -> list[str]:
         *("--count", str(options.nodes), "--port", "0"),
         *(("--bootstrap",) if is_real else ("--address", "127.0.0.1")),
         *(("--containerd", str(options.containerd)) if is_real and options.containerd is not None else ()),
+        *("--shutdown-grace-period", period, "--shutdown-grace-period-critical-pods", critical),
         "--ephemeral" if home.ephemeral else "--stop-containers",
         "--provision",
     ]

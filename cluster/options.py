@@ -36,6 +36,8 @@ class ClusterOptions:
     """Empty where it is still to be chosen."""
     containerd: Path | None = None
     cluster_cidr: str = ""
+    shutdown_periods: tuple[str, str] = ("0s", "0s")
+    """How long nodes hold a shutdown of the machine back for their pods, and the part of it for critical ones."""
     audit_policy_file: Path | None = None
     audit_log_path: str = ""
 
@@ -126,6 +128,8 @@ def add_node_options(parser: argparse.ArgumentParser) -> None:
         default="",
         help="addresses for pods (default: 10.244.0.0/16; where that is taken, the next one that is free)",
     )
+    for name, what in (("period", "hold a shutdown back for pods to end"), ("period-critical-pods", "the last of it")):
+        add(f"--shutdown-grace-{name}", metavar="DURATION", default="0s", help=f"nodes: {what} (default: 0s)")
     add("--scheduler-config", type=Path, metavar="FILE", help="how to schedule: a KubeSchedulerConfiguration")
 
 
@@ -148,11 +152,26 @@ def cluster_options(arguments: argparse.Namespace) -> ClusterOptions:
         scheduler_config=_absolute(getattr(arguments, "scheduler_config", None)),
         containerd=_absolute(getattr(arguments, "containerd", None)),
         cluster_cidr=getattr(arguments, "cluster_cidr", ""),
+        shutdown_periods=_shutdown_periods(arguments),
         audit_policy_file=_absolute(arguments.audit_policy_file),
         audit_log_path=_log_path(arguments.audit_log_path),
     )
     _check(options)
     return options
+
+
+def _shutdown_periods(arguments: argparse.Namespace) -> tuple[str, str]:
+    given = getattr(arguments, "shutdown_grace_period", "0s")
+    critical = getattr(arguments, "shutdown_grace_period_critical_pods", "0s")
+    if (given, critical) != ("0s", "0s"):
+        from nodeagent.node.shutdown import make_periods
+        from openapi.meta.cron import parse_duration
+
+        try:
+            make_periods(parse_duration(given), parse_duration(critical))
+        except ValueError as error:
+            raise CommandError(str(error)) from None
+    return given, critical
 
 
 def _absolute(path: Path | None) -> Path | None:

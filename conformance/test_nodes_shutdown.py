@@ -12,10 +12,10 @@ import pytest
 from conformance.api import Object
 from conformance.conftest import GIVEN, start_cluster
 from conformance.logind import Bus, PlayedLogind, played
-from conformance.processes import Process, eventually
+from conformance.processes import eventually
 from conformance.wire import Wire
 
-NODE = "shutting-down"
+NODE = "node-0"
 SYSTEM, OTHERS = "/api/v1/namespaces/kube-system/pods", "/api/v1/namespaces/default/pods"
 ENDED = "Pod was terminated in response to imminent node shutdown."
 LIMIT_S = 40.0
@@ -30,20 +30,6 @@ def bus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bus]:
     found.start()
     yield found
     found.stop()
-
-
-@pytest.fixture
-def wire(bus: Bus, tmp_path: Path) -> Iterator[Wire]:
-    """A cluster whose one node waits for shutdowns."""
-    for kubeconfig in start_cluster(tmp_path, ["--ephemeral", "--nodes", "0"]):
-        agent = Process(
-            tmp_path, "agent", "nodeagent", "--kubeconfig", str(kubeconfig), "--runtime", "simulated", "--port", "0",
-            "--node-name", NODE, "--root-dir", str(tmp_path / "node"), "--pod-cidr", "10.99.0.0/24",
-            "--shutdown-grace-period", "40s", "--shutdown-grace-period-critical-pods", "20s",
-        )  # fmt: skip
-        agent.start()
-        yield Wire.of(kubeconfig)
-        agent.kill()
 
 
 def _make(wire: Wire, pods: str, name: str, **spec: Any) -> None:
@@ -68,9 +54,16 @@ async def _until(holds: Callable[[], bool]) -> None:
     await asyncio.to_thread(eventually, holds, LIMIT_S)
 
 
-async def test_a_nodes_pods_end_before_its_machine_does(wire: Wire, bus: Bus) -> None:
+async def test_a_nodes_pods_end_before_its_machine_does(bus: Bus, tmp_path: Path) -> None:
+    """The node asks once, at its start, whether shutdowns can be waited for."""
+    periods = ["--shutdown-grace-period", "40s", "--shutdown-grace-period-critical-pods", "20s"]
     async with played(bus) as logind:
-        await _shut_down(wire, logind)
+        clusters = start_cluster(tmp_path, ["--ephemeral", *periods])
+        kubeconfig = await asyncio.to_thread(next, clusters)
+        try:
+            await _shut_down(Wire.of(kubeconfig), logind)
+        finally:
+            await asyncio.to_thread(next, clusters, None)
 
 
 async def _shut_down(wire: Wire, logind: PlayedLogind) -> None:

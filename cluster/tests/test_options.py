@@ -32,6 +32,8 @@ def parse(*words: str) -> ClusterOptions:
         (["--token-auth-file", "/none"], "no such file"),
         (["--cluster-cidr", "10.96.1.0/24"], "services have 10.96.0.0/16"),
         (["--cluster-cidr", "10.9.0.0/25"], "too small"),
+        (["--shutdown-grace-period", "soon"], "soon"),
+        (["--shutdown-grace-period", "1s", "--shutdown-grace-period-critical-pods", "2s"], "must not exceed"),
         (["--runtime", "simulated", "--containerd", "/run/x"], "goes with --runtime containerd"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
