@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -102,11 +102,14 @@ async def test_nobody_is_waited_for_longer_than_the_time_there_is(bus: Bus) -> N
 
 async def test_a_lost_connection_is_made_anew(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutdown, "RECONNECT_S", 0.02)
-    async with Following().running() as node:
-        async with played(bus) as first:
-            await until(lambda: first.locks == [True])
-            bus.stop()
-            await until(lambda: first.locks == [False])
+    async with AsyncExitStack() as playing, AsyncExitStack() as stack:
+        # It asks once, at its start, whether there is a logind at all.
+        first = await playing.enter_async_context(played(bus))
+        node = await stack.enter_async_context(Following().running())
+        await until(lambda: first.locks == [True])
+        bus.stop()
+        await until(lambda: first.locks == [False])
+        await playing.aclose()
         bus.start()
         async with played(bus) as second:
             await until(lambda: second.locks == [True])
