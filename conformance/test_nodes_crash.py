@@ -22,6 +22,7 @@ from conformance.machines import (
     Containerd,
     Lab,
     Object,
+    box,
     container,
     laboratory,
     lacking,
@@ -29,6 +30,7 @@ from conformance.machines import (
     once,
     pod,
     processes_with,
+    state,
 )
 from conformance.processes import ApiServer, Process, eventually
 
@@ -159,17 +161,25 @@ def _ids(lab: Lab) -> dict[str, str]:
     return {name: id for name, id in found.items() if name.startswith("old-")}
 
 
-def _pod(lab: Lab, name: str) -> Object:
+STARTS: Object = {"volumeMounts": [{"name": "starts", "mountPath": "/starts"}]}
+
+
+def _pod(lab: Lab, name: str, script: str = SLEEP[-1], **spec: Any) -> Object:
     """It tells in a file of the machine each time that it begins."""
-    starts = lab.ctr.root.parent / "starts"
-    volumes = [{"name": "starts", "hostPath": {"path": str(starts), "type": "DirectoryOrCreate"}}]
-    mounted = {"volumeMounts": [{"name": "starts", "mountPath": "/starts"}]}
-    script = f"echo begun >> /starts/{name}; {SLEEP[-1]}"
-    return pod(name, "sh", "-c", script, volumes=volumes, main=mounted)
+    volumes = [{"name": "starts", "hostPath": {"path": str(_folder(lab)), "type": "DirectoryOrCreate"}}]
+    return pod(name, *_telling(name, script), volumes=volumes, main=STARTS, **spec)
+
+
+def _telling(name: str, script: str = SLEEP[-1]) -> tuple[str, ...]:
+    return ("sh", "-c", f"echo begun >> /starts/{name}; {script}")
+
+
+def _folder(lab: Lab) -> Path:
+    return lab.ctr.root.parent / "starts"
 
 
 def _starts(lab: Lab, name: str) -> int:
-    file = lab.ctr.root.parent / "starts" / name
+    file = _folder(lab) / name
     return len(file.read_text().splitlines()) if file.exists() else 0
 
 
@@ -248,6 +258,47 @@ def test_the_agent_is_killed(cluster: Cluster, lab: Lab) -> None:
     assert after == {name: id for name, id in before.items() if name not in doomed}
     _assert_each_once(cluster, lab)
     lab("delete", "pod", *names)
+
+
+WAITING = "until test -e /starts/{}; do sleep 0.1; done"
+
+
+def _wait(lab: Lab, name: str) -> None:
+    eventually(lambda: _starts(lab, name) > 0)
+
+
+def test_an_agent_goes_on_where_another_was_killed(cluster: Cluster, lab: Lab) -> None:
+    """With pods that begin, that have all kinds of containers, and that end."""
+    ending = f"trap '{WAITING.format('end')}; echo ended >> /starts/told; exit 0' TERM; while :; do sleep 0.1; done"
+    first = box("first", *_telling("first", WAITING.format("go")), **STARTS)
+    side = box("side", *_telling("side"), restartPolicy="Always", **STARTS)
+    lab.make(
+        _pod(lab, "beginning", initContainers=[first]),
+        _pod(lab, "mixed", initContainers=[side]),
+        _pod(lab, "ending", ending, terminationGracePeriodSeconds=60),
+    )
+    lab.ready("mixed")
+    guest = {"spec": {"ephemeralContainers": [box("guest", "sh", "-c", SLEEP[-1])]}}
+    lab("patch", "pod", "mixed", "--subresource=ephemeralcontainers", "--patch", json.dumps(guest))
+    eventually(lambda: "running" in state(lab.pod("mixed"), "guest"))
+    for name in ("first", "side", "mixed", "ending"):
+        _wait(lab, name)
+    before = {name: container(lab.pod("mixed"), name)["containerID"] for name in ("main", "side", "guest")}
+    lab("delete", "pod", "ending", "--wait=false")
+    lab.api.await_event("ending", "Killing", "Stopping container main")
+
+    cluster.agent.kill()
+    cluster.agent.start()
+    (_folder(lab) / "go").touch()
+    begun = lab.ready("beginning")
+    assert container(begun, "first")["restartCount"] == container(begun, "main")["restartCount"] == 0
+    (_folder(lab) / "end").touch()
+    eventually(lambda: lab.api.find("v1/pods", "ending") is None, 40)
+    assert (_folder(lab) / "told").read_text() == "ended\n"
+    mixed = lab.ready("mixed")
+    assert before == {name: container(mixed, name)["containerID"] for name in before}
+    assert [_starts(lab, name) for name in ("first", "beginning", "side", "mixed", "ending")] == [1] * 5
+    lab("delete", "pod", "mixed", "beginning")
 
 
 def test_containerd_is_killed(cluster: Cluster, lab: Lab) -> None:
