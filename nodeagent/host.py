@@ -43,7 +43,7 @@ class AgentHost:
         self._runtime = runtime
         self._agent = agent
         self._volumes = volumes
-        self._usage: Mapping[str, Sequence[VolumeUsage]] = {}
+        self._usage: dict[str, Sequence[VolumeUsage]] = {}
         self._measured_at = -math.inf
 
     @property
@@ -62,12 +62,13 @@ class AgentHost:
         return _with_status(worker) if worker is not None else None
 
     async def volume_usage(self) -> Mapping[str, Sequence[VolumeUsage]]:
-        """Not measured anew each time: that goes through all files."""
+        """Of pods that run; of those that were measured lately not anew, as that goes through all files."""
         if time.monotonic() - self._measured_at > MEASURE_S:
-            self._measured_at = time.monotonic()
-            pods = [worker.pod for worker in self._agent.workers if not worker.is_finished]
-            found = await asyncio.gather(*(self._volumes.usage(pod) for pod in pods))
-            self._usage = {spec.uid_of(pod): usages for pod, usages in zip(pods, found, strict=True)}
+            self._measured_at, self._usage = time.monotonic(), {}
+        pods = [worker.pod for worker in self._agent.workers if worker.state.running and not worker.is_finished]
+        new = [pod for pod in pods if spec.uid_of(pod) not in self._usage]
+        found = await asyncio.gather(*(self._volumes.usage(pod) for pod in new))
+        self._usage |= {spec.uid_of(pod): usages for pod, usages in zip(new, found, strict=True)}
         return self._usage
 
     async def pod_usage(self) -> Mapping[str, PodUsage]:
