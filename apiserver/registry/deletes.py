@@ -130,8 +130,7 @@ class Deletes:
                 )
                 revision, final = entry.revision, entry.object()
             if remove:
-                revision = await self._store.delete(call.endpoint.stored, call.namespace, call.name, revision)
-                final["metadata"]["resourceVersion"] = str(revision)
+                final = await self._remove(call, final, revision, is_marked=marked is not None)
         except RevisionConflict:
             raise
         except StorageError as err:
@@ -139,6 +138,25 @@ class Deletes:
         if remove:
             await call.strategy.after_delete(final)
         return Deleted(await self._answer(call, final), gone=remove)
+
+    async def _remove(self, call: Call, obj: Object, revision: int, *, is_marked: bool) -> Object:
+        """Remove the object; how it was last. Others see the mark, and may change the object or end it before us."""
+        uid = obj["metadata"]["uid"]
+        for _ in range(ATTEMPTS):
+            try:
+                gone_at = await self._store.delete(call.endpoint.stored, call.namespace, call.name, revision)
+            except RevisionConflict as err:
+                if not is_marked:
+                    raise
+                current = None if err.current is None else self._store.entry(call.endpoint.stored, err.current)
+                if current is None or current.object()["metadata"]["uid"] != uid:
+                    return obj
+                obj, revision = current.object(), current.revision
+                continue
+            obj["metadata"]["resourceVersion"] = str(gone_at)
+            return obj
+        row = call.endpoint.resource
+        raise status.conflict(row.group, row.resource, call.name, status.MODIFIED)
 
     def _mark(self, call: Call, options: DeleteOptions, obj: Object) -> tuple[Object | None, bool]:
         """The object to store first (None: leave it as it is) and whether it is removed then."""

@@ -6,7 +6,9 @@ import asyncio
 
 import pytest
 
+from apiserver.storage.store import Store
 from apiserver.tests.conftest import Client
+from openapi.catalog import Resource
 
 MAPS = "/api/v1/namespaces/ns/configmaps"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/ns/deployments"
@@ -180,3 +182,27 @@ async def test_a_service_gets_an_address_of_its_own_and_gives_it_back(client: Cl
     assert (await client.ask("POST", path, taken)).code == 422
     await client.ask("DELETE", f"{path}/a")
     assert (await client.ask("POST", path, taken)).code == 201
+
+
+@pytest.mark.parametrize("ends", [True, False])
+async def test_a_pod_that_others_end_or_change_meanwhile_is_deleted(
+    client: Client, monkeypatch: pytest.MonkeyPatch, ends: bool
+) -> None:
+    """The mark of a deletion is seen before the object goes: by the garbage collector of pods, by its node."""
+    pods = "/api/v1/namespaces/ns/pods"
+    await client.create(pods, {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}})
+    delete = Store.delete
+
+    async def later(store: Store, row: Resource, namespace: str, name: str, revision: int) -> int:
+        monkeypatch.undo()
+        if ends:
+            await delete(store, row, namespace, name, revision)
+        else:
+            label = b'{"metadata": {"labels": {"a": "b"}}}'
+            await client.ask("PATCH", f"{pods}/p", label, content_type="application/merge-patch+json")
+        return await delete(store, row, namespace, name, revision)
+
+    monkeypatch.setattr(Store, "delete", later)
+    answer = await client.ask("DELETE", f"{pods}/p", {"gracePeriodSeconds": 0})
+    assert answer.code == 200 and answer.json["metadata"]["name"] == "p"
+    assert (await client.ask("GET", f"{pods}/p")).code == 404
