@@ -83,7 +83,21 @@ class DaemonSetStrategy(FixedSelector):
         _set_template_generation(obj, number if _template(obj) == _template(old) else number + 1)
 
     def validate_spec(self, spec: Struct, old_spec: Struct | None) -> Iterator[FieldError]:
-        return _validate_spec(spec, old_spec)
+        selector, template = spec.get("selector"), spec.get("template") or EMPTY
+        lax = old_spec is not None and has_invalid_values(old_spec.get("selector"))
+        yield from validate_label_selector(selector, "spec.selector", allow_invalid_values=lax)
+        compiled = selector_of(selector)
+        labels = labels_of(template)
+        if compiled is not None and not compiled.matches(labels):
+            yield invalid("spec.template.metadata.labels", labels, SELECTOR_MISMATCH)
+        if selector is not None and is_empty_selector(selector):
+            yield invalid("spec.selector", show_selector(selector), "empty selector is invalid for daemonset")
+        old_template = None if old_spec is None else old_spec.get("template")
+        yield from validate_pod_template(template, "spec.template", old_template)
+        yield from validate_endless(template, "spec.template.spec", "DaemonSet")
+        yield from nonnegative_fields(spec, ("minReadySeconds",), "spec")
+        yield from _validate_update_strategy(spec.get("updateStrategy") or EMPTY, "spec.updateStrategy")
+        yield from nonnegative_fields(spec, ("revisionHistoryLimit",), "spec")
 
     def warnings(self, obj: Object, old: Object | None) -> Iterable[str]:
         template = _template(obj)
@@ -126,24 +140,6 @@ def _set_template_generation(obj: Object, number: int) -> None:
     annotations = dict(obj["metadata"].get("annotations") or EMPTY)
     annotations[TEMPLATE_GENERATION] = str(number)
     obj["metadata"]["annotations"] = annotations
-
-
-def _validate_spec(spec: Struct, old_spec: Struct | None) -> Iterator[FieldError]:
-    selector, template = spec.get("selector"), spec.get("template") or EMPTY
-    lax = old_spec is not None and has_invalid_values(old_spec.get("selector"))
-    yield from validate_label_selector(selector, "spec.selector", allow_invalid_values=lax)
-    compiled = selector_of(selector)
-    labels = labels_of(template)
-    if compiled is not None and not compiled.matches(labels):
-        yield invalid("spec.template.metadata.labels", labels, SELECTOR_MISMATCH)
-    if selector is not None and is_empty_selector(selector):
-        yield invalid("spec.selector", show_selector(selector), "empty selector is invalid for daemonset")
-    old_template = None if old_spec is None else old_spec.get("template")
-    yield from validate_pod_template(template, "spec.template", old_template)
-    yield from validate_endless(template, "spec.template.spec", "DaemonSet")
-    yield from nonnegative_fields(spec, ("minReadySeconds",), "spec")
-    yield from _validate_update_strategy(spec.get("updateStrategy") or EMPTY, "spec.updateStrategy")
-    yield from nonnegative_fields(spec, ("revisionHistoryLimit",), "spec")
 
 
 def _validate_update_strategy(strategy: Struct, path: str) -> Iterator[FieldError]:

@@ -86,7 +86,14 @@ class DeploymentStrategy(FixedSelector):
             obj["metadata"]["generation"] = int(old["metadata"].get("generation", 0)) + 1
 
     def validate_spec(self, spec: Struct, old_spec: Struct | None) -> Iterator[FieldError]:
-        return _validate_spec(spec, old_spec)
+        yield from nonnegative_fields(spec, ("replicas",), "spec")
+        yield from validate_selected_template(spec, old_spec, "spec", kind="ReplicaSet", empty_kind="deployment")
+        yield from _validate_strategy(spec.get("strategy") or EMPTY, "spec.strategy")
+        counts = ("minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds")
+        yield from nonnegative_fields(spec, counts, "spec")
+        deadline = spec.get("progressDeadlineSeconds")
+        if deadline is not None and deadline <= spec.get("minReadySeconds", 0):
+            yield invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds")
 
     def warnings(self, obj: Object, old: Object | None) -> Iterable[str]:
         return workload_warnings(obj, old, named=True)
@@ -115,16 +122,6 @@ def workload_warnings(obj: Object, old: Object | None, *, named: bool = False) -
     template = (obj.get("spec") or EMPTY).get("template") or EMPTY
     old_template = None if old is None else (old.get("spec") or EMPTY).get("template") or EMPTY
     return warnings + list(pod_template_warnings(template, "spec.template", old_template))
-
-
-def _validate_spec(spec: Struct, old_spec: Struct | None) -> Iterator[FieldError]:
-    yield from nonnegative_fields(spec, ("replicas",), "spec")
-    yield from validate_selected_template(spec, old_spec, "spec", kind="ReplicaSet", empty_kind="deployment")
-    yield from _validate_strategy(spec.get("strategy") or EMPTY, "spec.strategy")
-    yield from nonnegative_fields(spec, ("minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"), "spec")
-    deadline = spec.get("progressDeadlineSeconds")
-    if deadline is not None and deadline <= spec.get("minReadySeconds", 0):
-        yield invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds")
 
 
 def _validate_strategy(strategy: Struct, path: str) -> Iterator[FieldError]:

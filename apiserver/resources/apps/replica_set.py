@@ -56,7 +56,8 @@ class ReplicaSetStrategy(FixedSelector):
         drop_disabled(obj, old)
 
     def validate_spec(self, spec: Mapping[str, Any], old_spec: Mapping[str, Any] | None) -> Iterator[FieldError]:
-        return _validate_spec(spec, old_spec)
+        yield from nonnegative_fields(spec, ("replicas", "minReadySeconds"), "spec")
+        yield from validate_selected_template(spec, old_spec, "spec", kind="ReplicaSet", empty_kind="deployment")
 
     def warnings(self, obj: Object, old: Object | None) -> Iterable[str]:
         return workload_warnings(obj, old, named=True)
@@ -75,8 +76,3 @@ class ReplicaSetStrategy(FixedSelector):
             *container_cells(spec.get("template")),
             selector_cell(spec.get("selector")),
         ]
-
-
-def _validate_spec(spec: Mapping[str, Any], old_spec: Mapping[str, Any] | None) -> Iterator[FieldError]:
-    yield from nonnegative_fields(spec, ("replicas", "minReadySeconds"), "spec")
-    yield from validate_selected_template(spec, old_spec, "spec", kind="ReplicaSet", empty_kind="deployment")

@@ -6,6 +6,7 @@ pkg/printers/internalversion/printers.go layoutContainerCells
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -29,12 +30,12 @@ from openapi.meta.selectors import validate_label_selector
 Struct = Mapping[str, Any]
 
 
-class FixedSelector(WithStatus):
+class FixedSelector(WithStatus, ABC):
     """A workload named by a DNS subdomain whose selector may not change."""
 
+    @abstractmethod
     def validate_spec(self, spec: Struct, old_spec: Struct | None) -> Iterator[FieldError]:
         """What is wrong with the spec alone; `old_spec` is None for a new object."""
-        raise NotImplementedError
 
     def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
         spec = obj.get("spec") or EMPTY
