@@ -6,7 +6,7 @@ pkg/apis/admissionregistration/validation/validation.go
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -25,8 +25,6 @@ from openapi.meta.field import FieldError, duplicate, invalid, not_supported, re
 from openapi.meta.metadata import validate_object_meta, validate_object_meta_update
 from openapi.meta.names import is_dns1123_subdomain, name_is_dns_subdomain
 
-Struct = Mapping[str, Any]
-
 _ACTIONS = ("Audit", "Deny", "Warn")
 _BOTH = (
     "must not contain both Deny and Warn (repeating the same validation failure information in the API response and "
@@ -39,7 +37,7 @@ class PolicyBindingStrategy(WithStatus):
     reset_fields = ()
     empty_status = False
     columns = POLICY_BINDING
-    with_actions = False
+    mutating = False
 
     def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
         spec = obj.get("spec") or EMPTY
@@ -52,14 +50,12 @@ class PolicyBindingStrategy(WithStatus):
         yield from validate_param_ref(spec.get("paramRef"), "spec.paramRef")
         if match is not None:
             yield from validate_match_resources(match, "spec.matchResources")
-            yield from self._validate_operations(match, "spec.matchResources")
-        if self.with_actions:
+            if self.mutating:
+                yield from validate_mutating_operations(match, "spec.matchResources")
+        if not self.mutating:
             yield from _validate_actions(spec.get("validationActions") or (), "spec.validationActions")
         if old is not None:
             yield from validate_object_meta_update(obj["metadata"], old["metadata"])
-
-    def _validate_operations(self, match: Struct, path: str) -> Iterator[FieldError]:
-        return iter(())
 
     def cells(self, obj: Object, now: datetime) -> list[Any]:
         meta, spec = obj["metadata"], obj.get("spec") or EMPTY
@@ -70,14 +66,11 @@ class PolicyBindingStrategy(WithStatus):
 class MutatingPolicyBindings(PolicyBindingStrategy):
     """The policy changes objects; there is nothing to choose."""
 
-    def _validate_operations(self, match: Struct, path: str) -> Iterator[FieldError]:
-        return validate_mutating_operations(match, path)
+    mutating = True
 
 
 class ValidatingPolicyBindings(PolicyBindingStrategy):
     """A violation of the policy has consequences that the binding chooses."""
-
-    with_actions = True
 
 
 def _validate_actions(actions: Sequence[str], path: str) -> Iterator[FieldError]:
