@@ -5,7 +5,7 @@ Follows: pkg/apis/core/validation/validation.go
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from openapi.meta import names
@@ -23,6 +23,12 @@ def each(problems: Iterable[str], path: str, value: Any) -> Iterator[FieldError]
     """One error for each problem text of a name check."""
     for text in problems:
         yield invalid(path, value, text)
+
+
+def at_once(problems: Sequence[str], path: str, value: Any, prefix: str = "") -> Iterator[FieldError]:
+    """One error for all problem texts of a name check."""
+    if problems:
+        yield invalid(path, value, prefix + ",".join(problems))
 
 
 def named(check: Callable[[str], list[str]], value: str, path: str) -> Iterator[FieldError]:

@@ -23,7 +23,7 @@ from apiserver.resources.admissionregistration.rules import (
     validate_mutating_operations,
 )
 from apiserver.resources.age import age
-from apiserver.resources.field_rules import named
+from apiserver.resources.field_rules import at_once, named
 from apiserver.resources.spec_rules import EMPTY, validate_conditions
 from apiserver.resources.status_only import StatusOnly
 from apiserver.resources.strategy import Object, WithStatus, WriteContext
@@ -58,10 +58,10 @@ class PolicyStatus(StatusOnly):
         yield from validate_object_meta_update(obj["metadata"], old["metadata"])
         warnings = (status.get("typeChecking") or EMPTY).get("expressionWarnings") or ()
         for i, warning in enumerate(warnings):
-            path, place = f"status.typeChecking.expressionWarnings[{i}]", warning.get("fieldRef", "").strip()
+            path = f"status.typeChecking.expressionWarnings[{i}]"
             if not warning.get("warning"):
                 yield required(f"{path}.warning")
-            if not place:
+            if not warning.get("fieldRef", "").strip():
                 yield required(f"{path}.fieldRef")
         yield from validate_conditions(status.get("conditions") or (), "status.conditions")
 
@@ -152,19 +152,16 @@ def _validate_param_kind(kind: Struct, path: str) -> Iterator[FieldError]:
         text = f"unexpected GroupVersion string: {version_text}"
         yield invalid(f"{path}.apiVersion", version_text, text)
     else:
-        problems = is_dns1123_subdomain(group) if group else []
-        if problems:
-            yield invalid(f"{path}.apiVersion", group, ",".join(problems))
-        problems = is_dns1035_label(version)
-        if not version:
+        if group:
+            yield from at_once(is_dns1123_subdomain(group), f"{path}.apiVersion", group)
+        if version:
+            yield from at_once(is_dns1035_label(version), f"{path}.apiVersion", version)
+        else:
             yield invalid(f"{path}.apiVersion", version_text, "version must be specified")
-        elif problems:
-            yield invalid(f"{path}.apiVersion", version, ",".join(problems))
-    problems = is_dns1035_label(name.lower())
-    if not name:
+    if name:
+        yield from at_once(is_dns1035_label(name.lower()), f"{path}.kind", name, _CASE)
+    else:
         yield required(f"{path}.kind")
-    elif problems:
-        yield invalid(f"{path}.kind", name, _CASE + ",".join(problems))
 
 
 def _validate_variables(definitions: Sequence[Struct], has_params: bool) -> Any:

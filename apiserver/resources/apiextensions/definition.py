@@ -19,7 +19,7 @@ from apiserver.resources.apiextensions.definition_parts import (
     validate_subresources,
     validate_version_schema,
 )
-from apiserver.resources.field_rules import IMMUTABLE, each
+from apiserver.resources.field_rules import IMMUTABLE, at_once, each
 from apiserver.resources.spec_rules import EMPTY, verbatim
 from apiserver.resources.status_only import StatusOnly
 from apiserver.resources.strategy import Object, WithStatus, WriteContext
@@ -185,13 +185,12 @@ def _validate_spec(spec: Struct) -> Iterator[FieldError]:
 def _validate_versions(versions: Sequence[Struct] | None) -> Iterator[FieldError]:
     known = versions or ()
     for i, version in enumerate(known):
-        problems = is_dns1035_label(version.get("name", ""))
-        if problems:
-            yield invalid(f"spec.versions[{i}].name", version.get("name", ""), ",".join(problems))
+        name = version.get("name", "")
+        yield from at_once(is_dns1035_label(name), f"spec.versions[{i}].name", name)
         warning = version.get("deprecationWarning")
         if warning is not None:
-            problems_of_warning = deprecation_problems(warning, deprecated=bool(version.get("deprecated")))
-            yield from each(problems_of_warning, f"spec.versions[{i}].deprecationWarning", warning)
+            problems = deprecation_problems(warning, deprecated=bool(version.get("deprecated")))
+            yield from each(problems, f"spec.versions[{i}].deprecationWarning", warning)
         has_status = (version.get("subresources") or EMPTY).get("status") is not None
         yield from _validate_parts(known, i, has_status=has_status)
     shown = verbatim(hoisting.shown_versions(known)) if versions is not None else None
@@ -237,8 +236,7 @@ def _validate_forms(names: Struct, path: str) -> Iterator[FieldError]:
         text = names.get(name, "")
         mixed = name in ("kind", "listKind")
         problems = is_dns1035_label(text.lower() if mixed else text) if text else []
-        if problems:
-            yield invalid(f"{path}.{name}", text, (_CASE if mixed else "") + ",".join(problems))
+        yield from at_once(problems, f"{path}.{name}", text, _CASE if mixed else "")
     yield from _validate_labels(names.get("shortNames") or (), f"{path}.shortNames")
     if names.get("kind") and names["kind"] == names.get("listKind"):
         yield invalid(f"{path}.listKind", names["listKind"], "kind and listKind may not be the same")
@@ -247,9 +245,7 @@ def _validate_forms(names: Struct, path: str) -> Iterator[FieldError]:
 
 def _validate_labels(labels: Sequence[str], path: str) -> Iterator[FieldError]:
     for i, label in enumerate(labels):
-        problems = is_dns1035_label(label)
-        if problems:
-            yield invalid(f"{path}[{i}]", label, ",".join(problems))
+        yield from at_once(is_dns1035_label(label), f"{path}[{i}]", label)
 
 
 def _validate_stored(obj: Struct) -> Iterator[FieldError]:
