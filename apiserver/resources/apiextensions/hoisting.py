@@ -5,14 +5,14 @@ Follows: apiextensions-apiserver/pkg/apis/apiextensions/v1/conversion.go
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from apiserver.resources.apiextensions.internal_form import (
     shown_columns,
-    shown_schema,
     shown_selectable,
     shown_subresources,
+    shown_validation,
 )
 
 Struct = Mapping[str, Any]
@@ -57,18 +57,17 @@ def shown_versions(versions: Sequence[Struct]) -> list[dict[str, Any]]:
 
 
 def _shown(versions: Sequence[Struct], version: Struct) -> dict[str, Any]:
-    def own(part: Part) -> Any:
-        return None if is_shared(versions, part) else version.get(part[0])
+    def own(part: Part, show: Callable[[Any], Any]) -> Any:
+        value = None if is_shared(versions, part) else version.get(part[0])
+        return None if value is None else show(value)
 
     shown = {name: version.get(field, absent) for name, field, absent in _SHOWN}
-    schema, subresources, columns, fields = map(own, (SCHEMA, SUBRESOURCES, COLUMNS, FIELDS))
-    root = None if schema is None else schema.get("openAPIV3Schema")
     return {
         **shown,
-        "Schema": None if schema is None else {"OpenAPIV3Schema": None if root is None else shown_schema(root)},
-        "Subresources": None if subresources is None else shown_subresources(subresources),
-        "AdditionalPrinterColumns": None if columns is None else shown_columns(columns),
-        "SelectableFields": None if fields is None else shown_selectable(fields),
+        "Schema": own(SCHEMA, shown_validation),
+        "Subresources": own(SUBRESOURCES, shown_subresources),
+        "AdditionalPrinterColumns": own(COLUMNS, shown_columns),
+        "SelectableFields": own(FIELDS, shown_selectable),
     }
 
 

@@ -5,7 +5,7 @@ Follows: apiextensions-apiserver/pkg/apis/apiextensions/{types,types_jsonschema}
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 Struct = Mapping[str, Any]
@@ -57,6 +57,7 @@ _SCHEMA: tuple[tuple[str, str, Any], ...] = (
     ("XMapType", "x-kubernetes-map-type", None),
     ("XValidations", "x-kubernetes-validations", None),
 )
+_DOCS = (("Description", "description", ""), ("URL", "url", ""))
 _RULE = (
     ("Rule", "rule", ""),
     ("Message", "message", ""),
@@ -92,32 +93,48 @@ def set_fields(schema: Struct) -> list[str]:
     return [name for name, field, _ in _SCHEMA if schema.get(field) not in empty]
 
 
+def shown_validation(validation: Struct) -> dict[str, Any]:
+    schema = validation.get("openAPIV3Schema")
+    return {"OpenAPIV3Schema": None if schema is None else shown_schema(schema)}
+
+
 def shown_schema(schema: Struct) -> dict[str, Any]:
     shown = _shown(schema, _SCHEMA)
-    if schema.get("items") is not None:
-        items, several = schema["items"], isinstance(schema["items"], list)
-        shown["Items"] = {
-            "Schema": None if several else shown_schema(items),
-            "JSONSchemas": [shown_schema(item) for item in items] if several else None,
-        }
-    for name in ("AllOf", "OneOf", "AnyOf"):
+    for name, show in _PARTS.items():
         if shown[name] is not None:
-            shown[name] = [shown_schema(part) for part in shown[name]]
-    if shown["Not"] is not None:
-        shown["Not"] = shown_schema(shown["Not"])
-    for name in ("Properties", "PatternProperties", "Definitions"):
-        if shown[name] is not None:
-            shown[name] = {key: shown_schema(part) for key, part in sorted(shown[name].items())}
-    for name in ("AdditionalProperties", "AdditionalItems"):
-        extra = shown[name]
-        if extra is not None:
-            below = shown_schema(extra) if isinstance(extra, Mapping) else None
-            shown[name] = {"Allows": extra is not False, "Schema": below}
-    if shown["XValidations"] is not None:
-        shown["XValidations"] = [_shown(rule, _RULE) for rule in shown["XValidations"]]
-    if shown["ExternalDocs"] is not None:
-        shown["ExternalDocs"] = _shown(shown["ExternalDocs"], (("Description", "description", ""), ("URL", "url", "")))
+            shown[name] = show(shown[name])
     return shown
+
+
+def _shown_list(schemas: Sequence[Struct]) -> list[dict[str, Any]]:
+    return [shown_schema(schema) for schema in schemas]
+
+
+def _shown_map(schemas: Struct) -> dict[str, Any]:
+    return {key: shown_schema(schema) for key, schema in sorted(schemas.items())}
+
+
+def _shown_items(items: Struct | Sequence[Struct]) -> dict[str, Any]:
+    if isinstance(items, Mapping):
+        return {"Schema": shown_schema(items), "JSONSchemas": None}
+    return {"Schema": None, "JSONSchemas": _shown_list(items)}
+
+
+def _shown_extra(extra: Struct | bool) -> dict[str, Any]:
+    below = shown_schema(extra) if isinstance(extra, Mapping) else None
+    return {"Allows": extra is not False, "Schema": below}
+
+
+_PARTS: dict[str, Callable[[Any], Any]] = {
+    "Items": _shown_items,
+    **dict.fromkeys(("AllOf", "OneOf", "AnyOf"), _shown_list),
+    "Not": shown_schema,
+    **dict.fromkeys(("Properties", "PatternProperties", "Definitions"), _shown_map),
+    **dict.fromkeys(("AdditionalProperties", "AdditionalItems"), _shown_extra),
+    "XValidations": lambda rules: [_shown(rule, _RULE) for rule in rules],
+    "ExternalDocs": lambda docs: _shown(docs, _DOCS),
+}
+"""What in a schema has a form of its own."""
 
 
 def shown_subresources(subresources: Struct) -> dict[str, Any]:
