@@ -97,11 +97,12 @@ class PersistentVolumes(Strategy):
 
     def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
         stored = None if old is None else old["spec"]
-        yield from _validate_volume(obj, stored)
+        of_any = list(_validate_volume(obj, stored))
+        yield from of_any
         yield from _validate_mount_options(obj)
         if stored is not None:
             # An update is checked as a new object and as a change, which begins with the same rules.
-            yield from _validate_volume(obj, stored)
+            yield from of_any
             yield from _validate_update(obj["spec"], stored)
 
     def warnings(self, obj: Object, old: Object | None) -> Iterable[str]:

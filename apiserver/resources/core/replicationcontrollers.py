@@ -63,11 +63,12 @@ class ReplicationControllers(WithStatus):
     def validate(self, obj: Object, old: Object | None, context: WriteContext) -> Iterator[FieldError]:
         stored = None if old is None else old["spec"]
         yield from validate_object_meta(obj["metadata"], namespaced=True, name=names.name_is_dns_subdomain)
-        yield from _validate_spec(obj["spec"], stored)
+        of_spec = list(_validate_spec(obj["spec"], stored))
+        yield from of_spec
         if old is not None:
             # An update is checked as a new object and as a change, and both look at the spec: errors come twice.
             yield from validate_object_meta_update(obj["metadata"], old["metadata"])
-            yield from _validate_spec(obj["spec"], stored)
+            yield from of_spec
 
     def warnings(self, obj: Object, old: Object | None) -> Iterable[str]:
         texts: list[str] = []
