@@ -13,12 +13,13 @@ from typing import Any
 from openapi.meta.quantity import WRONG_FORMAT, QuantityError, canonical_quantity
 from openapi.meta.times import TimeError, canonical_micro_time, canonical_time
 from openapi.schema import node as types
-from openapi.schema.gojson import base64_error
+from openapi.schema.gojson import base64_error, json_word
 from openapi.schema.load import go_name
 from openapi.schema.node import Node
 
 _KINDS = {str: "string", bool: "bool", int: "int64", float: "float64", dict: "map", list: "slice"}
-_JSON_WORDS = {str: "string", bool: "bool", int: "number", float: "number", dict: "object", list: "array"}
+_NUMBERS = (int, float)
+_CLASSES = {types.STRING: (str,), types.BOOLEAN: (bool,), types.FLOAT: _NUMBERS}
 _BITS = {types.INT32: 32, types.INT64: 64}
 
 
@@ -26,12 +27,8 @@ class ConversionError(ValueError):
     """A value that does not fit its field."""
 
 
-def convert(obj: Any, node: Node) -> None:
-    """Bring numbers to the form of their fields, in place. Raises ConversionError for the first value that is unfit."""
-    _convert(obj, node)
-
-
-def _convert(value: Any, node: Node) -> Any:
+def convert(value: Any, node: Node) -> Any:
+    """The value, with all numbers in the form of their fields, in place. Raises ConversionError for what is unfit."""
     if value is None:
         return None
     kind = node.type
@@ -40,18 +37,18 @@ def _convert(value: Any, node: Node) -> Any:
             raise ConversionError(f"cannot restore struct from: {_kind(value)}")
         for field in node.fields.values():
             if field.name in value:
-                value[field.name] = _convert(value[field.name], field.node)
+                value[field.name] = convert(value[field.name], field.node)
     elif kind == types.MAP:
         if not isinstance(value, dict):
             raise ConversionError(f"cannot restore map from {_kind(value)}")
         assert node.items is not None
         for key in value:
-            value[key] = _convert(value[key], node.items)
+            value[key] = convert(value[key], node.items)
     elif kind == types.LIST:
         if not isinstance(value, list):
             raise ConversionError(f"cannot restore slice from {_kind(value)}")
         assert node.items is not None
-        value[:] = [_convert(item, node.items) for item in value]
+        value[:] = [convert(item, node.items) for item in value]
     elif kind not in (types.ANY, types.FIELDS_V1, types.PROPS_OR_OTHER):
         return _scalar(value, node)
     return value
@@ -67,20 +64,18 @@ def _scalar(value: Any, node: Node) -> Any:
         _unmarshalled(value, kind)
     elif kind == types.BYTES:
         _bytes(value)
-    elif kind == types.STRING and not isinstance(value, str):
-        raise _unlike(value, node, convertible=_is(value, int))
-    elif (kind == types.BOOLEAN and not isinstance(value, bool)) or (
-        kind == types.FLOAT and not _is(value, int | float)
-    ):
-        raise _unlike(value, node, convertible=False)
+    elif kind == types.STRING and type(value) is int:
+        raise _inconvertible(value, node)
+    elif kind in _CLASSES and type(value) not in _CLASSES[kind]:
+        raise _unrecognized(node)
     return value
 
 
 def _integer(value: Any, node: Node) -> int:
-    if not _is(value, int | float):
-        raise _unlike(value, node, convertible=False)
+    if type(value) not in _NUMBERS:
+        raise _unrecognized(node)
     if isinstance(value, float) and not value.is_integer():
-        raise _unlike(value, node, convertible=True)
+        raise _inconvertible(value, node)
     half = 1 << (_BITS[node.type] - 1)
     return (int(value) + half) % (2 * half) - half
 
@@ -88,8 +83,8 @@ def _integer(value: Any, node: Node) -> int:
 def _integer_or_string(value: Any) -> Any:
     if isinstance(value, str):
         return value
-    if not _is(value, int | float):
-        raise ConversionError(f"json: cannot unmarshal {_JSON_WORDS[type(value)]} into Go value of type int32")
+    if type(value) not in _NUMBERS:
+        raise ConversionError(f"json: cannot unmarshal {json_word(value)} into Go value of type int32")
     if not float(value).is_integer() or not -(1 << 31) <= value < 1 << 31:
         raise ConversionError(f"json: cannot unmarshal number {value} into Go value of type int32")
     return int(value)
@@ -98,10 +93,10 @@ def _integer_or_string(value: Any) -> Any:
 def _unmarshalled(value: Any, kind: str) -> None:
     """What reads itself from JSON."""
     if kind == types.QUANTITY:
-        if not isinstance(value, str | int | float) or isinstance(value, bool):
+        if type(value) not in (str, *_NUMBERS):
             raise ConversionError(WRONG_FORMAT)
     elif not isinstance(value, str):
-        raise ConversionError(f"json: cannot unmarshal {_JSON_WORDS[type(value)]} into Go value of type string")
+        raise ConversionError(f"json: cannot unmarshal {json_word(value)} into Go value of type string")
     try:
         if kind == types.QUANTITY:
             canonical_quantity(str(value))
@@ -121,16 +116,14 @@ def _bytes(value: Any) -> None:
         raise ConversionError(f"error decoding from json: {problem}")
 
 
-def _unlike(value: Any, node: Node, *, convertible: bool) -> ConversionError:
-    """`convertible` is of types that Go itself could convert; of others it knows nothing to say."""
-    name = go_name(node)
-    if convertible:
-        return ConversionError(f"cannot convert {_kind(value)} to {name}")
-    return ConversionError(f"unrecognized type: {'string' if node.type == types.STRING else node.type}")
+def _inconvertible(value: Any, node: Node) -> ConversionError:
+    """Of types that Go itself could convert."""
+    return ConversionError(f"cannot convert {_kind(value)} to {go_name(node)}")
 
 
-def _is(value: Any, kinds: Any) -> bool:
-    return isinstance(value, kinds) and not isinstance(value, bool)
+def _unrecognized(node: Node) -> ConversionError:
+    """Of others, of which it knows nothing to say."""
+    return ConversionError(f"unrecognized type: {node.type}")
 
 
 def _kind(value: Any) -> str:

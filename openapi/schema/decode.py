@@ -15,7 +15,7 @@ from openapi.meta.quantity import WRONG_FORMAT, QuantityError, canonical_quantit
 from openapi.meta.times import TimeError, canonical_micro_time, canonical_time
 from openapi.schema import node as types
 from openapi.schema.canonical import Unsound, canonicalize, canonicalize_changed, dropped_when_empty, empty_value
-from openapi.schema.gojson import JSONSyntaxError, base64_error
+from openapi.schema.gojson import JSONSyntaxError, base64_error, json_word
 from openapi.schema.load import go_name
 from openapi.schema.node import Field, Node
 from openapi.schema.parse import MAX_STRICT_ERRORS, parse
@@ -38,23 +38,6 @@ Object = dict[str, Any]
 CUSTOM_DECODER = "decode"
 """What a node's memo calls the decoder of a custom kind, which takes the place of the walk over the node."""
 
-
-class NumberText(float):
-    """A number that knows how it was written."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-
-_WORDS = {
-    str: "string",
-    bool: "bool",
-    int: "number",
-    float: "number",
-    NumberText: "number",
-    dict: "object",
-    list: "array",
-}
 _RANGES = {types.INT32: 2**31, types.INT64: 2**63}
 
 
@@ -72,7 +55,7 @@ def decode(
     `known` is a canonical object with which this one shares all that was not changed, by identity.
     """
     if obj.__class__ is not dict:
-        raise DecodeError(f"json: cannot unmarshal {_word(obj)} into Go value of type {go_name(node)}")
+        raise DecodeError(f"json: cannot unmarshal {json_word(obj)} into Go value of type {go_name(node)}")
     if gvk is not None:
         if not obj.get("kind"):
             obj["kind"] = gvk.kind
@@ -101,16 +84,19 @@ def kind_error(obj: Any) -> str:
     tags = 'APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\""'
     prefix = "couldn't get version/kind; json parse error: json: cannot unmarshal"
     if not isinstance(obj, dict):
-        return "" if obj is None else f"{prefix} {_word(obj)} into Go value of type struct {{ {tags} }}"
+        return "" if obj is None else f"{prefix} {json_word(obj)} into Go value of type struct {{ {tags} }}"
     for name in ("apiVersion", "kind"):
         value = obj.get(name)
         if value is not None and not isinstance(value, str):
-            return f"{prefix} {_word(value)} into Go struct field .{name} of type string"
+            return f"{prefix} {json_word(value)} into Go struct field .{name} of type string"
     return ""
 
 
-def _word(value: Any) -> str:
-    return _WORDS.get(value.__class__, "null")
+class NumberText(float):
+    """A number that knows how it was written."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
 
 
 def _number_text(value: float) -> str:
@@ -239,7 +225,7 @@ class _Walk:
 
     def integer(self, value: Any, type_name: str, limit: int, *, fatal: bool = False) -> None:
         if isinstance(value, bool) or not isinstance(value, int | float):
-            text = self.mismatch(_word(value), type_name)
+            text = self.mismatch(json_word(value), type_name)
         elif isinstance(value, int) and -limit <= value < limit:
             return
         else:
@@ -258,7 +244,7 @@ class _Walk:
 
     def time(self, value: Any, kind: str) -> str:
         if not isinstance(value, str):
-            raise DecodeError(self.mismatch(_word(value), "string"))
+            raise DecodeError(self.mismatch(json_word(value), "string"))
         try:
             return canonical_time(value) if kind == types.TIME else canonical_micro_time(value)
         except TimeError as error:
@@ -275,7 +261,7 @@ class _Walk:
         return base64.b64encode(base64.b64decode(value)).decode()
 
     def wrong(self, value: Any, node: Node) -> None:
-        self.error = self.error or self.mismatch(_word(value), go_name(node))
+        self.error = self.error or self.mismatch(json_word(value), go_name(node))
 
     def mismatch(self, what: str, type_name: str) -> str:
         place = f"struct field {self.owner}.{'.'.join(self.names)}" if self.names else "value"

@@ -7,6 +7,7 @@ Follows: sigs.k8s.io/json, Go's encoding/json/scanner.go and encoding/base64
 from __future__ import annotations
 
 import re
+from typing import Any
 
 MAX_DEPTH = 10_000
 UNEXPECTED_END = "unexpected end of JSON input"
@@ -30,6 +31,12 @@ def syntax_error(raw: bytes) -> str:
     except JSONSyntaxError as error:
         return str(error)
     return ""
+
+
+def json_word(value: Any) -> str:
+    """What Go calls the kind of a JSON value."""
+    words = ((bool, "bool"), (str, "string"), (dict, "object"), (list, "array"), (int | float, "number"))
+    return next((word for kind, word in words if isinstance(value, kind)), "null")
 
 
 def _character(code: int) -> str:

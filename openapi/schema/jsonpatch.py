@@ -17,6 +17,7 @@ import orjson
 
 from openapi.meta.field import quote
 from openapi.schema.copies import copied
+from openapi.schema.gojson import json_word
 
 MAX_OPERATIONS = 10_000
 
@@ -70,7 +71,7 @@ _OPERATION_FIELDS = frozenset(("op", "path", "from", "value"))
 
 
 def _mismatch(value: Any, place: str) -> str:
-    return f"json: cannot unmarshal {_go_kind(value)} into Go {place}"
+    return f"json: cannot unmarshal {json_word(value)} into Go {place}"
 
 
 def _check(operations: Any) -> None:
@@ -85,16 +86,6 @@ def _check(operations: Any) -> None:
         raise TooManyOperations(
             f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}"
         )
-
-
-def _go_kind(value: Any) -> str:
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, str):
-        return "string"
-    if isinstance(value, dict):
-        return "object"
-    return "array" if isinstance(value, list) else "number"
 
 
 _NO_VALUE = "missing value"

@@ -21,7 +21,7 @@ from apiserver.resources.object_meta import validate_object_meta, validate_objec
 from apiserver.resources.strategy import Object, Strategy, WriteContext
 from openapi.meta import names
 from openapi.meta.field import FieldError, invalid, required, too_long
-from openapi.schema.gojson import syntax_error
+from openapi.schema.gojson import json_word, syntax_error
 
 SERVICE_ACCOUNT_TOKEN = "kubernetes.io/service-account-token"
 SERVICE_ACCOUNT_NAME = "kubernetes.io/service-account.name"
@@ -32,7 +32,6 @@ _DOCKER_KEYS = {
     "kubernetes.io/dockerconfigjson": ".dockerconfigjson",
 }
 _REDACTED = "<secret contents redacted>"
-_GO_TYPES = {list: "array", str: "string", int: "number", float: "number", bool: "bool"}
 
 
 class Secrets(Strategy):
@@ -81,7 +80,7 @@ def _object_problem(raw: bytes) -> str:
         return syntax_error(raw)
     if value is None or isinstance(value, dict):
         return ""
-    return f"json: cannot unmarshal {_GO_TYPES[type(value)]} into Go value of type map[string]interface {{}}"
+    return f"json: cannot unmarshal {json_word(value)} into Go value of type map[string]interface {{}}"
 
 
 def _validate_type(obj: Object, data: Object) -> Iterator[FieldError]:
