@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 
@@ -53,7 +54,7 @@ class Subresource:
     version: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Resource:
     """One resource at one version. `schema` names its definition (`io.k8s.api.core.v1.Pod`).
 
@@ -80,20 +81,24 @@ class Resource:
     """The kind of lists where a definition gives it a name of its own."""
     deprecation: str = ""
     """The text of the Warning header that every request of a deprecated API is answered with."""
-    gvr: GroupVersionResource = field(init=False, compare=False, repr=False)
-    gvk: GroupVersionKind = field(init=False, compare=False, repr=False)
-    gr: GroupResource = field(init=False, compare=False, repr=False)
-    api_version: str = field(init=False, compare=False, repr=False)
 
-    def __post_init__(self) -> None:
-        # Kept rather than made when asked for: every request asks several times.
-        for name, value in (
-            ("gvr", GroupVersionResource(self.group, self.version, self.resource)),
-            ("gvk", GroupVersionKind(self.group, self.version, self.kind)),
-            ("gr", GroupResource(self.group, self.resource)),
-            ("api_version", api_version(self.group, self.version)),
-        ):
-            object.__setattr__(self, name, value)
+    # These are kept: every request asks for them several times.
+
+    @cached_property
+    def gvr(self) -> GroupVersionResource:
+        return GroupVersionResource(self.group, self.version, self.resource)
+
+    @cached_property
+    def gvk(self) -> GroupVersionKind:
+        return GroupVersionKind(self.group, self.version, self.kind)
+
+    @cached_property
+    def gr(self) -> GroupResource:
+        return GroupResource(self.group, self.resource)
+
+    @cached_property
+    def api_version(self) -> str:
+        return api_version(self.group, self.version)
 
     @property
     def list_kind(self) -> str:
