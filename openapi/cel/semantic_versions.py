@@ -7,18 +7,12 @@ from typing import Any
 
 from openapi.meta.field import quote
 
-_NUMBER = "(?:0|[1-9][0-9]*)"
-_PARTS = r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*"
-_VERSION = re.compile(rf"({_NUMBER})\.({_NUMBER})\.({_NUMBER})(?:-({_PARTS}))?(?:\+({_PARTS}))?")
-
 _DIGITS = re.compile(r"[0-9]*")
 _WORD = re.compile(r"[0-9A-Za-z-]+")
 
 
 def is_semver(text: str) -> bool:
-    match = _VERSION.fullmatch(text)
-    parts = match.group(4).split(".") if match is not None and match.group(4) else []
-    return match is not None and not any(p.isdigit() and len(p) > 1 and p[0] == "0" for p in parts)
+    return not version_problem(text)
 
 
 def normalized(text: str) -> str:
@@ -31,16 +25,17 @@ def normalized(text: str) -> str:
 
 def sort_key(text: str) -> tuple[Any, ...]:
     """Sorts as versions do; a version without a pre-release follows those with one. Raises ValueError."""
-    match = _VERSION.fullmatch(text)
-    if match is None or not is_semver(text):
-        raise ValueError(version_problem(text))
-    major, minor, patch, pre, _ = match.groups()
-    parts = [(0, int(p), "") if p.isdigit() else (1, 0, p) for p in (pre or "").split(".")]
-    return (int(major), int(minor), int(patch), pre is None, parts)
+    problem = version_problem(text)
+    if problem:
+        raise ValueError(problem)
+    major, minor, rest = text.partition("+")[0].split(".", 2)
+    patch, dash, pre = rest.partition("-")
+    parts = [(0, int(p), "") if p.isdigit() else (1, 0, p) for p in pre.split(".")]
+    return (int(major), int(minor), int(patch), not dash, parts)
 
 
 def version_problem(text: str) -> str:
-    """What is wrong with a version that is none, in the words of Go's usual library for them.
+    """What is wrong with a version, in the words of Go's usual library for them; '' for a good one.
 
     Follows: github.com/blang/semver/v4/semver.go Parse
     """
