@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Any
+from collections.abc import Callable
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+    ip_address,
+    ip_interface,
+)
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, quote, urlsplit
 
 from openapi.cel.libraries.declaring import T, alias, function, method, overload
@@ -13,6 +22,7 @@ from openapi.meta.field import quote as go_quote
 
 IP, CIDR, URL = "net.IP", "net.CIDR", "kubernetes.URL"
 Address = IPv4Address | IPv6Address
+Made = TypeVar("Made")
 
 
 def _address(text: str) -> Address:
@@ -32,10 +42,10 @@ def _network(text: str) -> IPv4Network | IPv6Network:
     problem = prefix_problem(text)
     if problem:
         raise ValueError(f"{where}: {where}: {problem}")
-    found = ip_network(text, strict=False)
-    if isinstance(found, IPv6Network) and ip_address(text.partition("/")[0]).ipv4_mapped is not None:  # type: ignore[union-attr]
+    found = ip_interface(text)
+    if isinstance(found, IPv6Interface) and found.ipv4_mapped is not None:
         raise ValueError(f"{where}: IPv4-mapped IPv6 address {go_quote(text)} is not allowed")
-    return found
+    return found.network
 
 
 def _parses(parse: Any, text: str) -> bool:
@@ -54,19 +64,23 @@ def _url(text: str) -> Any:
     return parts
 
 
+def _argument(parse: Callable[[str], Made], value: Any) -> Made:
+    """An address or a network, or the text of one."""
+    try:
+        return parse(value if isinstance(value, str) else value.text)
+    except ValueError:
+        raise ValueError("no such overload") from None
+
+
 def _contains_cidr(outer: Any, inner: Any) -> bool:
-    if isinstance(inner, str) and not _parses(_network, inner):
-        raise ValueError("no such overload")
-    a, b = _network(outer.text), _network(inner if isinstance(inner, str) else inner.text)
+    a, b = _network(outer.text), _argument(_network, inner)
     if isinstance(a, IPv4Network):
         return isinstance(b, IPv4Network) and b.subnet_of(a)
     return isinstance(b, IPv6Network) and b.subnet_of(a)
 
 
 def _contains_ip(network: Any, address: Any) -> bool:
-    if isinstance(address, str) and not _parses(_address, address):
-        raise ValueError("no such overload")
-    return _address(address if isinstance(address, str) else address.text) in _network(network.text)
+    return _argument(_address, address) in _network(network.text)
 
 
 def _host(url: Any) -> str:

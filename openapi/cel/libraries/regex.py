@@ -8,24 +8,23 @@ import re2
 
 from openapi.cel.libraries.declaring import T, function, method, overload
 from openapi.cel.messages import Pool
-from openapi.custom.patterns import pattern_problem
+from openapi.custom.patterns import compile_pattern, pattern_problem
 
 
-def _check(pattern: str) -> None:
-    problem = pattern_problem(pattern)
-    if problem:
-        raise ValueError(f"Illegal regex: {problem}")
+def _compiled(pattern: str) -> Any:
+    try:
+        return compile_pattern(pattern)
+    except re2.error:
+        raise ValueError(f"Illegal regex: {pattern_problem(pattern)}") from None
 
 
 def _find(text: str, pattern: str) -> str:
-    _check(pattern)
-    found = re2.search(pattern, text)
+    found = _compiled(pattern).search(text)
     return found.group(0) if found is not None else ""
 
 
 def _find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
-    _check(pattern)
-    found = [match.group(0) for match in re2.finditer(pattern, text)]
+    found = [match.group(0) for match in _compiled(pattern).finditer(text)]
     return found if limit < 0 else found[:limit]
 
 
