@@ -9,7 +9,7 @@ from openapi.catalog import GroupVersionKind
 from openapi.custom.checks import Check, compile_check
 from openapi.custom.decoding import ENVELOPE, decode_custom, default_custom, prune_custom
 from openapi.custom.embedded import has_embedded, validate_embedded
-from openapi.custom.rules import has_rules, run_rules, tolerated
+from openapi.custom.rules import has_rules, run_rules
 from openapi.custom.scale import validate_scale
 from openapi.custom.structural import Schema, compile_schema
 from openapi.custom.validation import ABSENT, NOWHERE, validate_lists, validate_value
@@ -84,7 +84,7 @@ class CustomKind:
     def tolerated(self, obj: Object, old: Object) -> Iterator[str]:
         """What rules have against parts that an update did not change, to be told as warnings."""
         if self._has_rules and self.schema is not None:
-            yield from map(str, tolerated(obj, self.schema, old))
+            yield from map(str, run_rules(obj, self.schema, old, of_unchanged=True))
 
     def _validate_form(self, value: Object, old: Object | None) -> Iterator[FieldError]:
         before: Any = ABSENT if old is None else {k: v for k, v in old.items() if k not in ENVELOPE}

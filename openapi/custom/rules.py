@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -290,14 +291,13 @@ class _Part:
                 yield self.below(item, schema["items"], before, f"{path}[{index}]")
 
 
-def run_rules(value: Any, schema: Schema, old: Any = None) -> Iterator[FieldError]:
-    """What the rules have against an object; of what did not change, only those judge that compare it with `old`."""
-    yield from _run(_Part(value, schema, old, "", unchanged=old == value, is_root=True), of_unchanged=False)
+def run_rules(value: Any, schema: Schema, old: Any = None, *, of_unchanged: bool = False) -> Iterator[FieldError]:
+    """What the rules have against an object.
 
-
-def tolerated(value: Any, schema: Schema, old: Any) -> Iterator[FieldError]:
-    """What the rules have against that of an object which did not change: it may stay so, but is told."""
-    yield from _run(_Part(value, schema, old, "", unchanged=old == value, is_root=True), of_unchanged=True)
+    Of what did not change, only those judge that compare it with `old`. What the others have against it, which may
+    stay so but is told, comes with `of_unchanged`, and that alone.
+    """
+    return _run(_Part(value, schema, old, "", unchanged=old == value, is_root=True), of_unchanged=of_unchanged)
 
 
 def _run(part: _Part, *, of_unchanged: bool) -> Iterator[FieldError]:
@@ -352,11 +352,8 @@ def _run_rule(
     message = _message(rule)
     dynamic = rule.get("messageExpression", "").strip()
     if dynamic:
-        try:
-            made = compile_expression(dynamic, variables).evaluate(given)
-            message = _usable(made) or message
-        except (CompileError, EvaluationError):
-            message = _message(rule)
+        with suppress(CompileError, EvaluationError):
+            message = _usable(compile_expression(dynamic, variables).evaluate(given)) or message
     at = f"{path}{rule['fieldPath']}".lstrip(".") if rule.get("fieldPath") else where
     yield _error(rule.get("reason"), at, shown, message)
 
