@@ -65,27 +65,18 @@ def literal_problems(text: str, type_of: TypeOf) -> str:
         tree = parse(text)
     except NotParsed:
         return ""
-    checks = _Checks(text, type_of)
-    found = sorted(checks.mixed(tree)) or checks.literals(tree)
+    found = sorted(_Mixtures(text, type_of).found(tree)) or _unfit_literals(tree)
     return "\n".join(_report(text, at, why) for at, why in found)
 
 
-class _Checks:
+class _Mixtures:
+    """Values of another type than those beside them."""
+
     def __init__(self, text: str, type_of: TypeOf) -> None:
         self._text = text
         self._type_of = type_of
 
-    def literals(self, tree: Tree) -> Iterator[tuple[int, str]]:
-        """Texts that are wrong where they are used."""
-        for part in tree.walk():
-            if part.kind in (CALL, METHOD) and part.name in _CHECKS and part.parts:
-                last = part.parts[-1]
-                value = _text_of(last) if len(part.parts) == (2 if part.kind == METHOD else 1) else None
-                if value is not None and not _CHECKS[part.name](value):
-                    yield last.start, f"invalid {part.name} argument"
-
-    def mixed(self, tree: Tree) -> Iterator[tuple[int, str]]:
-        """Values of another type than those beside them."""
+    def found(self, tree: Tree) -> Iterator[tuple[int, str]]:
         for part in tree.walk():
             if part.kind == LIST:
                 yield from self._unlike(part.parts)
@@ -133,6 +124,16 @@ class _Checks:
         if tree.kind in (CALL, METHOD):
             return self._text.index("(", tree.at)
         return tree.at if tree.kind in (SELECT, INDEX, STRUCT, UNARY, BINARY, CHOICE) else tree.start
+
+
+def _unfit_literals(tree: Tree) -> Iterator[tuple[int, str]]:
+    """Texts that are wrong where they are used."""
+    for part in tree.walk():
+        if part.kind in (CALL, METHOD) and part.name in _CHECKS and part.parts:
+            last = part.parts[-1]
+            value = _text_of(last) if len(part.parts) == (2 if part.kind == METHOD else 1) else None
+            if value is not None and not _CHECKS[part.name](value):
+                yield last.start, f"invalid {part.name} argument"
 
 
 def _text_of(tree: Tree) -> str | None:
