@@ -74,16 +74,14 @@ _CONTAINERS = ("initContainers", "containers", "ephemeralContainers")
 def all_containers(spec: Spec) -> Iterator[Mapping[str, Any]]:
     """Init, regular and ephemeral containers, in this order."""
     for field in _CONTAINERS:
-        if field in spec:
-            yield from spec[field] or ()
+        yield from spec.get(field) or ()
 
 
 def containers_with_paths(spec: Spec, path: str) -> Iterator[tuple[Mapping[str, Any], str]]:
     """As `all_containers`, each with where it stands below `path`."""
     for field in _CONTAINERS:
-        if field in spec:
-            for index, container in enumerate(spec[field] or ()):
-                yield container, f"{path}.{field}[{index}]"
+        for index, container in enumerate(spec.get(field) or ()):
+            yield container, f"{path}.{field}[{index}]"
 
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
