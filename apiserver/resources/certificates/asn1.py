@@ -5,7 +5,6 @@ Follows: encoding/asn1 parseTagAndLength, parseField
 
 from __future__ import annotations
 
-REQUEST_STRUCTS = ("certificateRequest", "tbsCertificateRequest")
 _SEQUENCE = 16
 _LONG_TAG = 0x1F
 _MOST_LENGTH = 1 << 23

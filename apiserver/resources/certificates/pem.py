@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from apiserver.resources.certificates.asn1 import REQUEST_STRUCTS, structure_problem
+from apiserver.resources.certificates.asn1 import structure_problem
 
 REQUEST_TYPE = "CERTIFICATE REQUEST"
 CERTIFICATE_TYPE = "CERTIFICATE"
+_REQUEST_STRUCTS = ("certificateRequest", "tbsCertificateRequest")
 
 _blocks = re.compile(rb"-----BEGIN ([^\r\n]*?)-----[ \t]*\r?\n(.*?)-----END \1-----[ \t]*(?:\r?\n|$)", re.DOTALL)
 _header = re.compile(rb"[^\r\n:]+:[^\r\n]*\r?\n")
@@ -60,7 +61,7 @@ def request_problem(value: str | None) -> str | None:
         request = x509.load_der_x509_csr(block.data)
         is_signed = request.is_signature_valid
     except (ValueError, UnsupportedAlgorithm) as error:
-        return structure_problem(block.data, *REQUEST_STRUCTS) or f"asn1: structure error: {error}"
+        return structure_problem(block.data, *_REQUEST_STRUCTS) or f"asn1: structure error: {error}"
     return None if is_signed else _signature_problem(request.public_key())
 
 

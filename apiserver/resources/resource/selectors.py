@@ -11,9 +11,8 @@ from typing import Any, Final
 
 from apiserver.resources.resource import limits
 from apiserver.resources.resource.parts import validate_list
-from openapi.cel.sizes import DYN as ANY
-from openapi.cel.sizes import MAP, OBJECT, Sized
-from openapi.cel.sizes import STRING as TEXT
+from openapi.cel import sizes
+from openapi.cel.sizes import Sized
 from openapi.cel.types import BOOL, DYN, STRING, MapOf, StructOf
 from openapi.meta.field import FieldError, forbidden, invalid, required, too_long
 from openapi.meta.names import size
@@ -37,17 +36,17 @@ _MOST_COST: Final = 1_000_000
 
 def _domains(value: Sized) -> Sized:
     most = limits.ATTRIBUTES_AND_CAPACITIES
-    return Sized(MAP, 0, most, Sized(MAP, 0, most, value))
+    return Sized(sizes.MAP, 0, most, Sized(sizes.MAP, 0, most, value))
 
 
 _SIZES: Final = {
     "device": Sized(
-        OBJECT,
+        sizes.OBJECT,
         0,
         fields={
-            "driver": Sized(TEXT, 0, limits.DRIVER_NAME_BYTES),
-            "attributes": _domains(Sized(ANY, 0, limits.VALUE_BYTES)),
-            "capacity": _domains(Sized(OBJECT, 0)),
+            "driver": Sized(sizes.STRING, 0, limits.DRIVER_NAME_BYTES),
+            "attributes": _domains(Sized(sizes.DYN, 0, limits.VALUE_BYTES)),
+            "capacity": _domains(Sized(sizes.OBJECT, 0)),
             "allowMultipleAllocations": Sized("bool", 0),
         },
     )
